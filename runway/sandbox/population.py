@@ -1,0 +1,74 @@
+"""The sandbox's students: one deterministic population behind the ODS, EDU and the sample files.
+
+The students of the sample district fall into the groups that a cross-year job tells apart. Every
+stand-in derives its data from here, so that the demo knows beforehand what its job must report.
+"""
+
+import random
+from dataclasses import dataclass
+
+TENANT = "grand_bend"
+OTHER_TENANT = "glendale"
+ED_ORG_ID = 255901
+OTHER_ED_ORG_ID = 867530
+CURRENT_YEAR = 2026
+"""End year of the school year that the ODS holds."""
+
+CURRENT, EARLIER, OTHER_DISTRICT, UNKNOWN = "current", "earlier", "other-district", "unknown"
+
+_FIRST = "Ana Ben Chloé Dev Elif Finn Grace Hugo Inés Jonas Kim Lena Mia Noah Olga Pia Ravi Siân".split()
+_LAST = "Abbott Baker Castro Díaz Evans Fischer Grant Huang O'Neil Jones Kumar Lopez Müller".split()
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student as the world outside knows them; ``years`` are school years' end years."""
+
+    unique_id: str
+    first_name: str
+    last_name: str
+    state_id: str
+    local_id: str
+    grade: int
+    years: tuple[int, ...]
+    tenant: str
+    ed_org_id: int
+    group: str
+
+
+def students() -> list[Student]:
+    """Every student of the sandbox, the same list at every call.
+
+    700 attend the sample district this year, 260 did in earlier years, 180 attend another district
+    of the same EDU, and 40 are known to nobody (they occur in sample files only). State ids keep
+    leading zeros; a local id of the other district may equal one of ours.
+    """
+    rng = random.Random(20260)
+    sizes = ((CURRENT, 700), (EARLIER, 260), (OTHER_DISTRICT, 180), (UNKNOWN, 40))
+    result: list[Student] = []
+    for group, size in sizes:
+        for number in range(size):
+            serial = len(result)
+            newest = CURRENT_YEAR if group != EARLIER else CURRENT_YEAR - 1 - number % 3
+            oldest = max(newest - rng.randrange(4), CURRENT_YEAR - 5)
+            elsewhere = group == OTHER_DISTRICT
+            result.append(
+                Student(
+                    unique_id=str(604_000 + serial),
+                    first_name=rng.choice(_FIRST),
+                    last_name=rng.choice(_LAST),
+                    state_id=f"{serial * 7919 % 10_000_000:010d}",
+                    local_id=str(10_000 + (number if elsewhere else serial)),
+                    grade=rng.randrange(3, 9),
+                    years=tuple(range(oldest, newest + 1)),
+                    tenant=OTHER_TENANT if elsewhere else TENANT,
+                    ed_org_id=OTHER_ED_ORG_ID if elsewhere else ED_ORG_ID,
+                    group=group,
+                )
+            )
+    return result
+
+
+def in_group(group: str) -> list[Student]:
+    """The students of one group, in order."""
+    return [student for student in students() if student.group == group]
