@@ -1,0 +1,28 @@
+from earthbeam.models.bundles import Bundle, DescriptorMapping
+from earthbeam.models.jobs import Job, JobFile
+from earthbeam.models.reports import (
+    OutputFile,
+    OutputSet,
+    ResourceSummary,
+    RunError,
+    RunMatches,
+    RunUpdate,
+    UnmatchedIds,
+)
+from earthbeam.models.runs import Run, RunLog
+
+__all__ = [
+    "Bundle",
+    "DescriptorMapping",
+    "Job",
+    "JobFile",
+    "OutputFile",
+    "OutputSet",
+    "ResourceSummary",
+    "Run",
+    "RunError",
+    "RunLog",
+    "RunMatches",
+    "RunUpdate",
+    "UnmatchedIds",
+]

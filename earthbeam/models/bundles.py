@@ -1,0 +1,47 @@
+from django.db import models
+
+from partners.models import Partner
+
+
+class Bundle(models.Model):
+    """An earthmover project for one assessment, synced from the bundle repository's registry."""
+
+    path = models.CharField(
+        primary_key=True, max_length=200, help_text="In the bundle repository: assessments/NAME."
+    )
+    display_name = models.CharField(max_length=200)
+    template = models.JSONField(
+        help_text="The registry's entry: input_files, input_params, descriptor_mapping_files …"
+    )
+    in_registry = models.BooleanField(
+        default=True, help_text="Cleared when the registry no longer lists it: no new jobs then."
+    )
+    enabled_for = models.ManyToManyField(Partner, blank=True, related_name="bundles")
+
+    class Meta:
+        ordering = ["display_name"]
+
+    def __str__(self) -> str:
+        return self.display_name
+
+
+class DescriptorMapping(models.Model):
+    """One row of a partner's own mapping for a bundle; replaces the bundle's seed of that type.
+
+    ``other_columns`` are the seed's columns before ``edfi_descriptor``, in order.
+    """
+
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE)
+    bundle = models.ForeignKey(Bundle, on_delete=models.CASCADE)
+    descriptor_type = models.CharField(
+        max_length=100, help_text="The seed's name without .csv, such as gradeLevelDescriptors."
+    )
+    other_columns = models.JSONField()
+    edfi_descriptor = models.CharField(max_length=255)
+    local_descriptor = models.CharField(max_length=255, null=True, blank=True)  # noqa: DJ001
+
+    class Meta:
+        ordering = ["partner", "bundle", "descriptor_type", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.descriptor_type} of {self.partner_id}: {self.edfi_descriptor}"

@@ -1,0 +1,56 @@
+import uuid
+
+from django.conf import settings
+from django.db import models
+
+from earthbeam.models.bundles import Bundle
+from partners.models import SchoolYear, Tenant
+
+
+class Job(models.Model):
+    """One request to load one assessment file set for a tenant and a school year.
+
+    What decides a run is copied here when the job is made (the bundle's template, whether it goes
+    to an ODS, where its files lie), so that later changes of settings do not change old jobs.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    tenant = models.ForeignKey(Tenant, on_delete=models.PROTECT, related_name="jobs")
+    school_year = models.ForeignKey(SchoolYear, on_delete=models.PROTECT)
+    bundle = models.ForeignKey(Bundle, on_delete=models.PROTECT)
+    bundle_template = models.JSONField()
+    bundle_branch = models.CharField(max_length=200)
+    send_to_ods = models.BooleanField()
+    input_params = models.JSONField(default=dict)
+    files_base = models.CharField(
+        max_length=500, help_text="Where this job's files lie: s3://BUCKET or file:///DIR."
+    )
+    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
+    )
+    api_client = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-created_at"]
+
+    def __str__(self) -> str:
+        return f"{self.bundle_template.get('display_name', self.bundle_id)} {self.id}"
+
+
+class JobFile(models.Model):
+    """An input file of a job; ``stored_name`` lies below the job's ``input/``."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="files")
+    template_key = models.CharField(max_length=100, help_text="Such as INPUT_FILE.")
+    name = models.CharField(max_length=255, help_text="As the user named it.")
+    stored_name = models.CharField(max_length=400)
+    size = models.BigIntegerField(null=True, help_text="Bytes; empty until it is uploaded.")
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["job", "template_key"], name="job_file_once_a_key")
+        ]
+
+    def __str__(self) -> str:
+        return self.name

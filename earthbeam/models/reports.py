@@ -1,0 +1,152 @@
+"""What runs report. The executor's words for all of it: contract of the executor-facing API."""
+
+import uuid
+
+from django.db import models
+
+from earthbeam.models.runs import Run
+
+
+class RunUpdate(models.Model):
+    """A step of a run began, succeeded or failed. A repeated report is the same update."""
+
+    class Action(models.TextChoices):
+        REFRESH_BUNDLE_CODE = "refresh_bundle_code", "Fetching the bundle"
+        EARTHMOVER_DEPS = "earthmover_deps", "Preparing the bundle"
+        GET_STUDENT_ROSTER = "get_student_roster", "Fetching the roster"
+        GET_INPUT_FILES = "get_input_files", "Fetching the input files"
+        EARTHMOVER_RUN = "earthmover_run", "Matching and transforming"
+        LIGHTBEAM_SEND = "lightbeam_send", "Sending to the ODS"
+        UPLOAD_OUTPUT = "upload_output", "Storing the results"
+        DONE = "done", "Done"
+
+    class Status(models.TextChoices):
+        BEGIN = "begin"
+        SUCCESS = "success"
+        FAILURE = "failure"
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="updates")
+    action = models.CharField(max_length=30, choices=Action)
+    status = models.CharField(max_length=10, choices=Status)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "action", "status"], name="run_update_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.status}"
+
+
+class RunError(models.Model):
+    """Why a run failed: a code of the contract and its fields; ``stacktrace`` is for engineers."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="errors")
+    code = models.CharField(max_length=50)
+    payload = models.JSONField(default=dict)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class OutputFile(models.Model):
+    """A file below the job's ``output/`` when the run ended; ``path`` is relative to that."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="output_files")
+    path = models.CharField(max_length=500)
+    size = models.BigIntegerField(help_text="Bytes.")
+
+    class Meta:
+        ordering = ["path"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "path"], name="output_file_once_a_run")
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class OutputSet(models.Model):
+    """A folder of JSONL files that a run produced, sent to the ODS or left for sideloading."""
+
+    uid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="output_sets")
+    path = models.CharField(max_length=700, help_text="Key prefix below the files' base.")
+    sent_to_ods = models.BooleanField()
+    files = models.JSONField(help_text="Names below the path.")
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "path"], name="output_set_once_a_run")
+        ]
+
+    def __str__(self) -> str:
+        return self.path
+
+
+class ResourceSummary(models.Model):
+    """Records of one Ed-Fi resource that a run processed, skipped and failed to send."""
+
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="summary")
+    resource = models.CharField(max_length=200)
+    records_processed = models.PositiveIntegerField()
+    records_skipped = models.PositiveIntegerField()
+    records_failed = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["resource"]
+        verbose_name_plural = "resource summaries"
+        constraints = [
+            models.UniqueConstraint(fields=["run", "resource"], name="summary_once_a_resource")
+        ]
+
+    def __str__(self) -> str:
+        return self.resource
+
+
+class RunMatches(models.Model):
+    """How the input's rows were matched to students."""
+
+    run = models.OneToOneField(
+        Run, on_delete=models.CASCADE, primary_key=True, related_name="matches"
+    )
+    input_rows = models.PositiveIntegerField()
+    ods_matched = models.PositiveIntegerField()
+    cross_year_matched = models.PositiveIntegerField()
+    unmatched = models.PositiveIntegerField()
+    blank_ids = models.PositiveIntegerField()
+    ambiguous_ids = models.PositiveIntegerField()
+    id_name = models.CharField(max_length=200)
+    id_type = models.CharField(max_length=200)
+    match_rate = models.FloatField(help_text="Of the winning pair, between 0 and 1.")
+
+    class Meta:
+        verbose_name_plural = "run matches"
+
+    def __str__(self) -> str:
+        return f"matches of {self.run_id}"
+
+
+class UnmatchedIds(models.Model):
+    """The input column and id type that matched best, and how many rows stayed unmatched."""
+
+    run = models.OneToOneField(
+        Run, on_delete=models.CASCADE, primary_key=True, related_name="unmatched_ids"
+    )
+    name = models.CharField(max_length=200)
+    type = models.CharField(max_length=200)
+    count = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        verbose_name_plural = "unmatched ids"
+
+    def __str__(self) -> str:
+        return f"{self.name} as {self.type}"

@@ -1,0 +1,55 @@
+import uuid
+
+from django.db import models
+from django.db.models import Q
+
+from earthbeam.models.jobs import Job
+
+
+class Run(models.Model):
+    """One attempt at a job. Its status moves by conditional update only: see earthbeam/runs.py."""
+
+    class Status(models.TextChoices):
+        NEW = "new", "Queued"
+        RUNNING = "running", "Running"
+        SUCCESS = "success", "Complete"
+        ERROR = "error", "Error"
+
+    UNFINISHED = (Status.NEW, Status.RUNNING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="runs")
+    status = models.CharField(max_length=10, choices=Status, default=Status.NEW, db_index=True)
+    timeout_seconds = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    launched_at = models.DateTimeField(
+        null=True, help_text="An executor was started with a fresh init token."
+    )
+    started_at = models.DateTimeField(null=True, help_text="The executor reported for work.")
+    ended_at = models.DateTimeField(null=True)
+    launch_reference = models.CharField(
+        max_length=300, blank=True, help_text="What the launcher started: a process id, a task ARN."
+    )
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["job"],
+                condition=Q(status__in=["new", "running"]),
+                name="one_unfinished_run_a_job",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"run {self.id} ({self.get_status_display()})"
+
+
+class RunLog(models.Model):
+    """What an executor printed: the end of it, if it was long; secrets masked."""
+
+    run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="log")
+    text = models.TextField(blank=True)
+
+    def __str__(self) -> str:
+        return f"log of {self.run_id}"

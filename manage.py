@@ -1,0 +1,22 @@
+#!/usr/bin/env python
+"""Django's command line, from any directory. The executor runs under settings of its own."""
+
+import os
+import sys
+
+
+def main() -> None:
+    if sys.argv[1:2] == ["executor"]:
+        os.environ["DJANGO_SETTINGS_MODULE"] = "runway.executor_settings"
+    else:
+        from runway.env import load_dotenv
+
+        load_dotenv()
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "runway.settings")
+    from django.core.management import execute_from_command_line
+
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

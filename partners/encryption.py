@@ -1,0 +1,39 @@
+"""Secrets at rest: Fernet with key rotation, as a model field."""
+
+from typing import Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.conf import settings
+from django.db import models
+
+
+class UndecryptableSecret(Exception):
+    """No key of ENCRYPTION_KEYS opens a stored secret; put the old key back, or enter it anew."""
+
+    def __init__(self) -> None:
+        super().__init__(self.__doc__)
+
+
+def _fernet() -> MultiFernet:
+    return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
+
+
+class EncryptedTextField(models.TextField):
+    """Text that only its encrypted form reaches the database.
+
+    The first of ``ENCRYPTION_KEYS`` encrypts, all of them decrypt: to rotate, put the new key first
+    and save each row once. Reading raises UndecryptableSecret when no key fits. It cannot be
+    filtered by, since the same text encrypts differently each time.
+    """
+
+    def get_prep_value(self, value: Any) -> Any:
+        value = super().get_prep_value(value)
+        return value if value is None else _fernet().encrypt(value.encode()).decode()
+
+    def from_db_value(self, value: str | None, *_: Any) -> str | None:
+        if value is None:
+            return None
+        try:
+            return _fernet().decrypt(value.encode()).decode()
+        except InvalidToken:
+            raise UndecryptableSecret from None

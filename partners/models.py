@@ -1,0 +1,159 @@
+"""Who uses Runway: partners, their tenants, school years, ODS connections and people."""
+
+from django.conf import settings
+from django.core.validators import RegexValidator, URLValidator
+from django.db import models
+from django.db.models import F, Q
+
+from partners.encryption import EncryptedTextField
+
+_slug = RegexValidator(r"^[a-z0-9][a-z0-9_-]*$", "Use small letters, digits, - and _ only.")
+_code = RegexValidator(r"^[^/\\\x00-\x1f]+$", "Slashes and control characters are not allowed.")
+_school_year_id = RegexValidator(r"^\d{4}$", "Four digits, such as 2526 for 2025-26.")
+
+
+class Partner(models.Model):
+    """A state or collaborative that runs Runway for its districts."""
+
+    id = models.CharField("code", primary_key=True, max_length=50, validators=[_slug])
+    name = models.CharField(max_length=200)
+    cross_year_match_enabled = models.BooleanField(
+        "cross-year matching",
+        default=False,
+        help_text="Match rows that the ODS roster leaves against EDU's roster of all years.",
+    )
+    descriptor_namespace = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="Replaces the bundles' default, such as uri://ed-fi.org. Empty: their default.",
+    )
+    edu_generation = models.PositiveIntegerField(
+        "EDU connection generation",
+        default=0,
+        editable=False,
+        help_text="Adding one makes every process replace its EDU connections.",
+    )
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Tenant(models.Model):
+    """One district of a partner."""
+
+    partner = models.ForeignKey(Partner, on_delete=models.PROTECT, related_name="tenants")
+    code = models.CharField(max_length=100, validators=[_code])
+    name = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["partner", "code"]
+        constraints = [
+            models.UniqueConstraint(fields=["partner", "code"], name="tenant_code_once_a_partner")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.name or self.code} ({self.partner_id})"
+
+
+class SchoolYear(models.Model):
+    """A school year such as 2526: 2025-26, which its end year 2026 names in Ed-Fi."""
+
+    id = models.CharField(primary_key=True, max_length=4, validators=[_school_year_id])
+    start_year = models.PositiveSmallIntegerField()
+    end_year = models.PositiveSmallIntegerField(unique=True)
+
+    class Meta:
+        ordering = ["-end_year"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(end_year=F("start_year") + 1), name="school_year_ends_a_year_later"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.start_year}-{self.end_year % 100:02d}"
+
+
+class SchoolYearConfig(models.Model):
+    """Whether a partner takes jobs for a school year, and whether they go to an ODS."""
+
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="school_years")
+    school_year = models.ForeignKey(SchoolYear, on_delete=models.PROTECT)
+    enabled = models.BooleanField(default=True)
+    sends_to_ods = models.BooleanField("sends to the ODS", default=True)
+
+    class Meta:
+        verbose_name = "school year setting"
+        ordering = ["partner", "-school_year"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["partner", "school_year"], name="school_year_config_once_a_partner"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.school_year_id} for {self.partner_id}"
+
+
+class OdsConnection(models.Model):
+    """How to reach a tenant's ODS for a school year. An edit retires one and makes a new one."""
+
+    tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="ods_connections")
+    school_year = models.ForeignKey(SchoolYear, on_delete=models.PROTECT)
+    url = models.URLField(
+        "ODS URL", max_length=500, validators=[URLValidator(schemes=["http", "https"])]
+    )
+    client_id = models.CharField(max_length=200)
+    client_secret = EncryptedTextField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+
+    class Meta:
+        verbose_name = "ODS connection"
+        ordering = ["tenant", "-school_year", "-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["tenant", "school_year"],
+                condition=Q(retired_at=None),
+                name="one_active_ods_connection",
+                violation_error_message=(
+                    "This tenant has an active ODS connection for that year; retire it first."
+                ),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"ODS of {self.tenant_id} for {self.school_year_id}"
+
+    @property
+    def is_active(self) -> bool:
+        return self.retired_at is None
+
+
+class Membership(models.Model):
+    """What a person may see and do: jobs of some tenants, or all of a partner and its settings."""
+
+    class Role(models.TextChoices):
+        USER = "user", "User: jobs of their tenants"
+        PARTNER_ADMIN = "partner_admin", "Partner admin: settings and all jobs of the partner"
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships"
+    )
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role, default=Role.USER)
+    tenants = models.ManyToManyField(
+        Tenant, blank=True, help_text="For users; partner admins see all tenants of the partner."
+    )
+
+    class Meta:
+        ordering = ["partner", "user"]
+        constraints = [
+            models.UniqueConstraint(fields=["user", "partner"], name="membership_once_a_partner")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user} at {self.partner_id} ({self.get_role_display().split(':')[0]})"

@@ -1,0 +1,61 @@
+"""Readers for environment variables: strict in production, with local fallbacks in development."""
+
+import os
+from pathlib import Path
+
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+env = environ.Env()
+
+DOTENV = Path(__file__).resolve().parent.parent / ".env"
+
+PRODUCTION, DEVELOPMENT = "production", "development"
+
+
+def environment() -> str:
+    """``RUNWAY_ENV``; production unless it says otherwise, so that forgetting it is safe."""
+    value = os.environ.get("RUNWAY_ENV", PRODUCTION)
+    if value not in (PRODUCTION, DEVELOPMENT):
+        raise ImproperlyConfigured(
+            f"RUNWAY_ENV must be {PRODUCTION!r} or {DEVELOPMENT!r}, not {value!r}."
+        )
+    return value
+
+
+def required(name: str, development: str) -> str:
+    """The variable ``name``, which production must set; ``development`` stands in for it locally.
+
+    Raises ImproperlyConfigured, naming the variable, where production leaves it out or empty.
+    """
+    value = os.environ.get(name, "")
+    if value:
+        return value
+    if environment() == DEVELOPMENT:
+        return development
+    raise ImproperlyConfigured(
+        f"Set the environment variable {name}: see .env.example for what it means. "
+        f"(RUNWAY_ENV=development allows a local fallback.)"
+    )
+
+
+def optional(name: str) -> str | None:
+    """The variable ``name``, or None where it is unset or empty."""
+    return os.environ.get(name) or None
+
+
+def positive_int(name: str, default: int) -> int:
+    """The variable ``name`` as a whole number above 0."""
+    raw = os.environ.get(name) or str(default)
+    if not raw.isdecimal() or int(raw) < 1:
+        raise ImproperlyConfigured(f"{name} must be a whole number above 0, not {raw!r}.")
+    return int(raw)
+
+
+def load_dotenv() -> None:
+    """Read ``.env`` beside manage.py, if there is one; variables that are set already win.
+
+    Entry points call this, settings do not: the tests and the executor must not see the file.
+    """
+    if DOTENV.exists():
+        env.read_env(str(DOTENV))

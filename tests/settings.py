@@ -1,0 +1,28 @@
+"""The tests' settings: production's code, a PostgreSQL of this run's own, files below var/."""
+
+import atexit
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+from runway import embedded_postgres
+
+_var = Path(__file__).resolve().parent.parent / "var"
+_var.mkdir(exist_ok=True)
+
+# Nothing that a developer exported or wrote to .env may reach the tests.
+for _name in list(os.environ):
+    if _name.startswith(("EDU_SNOWFLAKE_", "AWS_")) or _name in ("ENVLABEL", "DATABASE_URL"):
+        del os.environ[_name]
+os.environ["RUNWAY_ENV"] = "development"
+os.environ["DATABASE_URL"] = embedded_postgres.start(
+    Path(tempfile.mkdtemp(prefix="test-postgres-", dir=_var)), delete_at_exit=True
+)
+
+from runway.settings import *  # noqa: E402, F403
+
+_files = tempfile.mkdtemp(prefix="test-files-", dir=_var)
+atexit.register(shutil.rmtree, _files, ignore_errors=True)
+FILES_BASE = f"file://{_files}"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
