@@ -14,10 +14,19 @@ OTHER_ED_ORG_ID = 867530
 CURRENT_YEAR = 2026
 """End year of the school year that the ODS holds."""
 
+WITHOUT_CODES = "604000"
+"""Unique id of the student whom the ODS knows without any identification code: its first one."""
+
+TWO_ED_ORGS, SECOND_ED_ORG_ID = "604001", 255901001
+"""Unique id of the student whom the ODS lists under two education organisations, and the second."""
+
+SHARED_STATE_ID = ("604002", "604003")
+"""Unique ids of the two students of this year who have the same State id, everywhere."""
+
 CURRENT, EARLIER, OTHER_DISTRICT, UNKNOWN = "current", "earlier", "other-district", "unknown"
 
-_FIRST = "Ana Ben Chloé Dev Elif Finn Grace Hugo Inés Jonas Kim Lena Mia Noah Olga Pia Ravi Siân".split()
-_LAST = "Abbott Baker Castro Díaz Evans Fischer Grant Huang O'Neil Jones Kumar Lopez Müller".split()
+_FIRST = "Ana Ben Chloé Dev Elif Finn Grace Hugo Inés Jonas Kim Lena Mia Noah Olga Pia Ravi Siân"
+_LAST = "Abbott Baker Castro Díaz Evans Fischer Grant Huang O'Neil Jones Kumar Lopez Müller"
 
 
 @dataclass(frozen=True)
@@ -41,7 +50,8 @@ def students() -> list[Student]:
 
     700 attend the sample district this year, 260 did in earlier years, 180 attend another district
     of the same EDU, and 40 are known to nobody (they occur in sample files only). State ids keep
-    leading zeros; a local id of the other district may equal one of ours.
+    leading zeros; a local id of the other district may equal one of ours; the two students of
+    ``SHARED_STATE_ID`` have the State id of the first of them.
     """
     rng = random.Random(20260)
     sizes = ((CURRENT, 700), (EARLIER, 260), (OTHER_DISTRICT, 180), (UNKNOWN, 40))
@@ -52,12 +62,15 @@ def students() -> list[Student]:
             newest = CURRENT_YEAR if group != EARLIER else CURRENT_YEAR - 1 - number % 3
             oldest = max(newest - rng.randrange(4), CURRENT_YEAR - 5)
             elsewhere = group == OTHER_DISTRICT
+            unique_id = str(604_000 + serial)
+            shares = unique_id == SHARED_STATE_ID[1]
+            state_id = result[-1].state_id if shares else f"{serial * 7919 % 10_000_000:010d}"
             result.append(
                 Student(
-                    unique_id=str(604_000 + serial),
-                    first_name=rng.choice(_FIRST),
-                    last_name=rng.choice(_LAST),
-                    state_id=f"{serial * 7919 % 10_000_000:010d}",
+                    unique_id=unique_id,
+                    first_name=rng.choice(_FIRST.split()),
+                    last_name=rng.choice(_LAST.split()),
+                    state_id=state_id,
                     local_id=str(10_000 + (number if elsewhere else serial)),
                     grade=rng.randrange(3, 9),
                     years=tuple(range(oldest, newest + 1)),
