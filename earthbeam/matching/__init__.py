@@ -1,0 +1,41 @@
+"""Ids to students: which row of an input file is which student of the rosters.
+
+Pure: no files, no HTTP, no Django. Give ``match`` the input's possible id columns and its rosters
+(``read_roster`` reads their lines), get a ``Plan``; the rule is told in ``decision.py``.
+"""
+
+from earthbeam.matching.decision import DEFAULT_REQUIRED_RATE, OpenRoster, match
+from earthbeam.matching.errors import (
+    BadRosterLine,
+    InsufficientMatches,
+    MatchingError,
+    NoIdColumns,
+    NoRows,
+)
+from earthbeam.matching.inputs import normalise
+from earthbeam.matching.plan import Outcome, Plan, RowMatch
+from earthbeam.matching.rates import Pair, PairRate
+from earthbeam.matching.roster import RosterStudent, read_roster
+from earthbeam.matching.tally import UNIQUE_ID, Tally, take_tally
+
+__all__ = [
+    "DEFAULT_REQUIRED_RATE",
+    "UNIQUE_ID",
+    "BadRosterLine",
+    "InsufficientMatches",
+    "MatchingError",
+    "NoIdColumns",
+    "NoRows",
+    "OpenRoster",
+    "Outcome",
+    "Pair",
+    "PairRate",
+    "Plan",
+    "RosterStudent",
+    "RowMatch",
+    "Tally",
+    "match",
+    "normalise",
+    "read_roster",
+    "take_tally",
+]

@@ -1,0 +1,50 @@
+"""The input's side of a match: the values of its possible id columns."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence, Set
+
+from earthbeam.matching.errors import NoIdColumns, NoRows
+
+
+def normalise(value: str | None) -> str | None:
+    """The text to compare with a roster's ids, or None for a blank cell, which matches nobody.
+
+    One trailing ``.0``, left behind by spreadsheets, is removed; otherwise the text counts exactly,
+    leading zeros, case and inner blanks included.
+    """
+    if value is None:
+        return None
+    text = value.removesuffix(".0")
+    return text if text.strip() else None
+
+
+class InputIds:
+    """The normalised ids of an input, by column and row.
+
+    ``columns`` holds the possible id columns that are in the input, in order of preference, each
+    with one value a row. Raises NoIdColumns if there is none, NoRows if they are empty, and
+    ValueError if they differ in length.
+    """
+
+    def __init__(self, columns: Mapping[str, Sequence[str | None]]) -> None:
+        if not columns:
+            raise NoIdColumns
+        lengths = {len(cells) for cells in columns.values()}
+        if len(lengths) > 1:
+            raise ValueError("The id columns differ in their number of rows.")
+        (self.row_count,) = lengths
+        if not self.row_count:
+            raise NoRows
+        self.columns = {name: [normalise(cell) for cell in columns[name]] for name in columns}
+        self.frequencies = {name: _frequencies(cells) for name, cells in self.columns.items()}
+        """By column: each id that occurs, and in how many rows."""
+
+    def values(self, column: str | None = None) -> Set[str]:
+        """Every id that occurs in ``column``, or in any."""
+        if column is not None:
+            return self.frequencies[column].keys()
+        return set().union(*self.frequencies.values())
+
+
+def _frequencies(cells: list[str | None]) -> Counter[str]:
+    return Counter(cell for cell in cells if cell is not None)
