@@ -1,0 +1,111 @@
+"""Opening a real connection to EDU, and telling its errors apart.
+
+The Snowflake library takes seconds to import, so it is imported on first use only, or in the
+background after a web worker has started.
+"""
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+from edu.credentials import EduCredentials
+from edu.errors import ConnectFailed, ConnectionLost, EduError, LoginRejected, QueryFailed
+
+if TYPE_CHECKING:
+    from edu.pool import Connection
+
+logger = logging.getLogger(__name__)
+
+LOGIN_TIMEOUT = 45
+"""Seconds after which no further login is tried."""
+LOGIN_ATTEMPT_TIMEOUT = 30
+"""Seconds that one attempt may take; the connector's own 10 give up on a slow account."""
+NETWORK_TIMEOUT = 180
+"""Seconds that one query may take, retries of its requests included; the connector's default is
+for ever. A query that runs longer is cancelled."""
+SOCKET_TIMEOUT = 60
+"""Seconds without an answer; Snowflake itself answers "still running" after 45."""
+
+_SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390114, 390115, 390195})
+"""Snowflake's codes for a session or token that has expired or that it does not know."""
+
+
+def connect(credentials: EduCredentials) -> "Connection":
+    """Open a connection by key pair. Blocks for at most about LOGIN_TIMEOUT + one attempt.
+
+    Raises ConnectFailed when EDU cannot be reached, LoginRejected when it refuses.
+    """
+    connector = _import_connector()
+    local = {
+        name: value
+        for name in ("host", "port", "protocol")
+        if (value := getattr(credentials, name)) is not None
+    }
+    try:
+        connection: Connection = connector.connect(
+            user=credentials.username,
+            account=credentials.account,
+            database=credentials.database,
+            schema=credentials.schema,
+            warehouse=credentials.warehouse,
+            role=credentials.role,
+            private_key=credentials.private_key,
+            authenticator="SNOWFLAKE_JWT",
+            application="Runway",
+            paramstyle="qmark",  # parameters are bound by the server, never spliced into SQL
+            login_timeout=LOGIN_TIMEOUT,
+            network_timeout=NETWORK_TIMEOUT,
+            socket_timeout=SOCKET_TIMEOUT,
+            # Bounds what a slow reader holds in memory. The prefetch setting would not: the login
+            # reply overwrites it.
+            client_fetch_threads=1,
+            client_session_keep_alive=False,
+            platform_detection_timeout_seconds=0.0,
+            log_imported_packages_in_telemetry=False,
+            session_parameters={"QUERY_TAG": "runway", "CLIENT_TELEMETRY_ENABLED": False},
+            **local,
+        )
+    except Exception as error:  # noqa: BLE001  (the library raises more than its own errors)
+        failure = _connect_failure(error)
+    else:
+        return connection
+    # Raised outside the handler: the library's errors quote hosts and requests.
+    raise failure
+
+
+def _connect_failure(error: Exception) -> ConnectFailed:
+    from snowflake.connector import errors
+
+    number = getattr(error, "errno", None)
+    logger.warning("EDU connect failed: %s, code %s", type(error).__name__, number)
+    refused = isinstance(error, errors.DatabaseError) and not isinstance(
+        error, errors.OperationalError
+    )
+    if refused or isinstance(error, errors.ForbiddenError):
+        return LoginRejected()
+    return ConnectFailed()
+
+
+def query_failure(error: Exception) -> EduError:
+    """What an error of a query or of its result means to us; its text is not kept."""
+    from snowflake.connector import errors
+
+    number = getattr(error, "errno", None)
+    logger.warning("EDU query failed: %s, code %s", type(error).__name__, number)
+    refused = isinstance(error, errors.ProgrammingError) and number not in _SESSION_GONE
+    return QueryFailed() if refused else ConnectionLost()
+
+
+def import_in_background() -> None:
+    """Import the connector in a thread, so that neither start nor first request pays for it."""
+    threading.Thread(target=_import_connector, name="edu-import", daemon=True).start()
+
+
+def _import_connector() -> Any:
+    # Read by the connector when it logs in; there is no argument for it.
+    os.environ.setdefault("JWT_CNXN_WAIT_TIME", str(LOGIN_ATTEMPT_TIMEOUT))
+    import pyarrow  # noqa: F401  (the connector would import it at the first result)
+    import snowflake.connector
+
+    return snowflake.connector

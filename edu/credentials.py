@@ -1,0 +1,155 @@
+"""Where a partner's EDU credentials come from: an AWS secret, or variables in development.
+
+Nothing here is cached: whoever rotates a secret needs no restart.
+"""
+
+import base64
+import binascii
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from django.conf import settings
+
+from edu.errors import CredentialLookupFailed, KeyUnreadable, NotConfigured
+
+logger = logging.getLogger(__name__)
+
+REQUIRED = ("username", "account", "database", "schema", "private_key")
+OPTIONAL = ("warehouse", "role")
+LOCAL_ONLY = ("host", "port", "protocol")
+"""Where a local stand-in listens; Snowflake itself is found by its account."""
+
+_AWS_TIMEOUTS = Config(
+    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
+)
+"""A web thread waits for the look-up: three quick attempts, then say so."""
+
+
+@dataclass(frozen=True)
+class EduCredentials:
+    """What opens a connection to a partner's EDU. The key never shows in ``repr``."""
+
+    username: str
+    account: str
+    database: str
+    schema: str
+    private_key: bytes = field(repr=False)
+    """PKCS#8 DER, as the connector takes it."""
+    warehouse: str | None = None
+    role: str | None = None
+    host: str | None = None
+    port: int | None = None
+    protocol: str | None = None
+
+
+def lookup(partner_id: str) -> EduCredentials | None:
+    """The partner's EDU credentials, or None when there are none or a required value is missing.
+
+    Takes a call to AWS except in development, so expect tens of milliseconds and, when AWS is
+    unwell, up to half a minute.
+
+    Raises NotConfigured without ENVLABEL outside development, CredentialLookupFailed when AWS
+    does not answer the question, KeyUnreadable when the key is no key.
+    """
+    if settings.RUNWAY_ENV == "development":
+        given = settings.EDU_SNOWFLAKE or {}
+        if any(given.values()):
+            return _credentials(partner_id, given, source="EDU_SNOWFLAKE_* variables")
+        if not settings.ENVLABEL:
+            return None
+    if not settings.ENVLABEL:
+        logger.error("EDU credentials of partner %s: ENVLABEL is not set", partner_id)
+        raise NotConfigured
+    secret = _aws_secret(partner_id, f"{settings.ENVLABEL}-edu-connection-info-{partner_id}")
+    if secret is None:
+        return None
+    renamed = {**secret, "private_key": secret.get("privateKey")}
+    values = {name: renamed.get(name) for name in REQUIRED + OPTIONAL}
+    return _credentials(partner_id, values, source="AWS secret")
+
+
+def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
+    """The secret's JSON object, or None when AWS says that no such secret exists."""
+    try:
+        # A session of its own: boto3's default one is not safe among threads.
+        client = boto3.session.Session().client("secretsmanager", config=_AWS_TIMEOUTS)
+        text = client.get_secret_value(SecretId=name).get("SecretString")
+    except ClientError as error:
+        code = error.response.get("Error", {}).get("Code", "unknown")
+        if code == "ResourceNotFoundException":
+            return None
+        reason = f"AWS answered {code}"
+    except (BotoCoreError, ValueError) as error:
+        # ValueError: an endpoint URL that is none. Only the name, since some quote what they got.
+        reason = f"AWS could not be asked ({type(error).__name__})"
+    else:
+        secret = _json_object(text)
+        if secret is not None:
+            return secret
+        reason = "the AWS secret is not the text of a JSON object"
+    logger.error("EDU credentials of partner %s: look-up of %s: %s", partner_id, name, reason)
+    # Raised outside the handlers, so that no context carries what AWS sent.
+    raise CredentialLookupFailed(f"EDU's credentials could not be looked up: {reason}.")
+
+
+def _json_object(text: str | None) -> dict[str, Any] | None:
+    try:
+        value = json.loads(text or "")
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _credentials(partner_id: str, values: Mapping[str, Any], source: str) -> EduCredentials | None:
+    """Credentials from named values; only the names of missing ones are logged."""
+    texts = {name: str(value).strip() for name, value in values.items() if value is not None}
+    missing = [name for name in REQUIRED if not texts.get(name)]
+    if missing:
+        logger.warning(
+            "EDU credentials of partner %s: %s without %s", partner_id, source, ", ".join(missing)
+        )
+        return None
+    port = texts.get("port")
+    return EduCredentials(
+        username=texts["username"],
+        account=texts["account"],
+        database=texts["database"],
+        schema=texts["schema"],
+        private_key=_der_key(partner_id, texts["private_key"]),
+        warehouse=texts.get("warehouse") or None,
+        role=texts.get("role") or None,
+        host=texts.get("host") or None,
+        port=int(port) if port else None,
+        protocol=texts.get("protocol") or None,
+    )
+
+
+def _der_key(partner_id: str, text: str) -> bytes:
+    """The DER of a key that is given as the base64 of its PEM."""
+    try:
+        pem = base64.b64decode("".join(text.split()), validate=True)
+    except binascii.Error:
+        reason = "it is not base64"
+    else:
+        try:
+            key = load_pem_private_key(pem, password=None)
+            return key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+        except TypeError:
+            reason = "it is protected by a passphrase"
+        except (ValueError, UnsupportedAlgorithm):
+            reason = "what the base64 holds is not a PEM private key"
+    logger.error("EDU credentials of partner %s: private key unreadable: %s", partner_id, reason)
+    raise KeyUnreadable(f"EDU's private key is unreadable: {reason}.")

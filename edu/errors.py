@@ -1,0 +1,123 @@
+"""What can go wrong with EDU, each with a code for machines and a sentence for people.
+
+``message`` is safe to show to anybody: no secret, no host, no student. ``status`` is the HTTP
+status of the roster endpoint when the error happens before the first byte: 503 where trying again
+may help, 500 where a person has to change something first.
+"""
+
+import errno
+
+
+class EduError(Exception):
+    """Base of everything that EDU raises; ``str()`` of it is the message for people."""
+
+    code = "edu_error"
+    status = 500
+    message = "EDU failed."
+
+    def __init__(self, message: str = "") -> None:
+        self.message = message or self.message
+        super().__init__(self.message)
+
+
+class NotConfigured(EduError):
+    """The app lacks a setting that EDU needs; no retry helps until it is set."""
+
+    code = "edu_not_configured"
+    message = "EDU is not configured: ENVLABEL is not set."
+
+
+class CredentialLookupFailed(EduError):
+    """AWS did not say whether there are credentials; a retry helps if AWS was only unwell."""
+
+    code = "edu_credential_lookup_failed"
+    status = 503
+    message = "EDU's credentials could not be looked up."
+
+
+class KeyUnreadable(EduError):
+    """The stored private key is no usable key; no retry helps until the secret is mended."""
+
+    code = "edu_key_unreadable"
+    message = "EDU's private key is not the base64 of an unencrypted PEM private key."
+
+
+class NoCredentials(EduError):
+    """The partner has no EDU credentials; no retry helps until they are stored."""
+
+    code = "edu_no_credentials"
+    message = "No EDU credentials are stored for this partner."
+
+
+class ConnectFailed(EduError):
+    """EDU could not be reached or did not answer the login in time; a retry may help."""
+
+    code = "edu_connect_failed"
+    status = 503
+    message = "EDU could not be reached."
+
+
+class LoginRejected(ConnectFailed):
+    """EDU answered and refused the login; no retry helps until key, user or account are mended."""
+
+    code = "edu_login_rejected"
+    status = 500
+    message = "EDU refused the login: check the user, its public key, the account and the role."
+
+
+class PoolExhausted(EduError):
+    """Every connection stayed in use for the whole waiting time; a later retry helps."""
+
+    code = "edu_pool_exhausted"
+    status = 503
+    message = "All EDU connections of this partner are in use."
+
+
+class PoolClosed(EduError):
+    """The pool is closed, as the process is ending; a retry reaches another process."""
+
+    code = "edu_shutting_down"
+    status = 503
+    message = "The EDU connections are closing because the server is shutting down."
+
+
+class QueryFailed(EduError):
+    """EDU refused or gave up the query; no retry helps unless the warehouse was only busy."""
+
+    code = "edu_query_failed"
+    message = "EDU could not run the roster query: check the tables, the role and the warehouse."
+
+
+class ConnectionLost(EduError):
+    """The connection or its session ended under the query; a retry opens a fresh one."""
+
+    code = "edu_connection_lost"
+    status = 503
+    message = "The connection to EDU was lost."
+
+
+class RosterIncomplete(EduError):
+    """EDU delivered another number of rows than it had announced; a retry usually helps."""
+
+    code = "edu_roster_incomplete"
+    status = 503
+    message = "EDU delivered an incomplete roster."
+
+
+class RosterInvalid(EduError):
+    """EDU delivered something else than finished lines; no retry helps, the query is at fault."""
+
+    code = "edu_roster_invalid"
+    message = "EDU delivered a roster that is not made of lines of text."
+
+
+class StreamCut(ConnectionAbortedError):
+    """The roster broke after its first byte, and the client must be able to see that.
+
+    An ``OSError`` with EPIPE on purpose: WSGI servers take it for a client that went away. They
+    drop the connection without the chunk that ends a body and without a traceback of their own;
+    what happened stands in the stream's own log line. A retry may help.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(errno.EPIPE, "the roster stream broke off")

@@ -1,0 +1,211 @@
+"""The pools of one process, a pool for each partner, made on first use and forgotten when empty.
+
+The same rule as in ``edu.pool``: under the lock only the registry changes; looking credentials up,
+connecting and closing happen outside it.
+"""
+
+import logging
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from concurrent.futures import Future
+
+from edu.credentials import EduCredentials
+from edu.errors import LoginRejected, NoCredentials, PoolClosed
+from edu.pool import ACQUIRE_TIMEOUT, MAX_IDLE, MAX_SIZE, Connection, Lease, Pool, PoolStats
+
+logger = logging.getLogger(__name__)
+
+EVICT_EVERY = 60.0
+"""Seconds between the evictor's rounds."""
+SHUTDOWN_TIMEOUT = 10.0
+"""Seconds within which every pool must be closed when the process ends."""
+
+
+class Pools:
+    """Hands out connections by partner and generation.
+
+    ``lookup`` finds a partner's credentials or None, ``connect`` opens a connection with them. A
+    partner's generation is a number that only grows; a pool of an older one is drained and
+    replaced as soon as somebody asks with a newer one. That is how a reset reaches every process.
+    """
+
+    def __init__(
+        self,
+        lookup: Callable[[str], EduCredentials | None],
+        connect: Callable[[EduCredentials], Connection],
+        *,
+        max_size: int = MAX_SIZE,
+        max_idle: float = MAX_IDLE,
+        evict_every: float = EVICT_EVERY,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._lookup = lookup
+        self._connect = connect
+        self._max_size = max_size
+        self._max_idle = max_idle
+        self._evict_every = evict_every
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._pools: dict[str, Pool] = {}
+        self._creations: dict[tuple[str, int], Future[Pool]] = {}
+        self._made: weakref.WeakSet[Pool] = weakref.WeakSet()  # replaced ones too, while in use
+        self._evictor: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def acquire(
+        self,
+        partner_id: str,
+        generation: int,
+        *,
+        timeout: float = ACQUIRE_TIMEOUT,
+        fresh: bool = False,
+    ) -> Lease:
+        """A connection to the partner's EDU; the caller owes its ``release``.
+
+        Blocks as ``Pool.acquire`` does, on a cold partner also for the credential look-up, which
+        concurrent callers share. A login refused with credentials from an earlier look-up is tried
+        once more with those of today, so that a rotated key costs nobody an error.
+
+        Raises NoCredentials, CredentialLookupFailed, KeyUnreadable, NotConfigured, ConnectFailed,
+        LoginRejected, PoolExhausted, PoolClosed.
+        """
+        while True:
+            pool, just_made = self._pool(partner_id, generation)
+            try:
+                return pool.acquire(timeout, fresh=fresh)
+            except PoolClosed:
+                # Replaced or emptied since we were given it: ask for its successor. The loop ends
+                # because `_pool` raises the same once the whole registry is closed.
+                continue
+            except LoginRejected:
+                self._retire(pool)
+                if just_made:
+                    raise
+
+    def available(self, partner_id: str, generation: int) -> bool:
+        """Whether the partner's EDU can be asked: a live pool, or credentials to be had now.
+
+        Raises what the look-up raises; callers that must not fail log any EduError as "no".
+        """
+        with self._lock:
+            if self._current(partner_id, generation) is not None:
+                return True
+        return self._lookup(partner_id) is not None
+
+    def evict(self) -> None:
+        """One round of the evictor: close what has been idle for too long."""
+        for pool in self._all():
+            pool.evict()
+
+    def stats(self) -> list[PoolStats]:
+        """All pools, replaced ones as long as connections of theirs are in use."""
+        every = [pool.stats() for pool in self._all()]
+        alive = [stats for stats in every if stats.open or stats.connecting or not stats.closed]
+        return sorted(alive, key=lambda stats: (stats.name, stats.generation))
+
+    def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> bool:
+        """Close everything for good, all pools at the same time; whether it was done in time."""
+        with self._lock:
+            self._stop.set()
+            self._pools.clear()
+        pools = self._all()
+        for pool in pools:
+            pool.close()
+        deadline = time.monotonic() + timeout
+        stuck = [p for p in pools if not p.wait_closed(max(0.0, deadline - time.monotonic()))]
+        for pool in stuck:
+            logger.warning("EDU pool %s did not close in %.0f s; given up", pool.name, timeout)
+        return not stuck
+
+    def _pool(self, partner_id: str, generation: int) -> tuple[Pool, bool]:
+        """The partner's pool, and whether its credentials were looked up for this very call."""
+        with self._lock:
+            if self._stop.is_set():
+                raise PoolClosed
+            pool = self._current(partner_id, generation)
+            if pool is not None:
+                return pool, False
+            # A caller with a newer generation makes its own: a look-up that began before the
+            # reset may hold the old secret.
+            creation = self._creations.get((partner_id, generation))
+            if creation is None:
+                mine = self._creations[partner_id, generation] = Future()
+        if creation is not None:
+            return creation.result(), True  # waits outside the lock; raises what the maker met
+        try:
+            pool = self._make(partner_id, generation)
+        except BaseException as error:
+            with self._lock:
+                del self._creations[partner_id, generation]
+            mine.set_exception(error)
+            raise
+        with self._lock:
+            del self._creations[partner_id, generation]
+            replaced = self._pools.get(partner_id)
+            if self._stop.is_set():
+                replaced = pool
+            elif replaced is not None and replaced.generation > generation:
+                pool, replaced = replaced, None
+            else:
+                self._pools[partner_id] = pool
+                self._made.add(pool)
+            self._start_evictor()
+        if replaced is not None:
+            replaced.drain()
+        mine.set_result(pool)
+        return pool, True
+
+    def _current(self, partner_id: str, generation: int) -> Pool | None:
+        """The pool to use, unless it is too old or closed. Called under the lock."""
+        pool = self._pools.get(partner_id)
+        if pool is None or pool.closed or pool.generation < generation:
+            return None
+        return pool
+
+    def _make(self, partner_id: str, generation: int) -> Pool:
+        credentials = self._lookup(partner_id)
+        if credentials is None:
+            raise NoCredentials
+        return Pool(
+            partner_id,
+            lambda: self._connect(credentials),
+            generation=generation,
+            max_size=self._max_size,
+            max_idle=self._max_idle,
+            clock=self._clock,
+            on_empty=self._forget_if_empty,
+        )
+
+    def _retire(self, pool: Pool) -> None:
+        """Drain a pool whose credentials are refused, so that the next caller makes a new one."""
+        with self._lock:
+            if self._pools.get(pool.name) is pool:
+                del self._pools[pool.name]
+        pool.drain()
+
+    def _forget_if_empty(self, pool: Pool) -> None:
+        """Credentials live as long as connections made with them, and no longer."""
+        with self._lock:
+            if self._pools.get(pool.name) is pool and pool.drain_if_empty():
+                del self._pools[pool.name]
+
+    def _all(self) -> list[Pool]:
+        with self._lock:
+            return list(self._made)
+
+    def _start_evictor(self) -> None:
+        """Start the evictor with the first pool. Called under the lock."""
+        if self._evictor is None and not self._stop.is_set():
+            self._evictor = threading.Thread(
+                target=self._evict_for_ever, name="edu-evictor", daemon=True
+            )
+            self._evictor.start()
+
+    def _evict_for_ever(self) -> None:
+        while not self._stop.wait(self._evict_every):
+            try:
+                self.evict()
+            except Exception:
+                logger.exception("EDU pools: a round of the evictor failed")

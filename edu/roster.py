@@ -1,0 +1,287 @@
+"""A tenant's students of all years, streamed from EDU as the bytes that the executor reads.
+
+SQL makes the finished JSON line, the connector hands over Arrow batches, and the line column's
+memory is the response body: no Python object a student. See ``docs/edu.md``.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from edu.errors import ConnectionLost, EduError, RosterIncomplete, StreamCut
+from edu.lines import line_buffers, slices
+from edu.pool import Lease
+from edu.pools import Pools
+
+logger = logging.getLogger(__name__)
+
+Failure = Callable[[Exception], EduError]
+"""What an error of the connector means to us."""
+
+_COMPLETE, _ABANDONED = "complete", "abandoned"
+
+ROSTER_SQL = """
+with latest as (
+    select k_student, student_unique_id, ed_org_id
+    from stg_ef3__student_education_organization_associations
+    where tenant_code = ?
+    qualify max(api_year) over (partition by k_student_xyear) = api_year
+),
+codes as (
+    select distinct k_student, id_system, id_code
+    from stg_ef3__stu_ed_org__identification_codes
+    where id_code is not null and k_student in (select k_student from latest)
+),
+students as (
+    select
+        latest.k_student, latest.student_unique_id, latest.ed_org_id,
+        array_agg(case when codes.id_code is not null then object_construct_keep_null(
+            'studentIdentificationSystemDescriptor', codes.id_system,
+            'identificationCode', codes.id_code::varchar
+        ) end) as id_codes
+    from latest
+    left join codes on codes.k_student = latest.k_student
+    group by latest.k_student, latest.student_unique_id, latest.ed_org_id
+)
+select to_json(object_construct_keep_null(
+    'educationOrganizationReference', object_construct_keep_null(
+        'educationOrganizationId', ed_org_id,
+        'link', object_construct_keep_null('rel', 'LocalEducationAgency')
+    ),
+    'studentReference', object_construct_keep_null('studentUniqueId', student_unique_id::varchar),
+    'studentIdentificationCodes', coalesce(id_codes, array_construct())
+)) || chr(10) as line
+from students
+"""
+"""One finished line a student and education organisation; the tenant's code is the parameter.
+
+- Only each k_student_xyear's newest api_year: that is how EDU knows a student today.
+- Codes are made distinct and grouped as scalars; objects whose keys come in another order would
+  count as different.
+- ARRAY_AGG leaves the NULL of a student without codes out, and COALESCE makes sure of a list:
+  executors fail on an object of nulls.
+- KEEP_NULL, as a key whose value is NULL would vanish otherwise and change the shape.
+- The tables carry no database or schema: the connection's own apply.
+"""
+
+
+@dataclass
+class _Result:
+    """A query's result whose first batch has arrived."""
+
+    cursor: Any
+    batches: Iterator[Any]
+    expected: int
+    """Rows that EDU has announced."""
+    rows: int
+    """Rows that have arrived."""
+    slices: Iterator[bytes]
+    """What is left to send of the rows that have arrived."""
+
+    def next_slice(self) -> bytes | None:
+        """The next bytes; None after the last.
+
+        Raises RosterIncomplete if there are more or fewer rows than announced: the connector
+        does not compare, so that a lost chunk would go unnoticed.
+        """
+        while True:
+            piece = next(self.slices, None)
+            if piece is not None:
+                return piece
+            table = next(self.batches, None)
+            if table is None:
+                if self.rows != self.expected:
+                    raise RosterIncomplete
+                return None
+            self.rows += table.num_rows
+            if self.rows > self.expected:
+                raise RosterIncomplete
+            self.slices = slices(line_buffers(table))
+
+
+class RosterStream:
+    """An iterator of bytes that owns the connection they come from.
+
+    Ends in one of three ways, each giving the connection back exactly once: all rows delivered
+    (the connection returns to its pool), a failure (it is closed, and the caller gets StreamCut),
+    or ``close()`` before the end, as when the client has gone (it is closed, as its result is
+    unfinished). ``close()`` may be called at any time, repeatedly, from any thread, and before the
+    first ``next()``; a generator could not promise that, since one that was never started runs no
+    ``finally``.
+    """
+
+    def __init__(
+        self,
+        lease: Lease,
+        result: _Result,
+        *,
+        partner_id: str,
+        label: str,
+        failure: Failure,
+        on_end: Callable[[], None] | None,
+        started: float,
+    ) -> None:
+        self._lease = lease
+        self._result = result
+        self._partner_id = partner_id
+        self._label = label
+        self._failure = failure
+        self._on_end = on_end
+        self._started = started
+        self._bytes = 0
+        self._lock = threading.Lock()
+        self._outcome: str | None = None
+
+    def __iter__(self) -> "RosterStream":
+        return self
+
+    def __next__(self) -> bytes:
+        if self._outcome == _COMPLETE:
+            raise StopIteration
+        if self._outcome is not None:
+            raise StreamCut
+        try:
+            piece = self._result.next_slice()
+        except Exception as error:  # noqa: BLE001  (whatever it is, the client must see a cut)
+            known = error if isinstance(error, EduError) else self._failure(error)
+            self._end(known.code)
+        else:
+            if piece is not None:
+                self._bytes += len(piece)
+                return piece
+            if self._end(_COMPLETE):
+                raise StopIteration
+        # Outside the handler: the server would log the library's error, which quotes requests.
+        raise StreamCut
+
+    def close(self) -> None:
+        """Give everything back if the stream has not ended yet. Never blocks on the network."""
+        self._end(_ABANDONED)
+
+    def __del__(self) -> None:
+        # For a stream that no response ever took over, as when a middleware fails.
+        self.close()
+
+    def _end(self, outcome: str) -> bool:
+        """End the stream unless it has ended; whether this call did it."""
+        with self._lock:
+            if self._outcome is not None:
+                return False
+            self._outcome = outcome
+        if outcome == _COMPLETE:
+            self._result.cursor.close()
+            self._lease.release()
+        else:
+            _give_up(self._lease, self._result.batches, self._result.cursor)
+        _log_end(
+            outcome,
+            self._partner_id,
+            self._label,
+            rows=self._result.rows,
+            size=self._bytes,
+            started=self._started,
+        )
+        if self._on_end is not None:
+            self._on_end()
+        return True
+
+
+def open_roster_stream(
+    pools: Pools,
+    *,
+    partner_id: str,
+    generation: int,
+    tenant_code: str,
+    label: str,
+    failure: Failure,
+    on_end: Callable[[], None] | None = None,
+) -> RosterStream:
+    """Run the query and fetch its first batch; from then on the stream owns the connection.
+
+    A pooled connection whose session has ended meanwhile costs a reconnect, once, and no error.
+    Raises any EduError, with nothing left open.
+    """
+    started = time.monotonic()
+    try:
+        lease = pools.acquire(partner_id, generation)
+        try:
+            result = _execute(lease, tenant_code, failure)
+        except ConnectionLost:
+            if lease.fresh:
+                raise
+            logger.info("EDU roster: partner %s, run %s: stale connection", partner_id, label)
+            lease = pools.acquire(partner_id, generation, fresh=True)
+            result = _execute(lease, tenant_code, failure)
+    except EduError as error:
+        _log_end(error.code, partner_id, label, rows=0, size=0, started=started)
+        raise
+    return RosterStream(
+        lease,
+        result,
+        partner_id=partner_id,
+        label=label,
+        failure=failure,
+        on_end=on_end,
+        started=started,
+    )
+
+
+def _execute(lease: Lease, tenant_code: str, failure: Failure) -> _Result:
+    """The query's result; if it fails, the lease is given up."""
+    parts: list[Any] = []
+    try:
+        cursor = lease.connection.cursor()
+        parts.append(cursor)
+        cursor.execute(ROSTER_SQL, (tenant_code,))
+        batches = cursor.fetch_arrow_batches()
+        parts.append(batches)
+        first = next(batches, None)
+        rows = 0 if first is None else first.num_rows
+        expected = cursor.rowcount
+        if expected is None or rows > expected or (first is None and expected):
+            raise RosterIncomplete
+        ready = [] if first is None else line_buffers(first)
+        return _Result(cursor, batches, expected, rows, slices(ready))
+    except BaseException as error:
+        _give_up(lease, *reversed(parts))
+        if isinstance(error, EduError) or not isinstance(error, Exception):
+            raise
+        known = failure(error)
+    raise known
+
+
+def _give_up(lease: Lease, *parts: Any) -> None:
+    """Discard a connection with what is unfinished on it, in the background.
+
+    Closing a result waits for a download under way, which the connector retries for up to a
+    minute; a caller that has gone must not hold a thread for it.
+    """
+    lease.release(discard=True)
+
+    def close() -> None:
+        for part in parts:
+            try:
+                part.close()
+            except Exception as error:  # noqa: BLE001  (it is given up in any case)
+                logger.info("EDU roster: unfinished result: %s at close", type(error).__name__)
+
+    threading.Thread(target=close, name="edu-give-up", daemon=True).start()
+
+
+def _log_end(
+    outcome: str, partner_id: str, label: str, *, rows: int, size: int, started: float
+) -> None:
+    """The one line about a stream: never a student's data."""
+    logger.log(
+        logging.INFO if outcome == _COMPLETE else logging.WARNING,
+        "EDU roster %s: partner %s, run %s, %d rows, %d bytes, %.1f s",
+        outcome,
+        partner_id,
+        label,
+        rows,
+        size,
+        time.monotonic() - started,
+    )
