@@ -31,7 +31,11 @@ _LAST = "Abbott Baker Castro Díaz Evans Fischer Grant Huang O'Neil Jones Kumar 
 
 @dataclass(frozen=True)
 class Student:
-    """A student as the world outside knows them; ``years`` are school years' end years."""
+    """A student as the world outside knows them; ``years`` are school years' end years.
+
+    A student with ``years`` attended the sample district, or another, in them; one without is on
+    nobody's roster.
+    """
 
     unique_id: str
     first_name: str
@@ -73,7 +77,7 @@ def students() -> list[Student]:
                     state_id=state_id,
                     local_id=str(10_000 + (number if elsewhere else serial)),
                     grade=rng.randrange(3, 9),
-                    years=tuple(range(oldest, newest + 1)),
+                    years=() if group == UNKNOWN else tuple(range(oldest, newest + 1)),
                     tenant=OTHER_TENANT if elsewhere else TENANT,
                     ed_org_id=OTHER_ED_ORG_ID if elsewhere else ED_ORG_ID,
                     group=group,

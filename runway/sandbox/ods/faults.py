@@ -1,0 +1,120 @@
+"""What the ODS stand-in does wrong on demand."""
+
+import threading
+from dataclasses import dataclass, fields
+from typing import Any, Literal, Self
+
+
+@dataclass(frozen=True)
+class Faults:
+    """Knobs for the ways in which an ODS fails; without any, everything works.
+
+    A "data request" is one below ``/data/v3`` that carries a good token. Pages count from 1.
+    """
+
+    refuse_credentials: bool = False
+    """The token endpoint refuses every client."""
+
+    empty_roster: bool = False
+    """The ODS has no students."""
+
+    roster_page: int = 1
+    """The roster page that ``roster_page_status`` is about."""
+
+    roster_page_status: int | None = None
+    """Answer that page with this status, such as 403 or 500."""
+
+    roster_page_times: int | None = None
+    """Do so this many times, then answer properly; None: for ever."""
+
+    token_requests: int | None = None
+    """A token is good for this many data requests, then it answers 401 and a new one is needed."""
+
+    throttle_every: int | None = None
+    """Every this many data requests one is answered 429 with a Retry-After of one second."""
+
+    reject_posts: bool = False
+    """Every POST is refused with a validation error."""
+
+    reject_every: int | None = None
+    """Every this many POSTs one is refused with a validation error."""
+
+    delay_seconds: float = 0.0
+    """Every data request waits this long before it is answered."""
+
+    reset_after: int | None = None
+    """After this many data requests every further one has its connection reset."""
+
+    @classmethod
+    def from_json(cls, knobs: Any) -> Self:
+        """Faults from a JSON object. Raises ValueError naming a knob or a value that is wrong."""
+        if not isinstance(knobs, dict):
+            raise ValueError('Faults are a JSON object, such as {"reject_posts": true}.')
+        known = {field.name: field.default for field in fields(cls)}
+        for name, value in knobs.items():
+            if name not in known:
+                raise ValueError(f"There is no fault {name!r}; there are {', '.join(known)}.")
+            if not _fits(value, known[name]):
+                raise ValueError(f"The fault {name!r} cannot be {value!r}.")
+        return cls(**knobs)
+
+
+def _fits(value: Any, default: Any) -> bool:
+    if isinstance(default, bool):
+        return isinstance(value, bool)
+    if isinstance(value, bool):
+        return False
+    if isinstance(default, float):
+        return isinstance(value, int | float) and value >= 0
+    if default is None:
+        return value is None or (isinstance(value, int) and value >= 0)
+    return isinstance(value, int) and value >= 1
+
+
+class FaultCounter:
+    """Counts requests and says which of them go wrong. Safe to use from several threads."""
+
+    def __init__(self, faults: Faults) -> None:
+        self.faults = faults
+        self._data_requests = 0
+        self._posts = 0
+        self._failed_pages = 0
+        self._token_uses: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def token_expired(self, token: str) -> bool:
+        """Count one use of a token; True if that is one too many."""
+        with self._lock:
+            self._token_uses[token] = uses = self._token_uses.get(token, 0) + 1
+        return self.faults.token_requests is not None and uses > self.faults.token_requests
+
+    def data_request(self) -> Literal["reset", "throttle"] | None:
+        """Count a data request and say what happens to it, if anything does."""
+        with self._lock:
+            self._data_requests += 1
+            count = self._data_requests
+        if self.faults.reset_after is not None and count > self.faults.reset_after:
+            return "reset"
+        if self.faults.throttle_every and count % self.faults.throttle_every == 0:
+            return "throttle"
+        return None
+
+    def post_refused(self) -> bool:
+        """Count a POST; True if it is to be refused."""
+        with self._lock:
+            self._posts += 1
+            count = self._posts
+        every = self.faults.reject_every
+        return self.faults.reject_posts or (every is not None and count % max(every, 1) == 0)
+
+    def page_status(self, page: int) -> int | None:
+        """The status that this roster page fails with, or None. Counts the failures."""
+        faults = self.faults
+        if faults.roster_page_status is None or page != faults.roster_page:
+            return None
+        with self._lock:
+            if faults.roster_page_times is not None:
+                if self._failed_pages >= faults.roster_page_times:
+                    return None
+                self._failed_pages += 1
+        return faults.roster_page_status

@@ -1,0 +1,165 @@
+"""The records of the ODS stand-in: upserts by natural key, refused as Ed-Fi refuses them."""
+
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+from runway.sandbox.ods.resources import MAX_LENGTHS, RESOURCES, Resource
+
+Record = dict[str, Any]
+
+ROSTER = "studentEducationOrganizationAssociations"
+
+
+class Refused(Exception):
+    """A record that the ODS does not take: the HTTP status and the body of the answer."""
+
+    def __init__(self, status: int, kind: str, title: str, detail: str, **more: Any) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.body = problem(status, kind, title, detail) | more
+
+
+def problem(status: int, kind: str, title: str, detail: str) -> Record:
+    """An Ed-Fi 7 problem report; ``message`` is for clients of the versions before."""
+    return {
+        "detail": detail,
+        "type": f"urn:ed-fi:api:{kind}",
+        "title": title,
+        "status": status,
+        "correlationId": uuid.uuid4().hex,
+        "message": detail,
+    }
+
+
+def invalid(errors: dict[str, list[str]]) -> Refused:
+    """The refusal of a record whose fields are wrong: JSON path to messages."""
+    return Refused(
+        400,
+        "bad-request:data-validation-failed",
+        "Data Validation Failed",
+        "Data validation failed. See 'validationErrors' for details.",
+        validationErrors=errors,
+    )
+
+
+class Store:
+    """What the ODS holds. Safe to use from several threads."""
+
+    def __init__(self, roster: list[Record], descriptor_namespaces: tuple[str, ...]) -> None:
+        self._roster = roster
+        self._descriptor_namespaces = descriptor_namespaces
+        self._records: dict[str, dict[tuple[str, ...], Record]] = {name: {} for name in RESOURCES}
+        self._students = {(record["studentReference"]["studentUniqueId"],) for record in roster}
+        self._lock = threading.Lock()
+
+    def page(self, resource: str, offset: int, limit: int) -> tuple[list[Record], int]:
+        """Records of a resource and how many there are in all."""
+        with self._lock:
+            records = self._roster if resource == ROSTER else list(self._records[resource].values())
+        return records[offset : offset + limit], len(records)
+
+    def received(self, resource: str) -> list[Record]:
+        """The records that were sent here, each as it was last sent, in order of arrival."""
+        with self._lock:
+            return list(self._records[resource].values())
+
+    def counts(self) -> dict[str, int]:
+        """How many records of each resource were sent here; resources without any are left out."""
+        with self._lock:
+            return {name: len(records) for name, records in self._records.items() if records}
+
+    def upsert(self, name: str, record: Any) -> bool:
+        """Take a record; True if its key is new. Raises Refused."""
+        resource = RESOURCES[name]
+        if not isinstance(record, dict):
+            raise invalid({"$": ["The request body must be a JSON object."]})
+        if errors := _wrong_fields(resource, record):
+            raise invalid(errors)
+        key = tuple(str(_value(record, path)) for path in resource.identity)
+        with self._lock:
+            self._check_references(record)
+            if errors := self._unknown_descriptors(record):
+                raise invalid(errors)
+            new = key not in self._records[name]
+            self._records[name][key] = record
+        return new
+
+    def _check_references(self, record: Record) -> None:
+        for path, reference in _references(record):
+            title, known = self._known(path.rpartition(".")[2], reference)
+            if not known:
+                raise Refused(
+                    409,
+                    "data-conflict:unresolved-reference",
+                    "Unresolved Reference",
+                    f"The referenced '{title}' item does not exist.",
+                )
+
+    def _known(self, name: str, reference: Record) -> tuple[str, bool]:
+        def key(*fields: str) -> tuple[str, ...]:
+            return tuple(str(reference.get(field)) for field in fields)
+
+        assessment = ("assessmentIdentifier", "namespace")
+        match name:
+            case "studentReference":
+                return "Student", key("studentUniqueId") in self._students
+            case "assessmentReference":
+                return "Assessment", key(*assessment) in self._records["assessments"]
+            case "objectiveAssessmentReference":
+                identity = key(*assessment, "identificationCode")
+                return "ObjectiveAssessment", identity in self._records["objectiveAssessments"]
+        return name, True
+
+    def _unknown_descriptors(self, record: Record) -> dict[str, list[str]]:
+        errors: dict[str, list[str]] = {}
+        for path, value in _walk(record):
+            field = path.rpartition(".")[2]
+            if not field.endswith("Descriptor") or not isinstance(value, str):
+                continue
+            namespace, _, code = value.partition("#")
+            if namespace.rpartition("/")[0] in self._descriptor_namespaces:
+                continue  # the ODS came with these
+            if (namespace, code) not in self._records.get(f"{field}s", {}):
+                title = field[0].upper() + field[1:]
+                errors[path] = [f"{title} value '{value}' does not exist."]
+        return errors
+
+
+def _wrong_fields(resource: Resource, record: Record) -> dict[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    for path in (*resource.identity, *resource.required):
+        value = _value(record, path)
+        name = path.rpartition(".")[2]
+        title = name[0].upper() + name[1:]
+        longest = MAX_LENGTHS.get(name)
+        if value is None or value in ("", []):
+            errors[f"$.{path}"] = [f"{title} is required."]
+        elif longest and len(str(value)) > longest:
+            errors[f"$.{path}"] = [f"{title} must be between 1 and {longest} characters in length."]
+    return errors
+
+
+def _value(record: Any, path: str) -> Any:
+    for name in path.split("."):
+        record = record.get(name) if isinstance(record, dict) else None
+    return record
+
+
+def _references(record: Record) -> Iterator[tuple[str, Record]]:
+    for path, value in _walk(record):
+        if path.endswith("Reference") and isinstance(value, dict):
+            yield path, value
+
+
+def _walk(value: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
+    """Every value inside ``value`` with its JSON path."""
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        inner = [(f"{path}.{name}", item) for name, item in value.items()]
+    elif isinstance(value, list):
+        inner = [(f"{path}[{index}]", item) for index, item in enumerate(value)]
+    for place, item in inner:
+        yield place, item
+        yield from _walk(item, place)
