@@ -1,0 +1,166 @@
+"""Small functions that create what a test needs, asking only for what matters to it.
+
+Partners, tenants, years, bundles and connections are made once: asked for again, they are found.
+"""
+
+import io
+from collections.abc import Mapping
+from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+
+from earthbeam import paths
+from earthbeam.files import open_store
+from earthbeam.models import Bundle, Job, JobFile, Run
+from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
+
+BUNDLE_TEMPLATE: dict[str, Any] = {
+    "display_name": "Reading check",
+    "path": "assessments/Reading_Check",
+    "valid_edfi": ">=3.0",
+    "report_resources": ["studentAssessments"],
+    "input_files": [
+        {
+            "display_name": "Scores",
+            "env_var": "INPUT_FILE",
+            "is_required": True,
+            "file_type": ["csv"],
+        },
+        {
+            "display_name": "Skills",
+            "env_var": "INPUT_FILE_SKILLS",
+            "is_required": False,
+            "file_type": ["csv"],
+        },
+    ],
+    "input_params": [
+        {"display_name": "School year", "env_var": "API_YEAR", "is_required": True},
+        {
+            "display_name": "Form",
+            "env_var": "FORM",
+            "is_required": False,
+            "allowed_values": ["A", "B"],
+        },
+    ],
+    "descriptor_mapping_files": ["gradeLevelDescriptors.csv"],
+}
+
+SCORES = b"student_id,score\n604822,12\n"
+
+
+def make_partner(code: str = "ea", **fields: Any) -> Partner:
+    """The partner; ``fields`` given for one that exists are set on it."""
+    partner, _ = Partner.objects.update_or_create(
+        id=code, defaults=fields, create_defaults={"name": code.upper(), **fields}
+    )
+    return partner
+
+
+def make_tenant(code: str = "grand_bend", *, partner: Partner | None = None) -> Tenant:
+    return Tenant.objects.get_or_create(partner=partner or make_partner(), code=code)[0]
+
+
+def make_year(code: str = "2526") -> SchoolYear:
+    start = 2000 + int(code[:2])
+    return SchoolYear.objects.get_or_create(
+        id=code, defaults={"start_year": start, "end_year": start + 1}
+    )[0]
+
+
+def make_config(
+    *,
+    partner: Partner | None = None,
+    year: SchoolYear | None = None,
+    enabled: bool = True,
+    sends_to_ods: bool = True,
+) -> SchoolYearConfig:
+    return SchoolYearConfig.objects.update_or_create(
+        partner=partner or make_partner(),
+        school_year=year or make_year(),
+        defaults={"enabled": enabled, "sends_to_ods": sends_to_ods},
+    )[0]
+
+
+def make_ods_connection(
+    *,
+    tenant: Tenant | None = None,
+    year: SchoolYear | None = None,
+    url: str = "http://127.0.0.1:9/ods",
+    client_id: str = "ods-client",
+    client_secret: str = "ods-secret",  # noqa: S107
+) -> OdsConnection:
+    """The tenant's active connection for the year."""
+    return OdsConnection.objects.get_or_create(
+        tenant=tenant or make_tenant(),
+        school_year=year or make_year(),
+        retired_at=None,
+        defaults={"url": url, "client_id": client_id, "client_secret": client_secret},
+    )[0]
+
+
+def make_bundle(template: Mapping[str, Any] = BUNDLE_TEMPLATE) -> Bundle:
+    """The bundle that ``template`` describes, enabled for every partner there is."""
+    bundle, _ = Bundle.objects.update_or_create(
+        path=template["path"],
+        defaults={"display_name": template["display_name"], "template": dict(template)},
+    )
+    bundle.enabled_for.add(*Partner.objects.all())
+    return bundle
+
+
+def make_job(
+    *,
+    tenant: Tenant | None = None,
+    year: SchoolYear | None = None,
+    bundle: Bundle | None = None,
+    send_to_ods: bool = True,
+    input_params: Mapping[str, str] | None = None,
+    files: Mapping[str, tuple[str, bytes]] | None = None,
+    **fields: Any,
+) -> Job:
+    """A job with its files stored and all that it needs: setting, bundle and ODS connection.
+
+    ``files`` maps a template key to name and content; one small INPUT_FILE unless given.
+    """
+    tenant, year = tenant or make_tenant(), year or make_year()
+    make_config(partner=tenant.partner, year=year, sends_to_ods=send_to_ods)
+    if send_to_ods:
+        make_ods_connection(tenant=tenant, year=year)
+    bundle = bundle or make_bundle()
+    values = {
+        "tenant": tenant,
+        "school_year": year,
+        "bundle": bundle,
+        "bundle_template": bundle.template,
+        "bundle_branch": "main",
+        "send_to_ods": send_to_ods,
+        "input_params": dict(input_params or {}),
+        "files_base": settings.FILES_BASE,
+    }
+    job = Job.objects.create(**(values | fields))
+    files = {"INPUT_FILE": ("scores.csv", SCORES)} if files is None else files
+    for key, (name, content) in files.items():
+        stored_name = paths.input_name(key, name)
+        size = store_file(job, f"input/{stored_name}", content)
+        JobFile.objects.create(
+            job=job, template_key=key, name=name, stored_name=stored_name, size=size
+        )
+    return job
+
+
+def make_run(job: Job | None = None, status: str = Run.Status.NEW, **fields: Any) -> Run:
+    """A run with the times that fit its ``status``."""
+    now = timezone.now()
+    started = status in (Run.Status.RUNNING, Run.Status.SUCCESS, Run.Status.ERROR)
+    times = {
+        "started_at": now if started else None,
+        "ended_at": now if status not in Run.UNFINISHED else None,
+    }
+    values = {"job": job or make_job(), "status": status, "timeout_seconds": 3600}
+    return Run.objects.create(**(values | times | fields))
+
+
+def store_file(job: Job, key: str, content: bytes = b"{}\n") -> int:
+    """Store a file below the job's base path, such as ``output/ods/a.jsonl``; returns its bytes."""
+    return open_store(paths.app_data_base_path(job)).save(io.BytesIO(content), key)
