@@ -1,0 +1,9 @@
+"""The executor: the sandboxed program that carries out one run. Talks to the app over HTTP only."""
+
+from pathlib import Path
+
+_HERE = Path(__file__).parent
+
+# Children are started by path, in Python's isolated mode: nothing of ours is importable for them.
+prepare_bundle_path = _HERE / "prepare_bundle.py"
+fast_earthmover_path = _HERE / "fast_earthmover.py"

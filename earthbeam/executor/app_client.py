@@ -1,0 +1,136 @@
+"""The app, as the executor sees it: the handshake, the job, reports and the roster stream."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from earthbeam.executor import processes
+from earthbeam.executor.errors import AppUnreachable
+
+logger = logging.getLogger(__name__)
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds between tries of a report: an app that restarts within a minute loses nothing."""
+
+_TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
+_ROSTER_TIMEOUT = (10, 300)  # EDU's warehouse may have to wake up before the first byte
+_CHUNK = 1024 * 1024
+
+
+class Refused(Exception):
+    """The app answered, and not with what the contract promises; ``status`` is its HTTP status."""
+
+    def __init__(self, what: str, response: requests.Response) -> None:
+        super().__init__(f"the app answered {what} with status {response.status_code}")
+        self.status = response.status_code
+
+
+class BrokenRoster(Exception):
+    """The roster stream could not be had, or not to its end; trying again may help."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class AppClient:
+    """Speaks for one run. Reports are sent in order, each until the app took it."""
+
+    def __init__(self) -> None:
+        self._session = requests.Session()
+        self._session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
+        self._session.max_redirects = 0
+
+    def init(self, url: str, token: str) -> tuple[str, str]:
+        """Trade the init token for an access token; returns it and the job's URL.
+
+        Not retried: an init token works once. Raises Refused or requests.RequestException.
+        """
+        response = self._session.get(
+            url, headers=_bearer(token), timeout=_TIMEOUT, allow_redirects=False
+        )
+        if response.status_code != 200:
+            raise Refused("the init handshake", response)
+        body = response.json()
+        self._session.headers.update(_bearer(body["token"]))
+        return body["token"], body["jobUrl"]
+
+    def job(self, url: str) -> Any:
+        """The job payload, unchecked. Raises Refused or AppUnreachable."""
+        return self._until_answered("GET", url, None, expected=200).json()
+
+    def report(self, url: str, body: dict[str, Any]) -> None:
+        """Post a report. Raises Refused (the app will never take it) or AppUnreachable."""
+        self._until_answered("POST", url, body, expected=201)
+
+    def _until_answered(self, method: str, url: str, body: Any, expected: int) -> requests.Response:
+        for pause in (*PAUSES, None):
+            try:
+                response = self._session.request(
+                    method, url, json=body, timeout=_TIMEOUT, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                problem = type(error).__name__
+            else:
+                if response.status_code == expected:
+                    return response
+                if response.status_code < 500 and response.status_code != 429:
+                    raise Refused(f"{method} {url}", response)
+                problem = f"status {response.status_code}"
+            if pause is not None:
+                logger.warning("%s %s: %s; again in %.0f s", method, url, problem, pause)
+                processes.wait(pause)
+        raise AppUnreachable(f"{method} {url}: {problem}, in {len(PAUSES) + 1} tries")
+
+    def download_roster(self, url: str, target: Path) -> None:
+        """Stream EDU's roster to ``target``: all of it, or BrokenRoster and no file.
+
+        The stream has no in-band error, so every sign of a cut is one: an incomplete read, a body
+        whose end is not marked, a last line without its end.
+        """
+        partial = target.with_suffix(".partial")
+        try:
+            with self._session.get(
+                url,
+                headers={"Accept": "application/x-ndjson", "Accept-Encoding": "identity"},
+                timeout=_ROSTER_TIMEOUT,
+                allow_redirects=False,
+                stream=True,
+            ) as response:
+                _check_roster_answer(response)
+                last = b""
+                with partial.open("wb") as file:
+                    for chunk in response.iter_content(_CHUNK):
+                        file.write(chunk)
+                        last = chunk[-1:] or last
+            if last not in (b"", b"\n"):
+                raise BrokenRoster("the roster ended in the middle of a line")
+            partial.replace(target)
+        except requests.RequestException as error:
+            raise BrokenRoster(f"the roster stream broke off ({type(error).__name__})") from None
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _check_roster_answer(response: requests.Response) -> None:
+    if response.status_code != 200:
+        seconds = response.headers.get("Retry-After", "")
+        reason = ""
+        if response.headers.get("Content-Type", "").startswith("application/json"):
+            reason = f": {response.text[:500]}"
+        raise BrokenRoster(
+            f"the app answered the roster request with status {response.status_code}{reason}",
+            retry_after=float(seconds) if seconds.isdecimal() else None,
+        )
+    ends_marked = (
+        response.headers.get("Transfer-Encoding") == "chunked"
+        or "Content-Length" in response.headers
+    )
+    if not ends_marked:
+        raise BrokenRoster("the roster's end is not marked (a proxy that speaks HTTP/1.0?)")
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,188 @@
+"""Bundle code: a local mirror of the bundle repository, and a copy of one bundle to work with.
+
+The mirror is fetched for each run and kept between runs; a lock makes concurrent executors take
+turns. Bundles name packages by the public repository's address: git is told, by its environment, to
+take that address for the mirror, so that `earthmover deps` needs no network and bundles no change.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from earthbeam.executor import processes
+from earthbeam.executor.environment import DEFAULT_BUNDLE_REPO
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.workspace import Workspace
+
+logger = logging.getLogger(__name__)
+
+FETCH_PAUSES = (2.0, 5.0)
+_PROJECT = Path(__file__).resolve().parents[2]
+_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A bare copy of the bundle repository on this machine."""
+
+    path: Path
+    repository: str
+
+    def redirection(self) -> dict[str, str]:
+        """Environment that makes git take the public repository's address for this mirror."""
+        addresses = {self.repository, DEFAULT_BUNDLE_REPO, DEFAULT_BUNDLE_REPO.removesuffix(".git")}
+        settings = [
+            (f"url.{self.path}.insteadOf", address)
+            for address in sorted(addresses, key=len, reverse=True)
+        ]
+        settings += [("safe.directory", "*"), ("advice.detachedHead", "false")]
+        env = {"GIT_CONFIG_COUNT": str(len(settings))}
+        for number, (key, value) in enumerate(settings):
+            env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return env | _plain_git()
+
+
+def refresh_mirror(repository: str, workspace: Workspace) -> Mirror:
+    """Bring the mirror of ``repository`` up to date and return it.
+
+    Raises StepFailed(bundle_git_pull) when the repository cannot be fetched, after three tries.
+    """
+    path = _mirrors_folder() / hashlib.sha256(repository.encode()).hexdigest()[:16]
+    mirror = Mirror(path, repository)
+    with _locked(path.with_suffix(".lock")):
+        for pause in (*FETCH_PAUSES, None):
+            tail = _fetch(mirror, workspace)
+            if tail is None:
+                return mirror
+            if pause is not None:
+                logger.warning("the bundle repository could not be fetched; again in %.0f s", pause)
+                processes.wait(pause)
+    raise StepFailed(
+        "bundle_git_pull",
+        "The bundle repository could not be fetched; see the log for git's reason.",
+        stacktrace=tail,
+    )
+
+
+def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspace) -> None:
+    """Copy one bundle, as it is at the head of ``branch``, to the workspace.
+
+    Raises StepFailed(bundle_git_pull) when there is no such branch or no such bundle in it.
+    """
+    archive = workspace.root / "bundle.tar"
+    commit = _git(
+        (
+            "-C",
+            str(mirror.path),
+            "rev-parse",
+            "--verify",
+            "--quiet",
+            f"refs/heads/{branch}^{{tree}}",
+        ),
+        workspace,
+    )
+    if commit.exit_code != 0:
+        raise StepFailed("bundle_git_pull", f"The bundle repository has no branch {branch!r}.")
+    tree = f"{commit.tail.strip()}:{bundle_path}"
+    packed = _git(
+        ("-C", str(mirror.path), "archive", "--format=tar", f"--output={archive}", tree), workspace
+    )
+    if packed.exit_code == 0:
+        with tarfile.open(archive) as tar:
+            tar.extractall(workspace.bundle, filter="data")
+        archive.unlink()
+    if not (workspace.bundle / "earthmover.yaml").is_file():
+        raise StepFailed(
+            "bundle_git_pull",
+            f"The bundle repository has no bundle {bundle_path!r} at branch {branch!r}:"
+            " check the bundle's path, or sync the bundles anew.",
+        )
+
+
+def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:
+    """Fetch all branches and tags; None when done, else git's last words.
+
+    Shallow, since only heads are ever used. A first fetch fills a folder of its own and is moved
+    into place when it is whole, so that a killed one leaves no half mirror.
+    """
+    if mirror.path.is_dir():
+        done = _fetch_into(mirror.path, mirror.repository, workspace)
+    else:
+        fresh = Path(tempfile.mkdtemp(prefix="fetching-", dir=mirror.path.parent))
+        try:
+            done = _git(("init", "--quiet", "--bare", str(fresh)), workspace)
+            if done.exit_code == 0:
+                done = _fetch_into(fresh, mirror.repository, workspace)
+            if done.exit_code == 0:
+                fresh.rename(mirror.path)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return None if done.exit_code == 0 else done.tail
+
+
+def _fetch_into(path: Path, repository: str, workspace: Workspace) -> processes.Completed:
+    depth = () if _is_local(repository) else ("--depth=1",)
+    return _git(
+        (
+            "-C",
+            str(path),
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--force",
+            *depth,
+            "--",
+            repository,
+            *_REFS,
+        ),
+        workspace,
+    )
+
+
+def _git(arguments: tuple[str, ...], workspace: Workspace) -> processes.Completed:
+    return processes.run(
+        ("git", "-c", "safe.directory=*", *arguments),
+        label="git",
+        env=workspace.child_environment() | _plain_git(),
+        cwd=workspace.root,
+    )
+
+
+def _plain_git() -> dict[str, str]:
+    """Git without the machine's settings and without questions."""
+    return {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+
+
+def _is_local(repository: str) -> bool:
+    return repository.startswith(("/", "file://")) or Path(repository).exists()
+
+
+def _mirrors_folder() -> Path:
+    """Where mirrors are kept: beside the code, or with the temporary files if that is read-only."""
+    folder = _PROJECT / "var" / "bundle-mirrors"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        folder = Path(tempfile.gettempdir()) / "runway-bundle-mirrors"
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; the kernel frees it however this process ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,171 @@
+"""Delimited text: what encoding it has, its rows, and files of some of its rows.
+
+Rows are read as earthmover (pandas) reads them: a quoted cell may hold anything, blank lines and
+rows of empty cells are no rows, short rows are filled up.
+"""
+
+import codecs
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+csv.field_size_limit(16 * 1024 * 1024)
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CHUNK = 1024 * 1024
+_NOT_TEXT = {
+    b"PK\x03\x04": "an Excel workbook or a zip archive",
+    b"%PDF": "a PDF document",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook",
+    b"\x1f\x8b": "a gzip archive",
+}
+
+
+class BadFile(Exception):
+    """The file is not delimited text as the bundle expects it; the message tells what to mend.
+
+    Messages name lines and columns, never a cell: the "header" of a file without one is a student.
+    """
+
+
+def detect_encoding(path: Path) -> str:
+    """The encoding of a text file: by its mark, else the first of those it is valid in.
+
+    UTF-8, UTF-16 without a mark, Windows-1252, and last ISO-8859-1, in which everything is valid.
+    Raises BadFile for an empty file and for what is evidently no text.
+    """
+    with path.open("rb") as file:
+        start = file.read(4096)
+    if not start:
+        raise BadFile("The file is empty: upload a file with a header and rows.")
+    for mark, encoding in _BOMS:
+        if start.startswith(mark):
+            return encoding
+    for mark, kind in _NOT_TEXT.items():
+        if start.startswith(mark):
+            raise BadFile(f"The file is {kind}, not delimited text: save it as CSV and try again.")
+    if b"\0" in start:
+        # Half of the bytes of western text in UTF-16 are NUL, always on the same side.
+        even, odd = start[::2].count(0), start[1::2].count(0)
+        if max(even, odd) < len(start) // 4 or min(even, odd) > len(start) // 16:
+            raise BadFile("The file is binary, not delimited text: save it as CSV and try again.")
+        return "utf-16-be" if even > odd else "utf-16-le"
+    return next(name for name in ("utf-8", "cp1252", "iso-8859-1") if _is_valid(path, name))
+
+
+def _is_valid(path: Path, encoding: str) -> bool:
+    decoder = codecs.getincrementaldecoder(encoding)()
+    with path.open("rb") as file:
+        try:
+            while chunk := file.read(_CHUNK):
+                decoder.decode(chunk)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return False
+    return True
+
+
+@dataclass(frozen=True)
+class DelimitedFile:
+    """A delimited text file whose header is its ``header_row``-th row, counted from 1.
+
+    ``names`` replace the header's own names, for bundles that rename columns by position.
+    """
+
+    path: Path
+    encoding: str
+    delimiter: str
+    header_row: int = 1
+    names: tuple[str, ...] | None = None
+
+    @contextmanager
+    def _reader(self) -> Iterator[Iterator[list[str]]]:
+        with self.path.open(encoding=self.encoding, newline="") as file:
+            yield self._checked(csv.reader(file, delimiter=self.delimiter))
+
+    def _checked(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+        try:
+            yield from reader
+        except csv.Error:
+            raise BadFile(
+                f"The file cannot be read as text delimited by {_name(self.delimiter)}"
+                " (a quoted cell without an end, most likely): save it as CSV and try again."
+            ) from None
+        except UnicodeError:
+            raise BadFile(
+                "The file's text is damaged (it is not valid in any known encoding):"
+                " save it as CSV in UTF-8 and try again."
+            ) from None
+
+    def head(self) -> list[list[str]]:
+        """The rows up to the header, which is the last of them; usually just the header.
+
+        Raises BadFile if the file ends before.
+        """
+        head: list[list[str]] = []
+        with self._reader() as reader:
+            for row in reader:
+                head.append(row)
+                if len(head) == self.header_row:
+                    return head
+        raise BadFile("The file has no header: upload a file with a header and rows.")
+
+    def columns(self) -> list[str]:
+        """The columns' names, as the bundle will know them. Raises BadFile."""
+        header = self.head()[-1]
+        if self.names is None:
+            return header
+        if len(self.names) != len(header):
+            raise BadFile(
+                f"The file has {len(header)} columns, but this assessment has {len(self.names)}:"
+                " check that it is the right export."
+            )
+        return list(self.names)
+
+    def rows(self) -> Iterator[list[str]]:
+        """The rows below the header, each with one cell a column. Raises BadFile."""
+        width = len(self.columns())
+        with self._reader() as reader:
+            for number, row in enumerate(reader, start=1):
+                if number <= self.header_row or not any(row):
+                    continue
+                if len(row) > width and any(row[width:]):
+                    raise BadFile(
+                        f"Row {number} has {len(row)} cells, but the header has {width} columns:"
+                        " is a cell with a comma in it not quoted?"
+                    )
+                yield row[:width] + [""] * (width - len(row))
+
+
+@contextmanager
+def writing_rows(path: Path, delimiter: str, head: Iterable[list[str]]) -> Iterator["RowWriter"]:
+    """Write a delimited file in UTF-8 that begins with the rows of ``head``."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = RowWriter(file, delimiter)
+        for row in head:
+            writer.write(row)
+        yield writer
+
+
+class RowWriter:
+    """Appends rows, quoted where they must be."""
+
+    def __init__(self, file: TextIO, delimiter: str) -> None:
+        self._write = csv.writer(file, delimiter=delimiter, lineterminator="\n").writerow
+        self.rows = 0
+
+    def write(self, row: list[str]) -> None:
+        self._write(row)
+        self.rows += 1
+
+
+def _name(delimiter: str) -> str:
+    return {",": "commas", "\t": "tabs"}.get(delimiter, repr(delimiter))

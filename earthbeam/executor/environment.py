@@ -1,0 +1,44 @@
+"""The variables an executor is started with: contract section 7."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+DEFAULT_BUNDLE_REPO = "https://github.com/edanalytics/earthmover_edfi_bundles.git"
+DEFAULT_TIMEOUT_SECONDS = 3600
+
+
+class BadEnvironment(Exception):
+    """A variable that the executor needs is missing or unusable; the message names it."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What the launcher gave us; ``init_token`` never shows in a repr."""
+
+    init_token: str = field(repr=False)
+    init_job_url: str
+    timeout_seconds: int
+    bundle_repo: str
+    possible_student_id_columns: str | None = None
+
+    @classmethod
+    def read(cls, variables: Mapping[str, str] = os.environ) -> "Environment":
+        """Raises BadEnvironment."""
+        for name in ("INIT_TOKEN", "INIT_JOB_URL"):
+            if not variables.get(name):
+                raise BadEnvironment(f"{name} is not set; the app's launcher sets it for each run.")
+        url = variables["INIT_JOB_URL"]
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise BadEnvironment("INIT_JOB_URL must be an http or https URL.")
+        seconds = variables.get("TIMEOUT_SECONDS") or str(DEFAULT_TIMEOUT_SECONDS)
+        if not seconds.isdecimal() or int(seconds) < 1:
+            raise BadEnvironment("TIMEOUT_SECONDS must be a whole number of seconds above 0.")
+        return cls(
+            init_token=variables["INIT_TOKEN"],
+            init_job_url=url,
+            timeout_seconds=int(seconds),
+            bundle_repo=variables.get("BUNDLE_REPO") or DEFAULT_BUNDLE_REPO,
+            possible_student_id_columns=variables.get("POSSIBLE_STUDENT_ID_COLUMNS") or None,
+        )

@@ -1,0 +1,37 @@
+"""How a run fails. The codes and their fields are the contract's list of error codes."""
+
+from typing import Any
+
+
+class StepFailed(Exception):
+    """A step cannot go on; ``code`` and ``fields`` tell the app why, in the contract's words.
+
+    ``message`` is for people: what is wrong and what to do. It holds no secret and nothing of a
+    student.
+    """
+
+    def __init__(self, code: str, message: str = "", **fields: Any) -> None:
+        super().__init__(message or code)
+        self.code = code
+        self.message = message
+        self.fields = fields
+
+    def payload(self) -> dict[str, Any]:
+        """The fields of the error report, without its stack trace."""
+        return {**({"message": self.message} if self.message else {}), **self.fields}
+
+
+class Interrupted(BaseException):
+    """The run must end now. Not an Exception, so that no library's catch-all swallows it."""
+
+
+class TimedOut(Interrupted):
+    """The run's time limit is over."""
+
+
+class Terminated(Interrupted):
+    """Somebody asked the executor to stop (SIGTERM)."""
+
+
+class AppUnreachable(Exception):
+    """The app did not accept a report, in all tries: nobody is left to tell."""

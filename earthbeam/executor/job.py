@@ -1,0 +1,181 @@
+"""The job payload (contract section 3), checked before anything is done with it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from earthbeam.executor.errors import StepFailed
+from earthbeam.files import BadLocation, checked_key, open_store
+
+
+@dataclass(frozen=True)
+class Ods:
+    """The ODS that a job goes to; its secret never shows in a repr."""
+
+    api_year: str
+    url: str
+    client_id: str
+    client_secret: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class AppUrls:
+    """Where the app takes reports; ``roster`` and ``matches`` may be missing."""
+
+    status: str
+    error: str
+    summary: str
+    unmatched_ids: str
+    output_files: str
+    matches: str | None
+    roster: str | None
+
+
+@dataclass(frozen=True)
+class Job:
+    """What one run has to do."""
+
+    base_path: str
+    input_files: dict[str, str]
+    input_params: dict[str, str]
+    descriptor_mappings: dict[str, list[dict[str, Any]]]
+    bundle_path: str
+    bundle_branch: str
+    urls: AppUrls
+    send_to_ods: bool
+    cross_year_match_available: bool
+    roster_file_path: str | None
+    ods: Ods | None
+
+    @property
+    def bundle_name(self) -> str:
+        """The last part of the bundle's path: ``ASSESSMENT_BUNDLE``."""
+        return self.bundle_path.rsplit("/", 1)[-1]
+
+    @property
+    def key_prefix(self) -> str:
+        """The job's base path as a key prefix: ``{partner}/{tenant}/{schoolYearId}/{jobId}``."""
+        return "/".join(self.base_path.split("/")[-4:])
+
+
+def app_urls(payload: Any) -> AppUrls:
+    """Where to report to; read first, so that even an otherwise unusable payload is reported.
+
+    Raises StepFailed(invalid_job).
+    """
+    urls = _Fields(payload, "").mapping("appUrls")
+    return AppUrls(
+        status=urls.text("status"),
+        error=urls.text("error"),
+        summary=urls.text("summary"),
+        unmatched_ids=urls.text("unmatchedIds"),
+        output_files=urls.text("outputFiles"),
+        matches=urls.optional_text("matches"),
+        roster=urls.optional_text("roster"),
+    )
+
+
+def parse(payload: Any) -> Job:
+    """The job in ``payload``. Raises StepFailed(invalid_job), naming the field that is wrong."""
+    fields = _Fields(payload, "")
+    bundle = fields.mapping("bundle")
+    send_to_ods = fields.boolean("sendToOds")
+    job = Job(
+        base_path=fields.text("appDataBasePath").rstrip("/"),
+        input_files=fields.mapping("inputFiles").all_texts(),
+        input_params=fields.mapping("inputParams").all_texts(),
+        descriptor_mappings=_descriptor_mappings(fields),
+        bundle_path=bundle.text("path").strip("/"),
+        bundle_branch=bundle.text("branch"),
+        urls=app_urls(payload),
+        send_to_ods=send_to_ods,
+        cross_year_match_available=fields.boolean("crossYearMatchAvailable"),
+        roster_file_path=fields.optional_text("rosterFilePath"),
+        ods=_ods(fields) if send_to_ods else None,
+    )
+    if "INPUT_FILE" not in job.input_files:
+        raise invalid("inputFiles.INPUT_FILE is missing")
+    if job.cross_year_match_available and not job.urls.roster:
+        raise invalid("appUrls.roster is missing, though cross-year matching is available")
+    if not send_to_ods and not job.urls.roster and not job.roster_file_path:
+        raise invalid("there is no roster: neither sendToOds, appUrls.roster nor rosterFilePath")
+    try:
+        open_store(job.base_path)
+        checked_key(job.bundle_path)
+    except BadLocation as error:
+        raise invalid(f"appDataBasePath or bundle.path is unusable: {error}") from None
+    return job
+
+
+def invalid(message: str) -> StepFailed:
+    """The failure for a payload that cannot be worked on."""
+    return StepFailed("invalid_job", message)
+
+
+def _ods(fields: "_Fields") -> Ods:
+    ods = fields.mapping("assessmentDatastore")
+    return Ods(
+        api_year=ods.text_or_number("apiYear"),
+        url=ods.text("url"),
+        client_id=ods.text("clientId"),
+        client_secret=ods.text("clientSecret"),
+    )
+
+
+def _descriptor_mappings(fields: "_Fields") -> dict[str, list[dict[str, Any]]]:
+    mappings = fields.value.get("customDescriptorMappings") or {}
+    if not isinstance(mappings, dict):
+        raise invalid("customDescriptorMappings must be null or an object")
+    for kind, rows in mappings.items():
+        try:
+            checked_key(kind)
+        except BadLocation:
+            raise invalid(
+                "a descriptor type of customDescriptorMappings is no plain name"
+            ) from None
+        well_formed = isinstance(rows, list) and all(
+            isinstance(row, dict)
+            and isinstance(row.get("v_other_columns"), dict)
+            and isinstance(row.get("edfi_descriptor"), str)
+            for row in rows
+        )
+        if "/" in kind or not well_formed:
+            raise invalid(f"customDescriptorMappings.{kind} is not a list of mapping rows")
+    return mappings
+
+
+class _Fields:
+    """A JSON object whose fields are read with their type checked."""
+
+    def __init__(self, value: Any, path: str) -> None:
+        if not isinstance(value, dict):
+            raise invalid(f"{path or 'the job payload'} must be a JSON object")
+        self.value = value
+        self.path = path
+
+    def _name(self, key: str) -> str:
+        return f"{self.path}.{key}" if self.path else key
+
+    def text(self, key: str) -> str:
+        value = self.value.get(key)
+        if not isinstance(value, str) or not value:
+            raise invalid(f"{self._name(key)} must be a text that is not empty")
+        return value
+
+    def optional_text(self, key: str) -> str | None:
+        return None if self.value.get(key) is None else self.text(key)
+
+    def text_or_number(self, key: str) -> str:
+        value = self.value.get(key)
+        return str(value) if type(value) is int else self.text(key)
+
+    def boolean(self, key: str) -> bool:
+        value = self.value.get(key)
+        if not isinstance(value, bool):
+            raise invalid(f"{self._name(key)} must be true or false")
+        return value
+
+    def mapping(self, key: str) -> "_Fields":
+        return _Fields(self.value.get(key), self._name(key))
+
+    def all_texts(self) -> dict[str, str]:
+        return {key: self.text(key) for key in self.value}

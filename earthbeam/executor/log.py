@@ -1,0 +1,63 @@
+"""The executor's log: lines on standard output, in which secrets and student ids are masked.
+
+The launcher keeps this output as the run's log. Bundles and tools print what they like, so masking
+happens here, on every line, and on stack traces before they are reported.
+"""
+
+import logging
+import re
+import sys
+from collections.abc import Iterable
+
+MASK = "***"
+_SHORTEST = 4
+"""Shorter texts are not masked: they occur everywhere, and identify nobody."""
+
+# One "word" of a line: ids consist of these characters, however they are quoted or separated.
+_WORD = re.compile(r"[^\s,;:|'\"`()\[\]{}<>=/\\]+")
+
+
+class Redactor:
+    """Masks what it was told of: secrets anywhere in a text, ids where they stand as words."""
+
+    def __init__(self) -> None:
+        self._secrets: list[str] = []
+        self._ids: set[str] = set()
+
+    def add_secrets(self, *secrets: str | None) -> None:
+        """Mask these texts wherever they occur."""
+        self._secrets += [secret for secret in secrets if secret and len(secret) >= _SHORTEST]
+
+    def add_ids(self, ids: Iterable[str]) -> None:
+        """Mask these ids where they occur as whole words."""
+        self._ids.update(value for value in ids if len(value) >= _SHORTEST)
+
+    def redact(self, text: str) -> str:
+        """``text`` without anything that was added so far."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        if not self._ids:
+            return text
+        return _WORD.sub(lambda word: MASK if self._knows(word.group()) else word.group(), text)
+
+    def _knows(self, word: str) -> bool:
+        return word in self._ids or word.strip(".") in self._ids
+
+
+class _RedactingFormatter(logging.Formatter):
+    def __init__(self, redactor: Redactor) -> None:
+        super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor.redact(super().format(record))
+
+
+def set_up(redactor: Redactor) -> None:
+    """Send the log of the executor and its libraries to standard output, masked, a line at once."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(_RedactingFormatter(redactor))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+    logging.getLogger("earthbeam.executor").setLevel(logging.INFO)

@@ -1,0 +1,189 @@
+"""Matching as a step of a run: from the input file and rosters to one input file a set."""
+
+import csv
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earthbeam import matching
+from earthbeam.executor.delimited import BadFile, DelimitedFile, detect_encoding, writing_rows
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.job import Job
+from earthbeam.executor.log import Redactor
+from earthbeam.executor.transform import STUDENT_ID_COLUMN, BundleDescription
+from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace
+from earthbeam.matching import Outcome, Plan
+
+logger = logging.getLogger(__name__)
+
+RATES_NAME = "student_id_match_rates.csv"
+UNMATCHED_NAME = "input_no_student_id_match.csv"
+_RATES_COLUMNS = ("source_column_name", "edfi_column_name", "num_matches", "num_rows", "match_rate")
+
+
+@dataclass(frozen=True)
+class Matched:
+    """What matching made: the plan, and an input file for each set that has rows."""
+
+    plan: Plan
+    set_inputs: dict[str, Path]
+    unmatched_rows: int
+
+    def counts(self) -> dict[str, Any]:
+        """The body of the ``/matches`` report."""
+        counts = self.plan.counts()
+        return {
+            "inputRows": len(self.plan.rows),
+            "odsMatched": self.rows_of(ODS_SET),
+            "crossYearMatched": self.rows_of(OTHER_SET),
+            "unmatched": self.unmatched_rows,
+            "blankIds": counts[Outcome.BLANK],
+            "ambiguousIds": counts[Outcome.AMBIGUOUS],
+            "idName": self.plan.winner.column,
+            "idType": self.plan.display_type,
+            "matchRate": self.plan.match_rate,
+        }
+
+    def rows_of(self, name: str) -> int:
+        """How many rows went to a set."""
+        return sum(self._set_of.get(row.outcome) == name for row in self.plan.rows)
+
+    _set_of: dict[Outcome, str]
+
+
+def match_students(
+    job: Job,
+    bundle: BundleDescription,
+    input_file: Path,
+    roster: Path,
+    fetch_second_roster: Callable[[], Path] | None,
+    possible_columns: str | None,
+    workspace: Workspace,
+    redactor: Redactor,
+) -> Matched:
+    """Decide each row's student, and write each set's rows, the unmatched ones and the rates.
+
+    ``fetch_second_roster`` is called at most once, when rows are left; what it raises passes.
+    Raises StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
+    """
+    try:
+        source = DelimitedFile(
+            path=input_file,
+            encoding=detect_encoding(input_file),
+            delimiter=bundle.delimiter(job, input_file),
+            header_row=bundle.header_row,
+            names=bundle.renamed_columns,
+        )
+        wanted = possible_columns or bundle.parameter("POSSIBLE_STUDENT_ID_COLUMNS", job) or ""
+        ids = _id_columns(source, [name.strip() for name in wanted.split(",") if name.strip()])
+        for values in ids.values():
+            redactor.add_ids(values)
+        plan = _decide(ids, roster, fetch_second_roster)
+        redactor.add_ids({row.student for row in plan.rows if row.student})
+        _write_rates(plan, workspace.artifacts / RATES_NAME)
+        return _split(source, plan, _sets(job), workspace)
+    except (BadFile, matching.NoRows) as error:
+        raise StepFailed("earthmover_run", str(error)) from None
+
+
+def _sets(job: Job) -> dict[Outcome, str]:
+    """Which set a matched row belongs to."""
+    primary = ODS_SET if job.send_to_ods else OTHER_SET
+    return {Outcome.PRIMARY: primary, Outcome.SECOND: OTHER_SET}
+
+
+def _id_columns(source: DelimitedFile, possible: list[str]) -> dict[str, list[str]]:
+    """The possible id columns that the file has, by row."""
+    columns = source.columns()
+    places = {name: columns.index(name) for name in possible if name in columns}
+    if not places:
+        raise BadFile(
+            "The file has none of the columns that may hold student ids: "
+            f"{', '.join(possible) or '(the bundle names none)'}."
+            " Check that it is this assessment's export, with its header."
+        )
+    ids: dict[str, list[str]] = {name: [] for name in places}
+    for row in source.rows():
+        for name, place in places.items():
+            ids[name].append(row[place])
+    return ids
+
+
+def _decide(
+    ids: dict[str, list[str]], roster: Path, fetch_second_roster: Callable[[], Path] | None
+) -> Plan:
+    def read(path: Path) -> Iterator[matching.RosterStudent]:
+        with path.open("rb") as lines:
+            yield from matching.read_roster(lines)
+
+    second = None
+    if fetch_second_roster is not None:
+        fetch = fetch_second_roster
+
+        def second() -> Iterator[matching.RosterStudent]:
+            return read(fetch())
+
+    try:
+        return matching.match(ids, lambda: read(roster), second)
+    except matching.InsufficientMatches as error:
+        raise StepFailed(
+            "insufficient_matches",
+            str(error),
+            match_rate=error.match_rate,
+            match_threshold=error.match_threshold,
+            id_name=error.id_name,
+            id_type=error.id_type,
+        ) from None
+
+
+def _split(
+    source: DelimitedFile, plan: Plan, sets: dict[Outcome, str], workspace: Workspace
+) -> Matched:
+    """Write the rows of each set, with their student added, and the unmatched ones as they were.
+
+    A set's file keeps the input's name, in a folder of its own; sets without rows get none.
+    """
+    head = source.head()
+    head[-1] = source.columns()
+    place = head[-1].index(STUDENT_ID_COLUMN) if STUDENT_ID_COLUMN in head[-1] else None
+
+    def with_student(row: list[str], student: str) -> list[str]:
+        if place is None:
+            return [*row, student]
+        return [*row[:place], student, *row[place + 1 :]]
+
+    def set_file(name: str) -> Path:
+        return workspace.set_input(name) / source.path.name
+
+    set_head = [*head[:-1], with_student(head[-1], STUDENT_ID_COLUMN)]
+    unmatched_file = workspace.artifacts / UNMATCHED_NAME
+    with (
+        writing_rows(set_file(ODS_SET), source.delimiter, set_head) as ods,
+        writing_rows(set_file(OTHER_SET), source.delimiter, set_head) as other,
+        writing_rows(unmatched_file, source.delimiter, source.head()) as unmatched,
+    ):
+        writers = {ODS_SET: ods, OTHER_SET: other}
+        head_rows = ods.rows
+        for row, found in zip(source.rows(), plan.rows, strict=True):
+            if found.student is not None:
+                writers[sets[found.outcome]].write(with_student(row, found.student))
+            else:
+                unmatched.write(row)
+    written = {name: writer.rows - head_rows for name, writer in writers.items()}
+    left = unmatched.rows - head_rows
+    if not left:
+        unmatched_file.unlink()
+    return Matched(
+        plan, {name: set_file(name) for name, rows in written.items() if rows}, left, sets
+    )
+
+
+def _write_rates(plan: Plan, path: Path) -> None:
+    """The rates of every pair that matched anything; after a second pass, of both passes."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(_RATES_COLUMNS)
+        for rate in (*plan.primary_rates, *plan.second_rates):
+            writer.writerow([*rate.pair, rate.matches, rate.rows, rate.rate])

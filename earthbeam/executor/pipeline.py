@@ -1,0 +1,206 @@
+"""One run from its job to its results: the twelve steps of the contract, in order."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+from earthbeam.executor import bundles, descriptor_mappings, rosters, sending, transform
+from earthbeam.executor.app_client import AppClient
+from earthbeam.executor.artifacts import Artifacts
+from earthbeam.executor.environment import Environment
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.job import Job
+from earthbeam.executor.log import Redactor
+from earthbeam.executor.match_step import (
+    RATES_NAME,
+    UNMATCHED_NAME,
+    Matched,
+    match_students,
+)
+from earthbeam.executor.progress import Progress
+from earthbeam.executor.rosters import CROSS_YEAR_ROSTER_NAME, ROSTER_NAME
+from earthbeam.executor.sending import Counts
+from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace
+from earthbeam.files import FileStore, open_store
+
+logger = logging.getLogger(__name__)
+
+EARTHMOVER_RESULTS = {ODS_SET: "em-results.json", OTHER_SET: "em-results-x-year.json"}
+
+
+class Pipeline:
+    """Carries out one job. Whatever a step raises ends the run; nothing here reports it."""
+
+    def __init__(
+        self,
+        job: Job,
+        environment: Environment,
+        app: AppClient,
+        progress: Progress,
+        workspace: Workspace,
+        redactor: Redactor,
+    ) -> None:
+        self.job = job
+        self.environment = environment
+        self.app = app
+        self.progress = progress
+        self.workspace = workspace
+        self.redactor = redactor
+        self.store: FileStore = open_store(job.base_path)
+        self.artifacts = Artifacts(self.store, workspace)
+
+    def run(self) -> None:
+        """All steps, in the contract's order. Nothing is sent before every transform succeeded."""
+        mirror = self.refresh_bundle_code()
+        bundle = self.prepare_bundle(mirror)
+        roster = self.get_student_roster()
+        input_file = self.get_input_files()
+        matched, outputs = self.match_and_transform(bundle, roster, input_file)
+        summary = self.send_to_ods(outputs)
+        self.report_results(matched, outputs, summary)
+
+    def refresh_bundle_code(self) -> bundles.Mirror:
+        self.progress.begin("refresh_bundle_code")
+        mirror = bundles.refresh_mirror(self.environment.bundle_repo, self.workspace)
+        bundles.check_out(mirror, self.job.bundle_path, self.job.bundle_branch, self.workspace)
+        return mirror
+
+    def prepare_bundle(self, mirror: bundles.Mirror) -> transform.BundleDescription:
+        self.progress.begin("earthmover_deps")
+        return transform.prepare_bundle(self.job, mirror, self.workspace)
+
+    def get_student_roster(self) -> Path:
+        self.progress.begin("get_student_roster")
+        job = self.job
+        if job.ods is not None:
+            roster = rosters.fetch_ods_roster(job, job.ods, self.workspace)
+        elif job.cross_year_match_available:
+            roster = self._stream_edu_roster(ROSTER_NAME)
+        else:
+            assert job.roster_file_path is not None  # checked when the payload was read
+            roster = rosters.download_roster_file(job.roster_file_path, self.workspace)
+        self.artifacts.store(roster.name)
+        return roster
+
+    def _stream_edu_roster(self, name: str) -> Path:
+        assert self.job.urls.roster is not None  # checked when the payload was read
+        target = self.workspace.artifacts / name
+        return rosters.stream_edu_roster(self.app, self.job.urls.roster, target)
+
+    def get_input_files(self) -> Path:
+        self.progress.begin("get_input_files")
+        for key, name in self.job.input_files.items():
+            target = self.workspace.input / transform.local_name(key, name)
+            try:
+                self.store.download(f"input/{name}", target)
+            except (OSError, ValueError) as error:
+                raise StepFailed(
+                    "input_s3_download",
+                    "An input file could not be fetched: submit the job again with its files.",
+                    name=key,
+                    path=f"input/{name}",
+                ) from error
+        return self.workspace.input / transform.local_name(
+            "INPUT_FILE", self.job.input_files["INPUT_FILE"]
+        )
+
+    def match_and_transform(
+        self, bundle: transform.BundleDescription, roster: Path, input_file: Path
+    ) -> tuple[Matched, dict[str, Path]]:
+        self.progress.begin("earthmover_run")
+        descriptor_mappings.write_seeds(self.job.descriptor_mappings, self.workspace.bundle)
+        matched = self._match(bundle, roster, input_file)
+        outputs = {}
+        for name, set_input in matched.set_inputs.items():
+            results = self.workspace.artifacts / EARTHMOVER_RESULTS[name]
+            output = transform.transform_set(name, set_input, self.job, self.workspace, results)
+            self.artifacts.store(results.name)
+            if _records(output):
+                outputs[name] = output
+        if not outputs:
+            raise StepFailed(
+                "artifact_empty",
+                "The bundle made no records of this file: check its parameters, such as the year.",
+                name="output",
+                path="output/",
+            )
+        return matched, outputs
+
+    def _match(
+        self, bundle: transform.BundleDescription, roster: Path, input_file: Path
+    ) -> Matched:
+        ask_edu = self.job.send_to_ods and self.job.cross_year_match_available
+        matched = match_students(
+            self.job,
+            bundle,
+            input_file,
+            roster,
+            self.get_cross_year_roster if ask_edu else None,
+            self.environment.possible_student_id_columns,
+            self.workspace,
+            self.redactor,
+        )
+        counts = matched.counts()
+        logger.info(
+            "%d rows: %d to the ODS, %d to the other set, %d unmatched (by %s as %s)",
+            *(counts[key] for key in ("inputRows", "odsMatched", "crossYearMatched", "unmatched")),
+            *(counts["idName"], counts["idType"]),
+        )
+        self.artifacts.store(RATES_NAME)
+        return matched
+
+    def get_cross_year_roster(self) -> Path:
+        """EDU's roster of all years, for the rows that this year's left."""
+        roster = self._stream_edu_roster(CROSS_YEAR_ROSTER_NAME)
+        self.artifacts.store(roster.name)
+        return roster
+
+    def send_to_ods(self, outputs: dict[str, Path]) -> dict[str, Counts]:
+        """Send the ODS set, if it has records; returns the run's summary over both sets."""
+        summary: dict[str, Counts] = {}
+        if self.job.ods is not None and ODS_SET in outputs:
+            self.progress.begin("lightbeam_send")
+            summary = sending.send(self.job, self.job.ods, outputs[ODS_SET], self.workspace)
+            self.artifacts.store(sending.RESULTS_NAME)
+        if OTHER_SET in outputs:
+            for resource, records in _records(outputs[OTHER_SET]).items():
+                summary.setdefault(resource, Counts()).processed += records
+        return summary
+
+    def report_results(
+        self, matched: Matched, outputs: dict[str, Path], summary: dict[str, Counts]
+    ) -> None:
+        urls, plan = self.job.urls, matched.plan
+        if matched.unmatched_rows:
+            self.app.report(
+                urls.unmatched_ids,
+                {
+                    "name": plan.winner.column,
+                    "type": plan.display_type,
+                    "count": matched.unmatched_rows,
+                },
+            )
+        self.progress.begin("upload_output")
+        if matched.unmatched_rows:
+            self.artifacts.store(UNMATCHED_NAME)
+        for name, output in outputs.items():
+            self.artifacts.store_set(name, output)
+            self.app.report(urls.output_files, self._output_set(name))
+        if urls.matches:
+            self.app.report(urls.matches, matched.counts())
+        self.app.report(urls.summary, {name: counts.body() for name, counts in summary.items()})
+
+    def _output_set(self, name: str) -> dict[str, Any]:
+        return {
+            "path": f"{self.job.key_prefix}/output/{name}",
+            "sentToOds": name == ODS_SET,
+        }
+
+
+def _records(output: Path) -> dict[str, int]:
+    """Records of each resource in a folder of JSONL files, leaving out empty files."""
+    counts = {}
+    for path in sorted(output.glob("*.jsonl")):
+        with path.open("rb") as lines:
+            counts[path.stem] = sum(1 for line in lines if line.strip())
+    return {name: count for name, count in counts.items() if count}

@@ -1,0 +1,47 @@
+"""Child process: install a bundle's packages and tell how it reads its input.
+
+    python -I prepare_bundle.py EARTHMOVER_YAML DESCRIPTION_JSON
+
+Bundles are untrusted code, so this runs apart from the executor, with earthmover's own loader. The
+description holds what matching must know: see ``BundleDescription`` in transform.py.
+"""
+
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+_INPUT_KEYS = ("file", "type", "header_rows", "encoding", "columns", "rename_cols")
+
+
+def main(config_file: str, description_file: str) -> None:
+    from earthmover.__main__ import logger
+    from earthmover.earthmover import Earthmover
+
+    logger.setLevel(logging.INFO)
+    earthmover = Earthmover(config_file, logger, skip_hashing=True)
+    if _names_packages(earthmover):
+        logger.info("installing packages...")
+        earthmover.deps()
+    earthmover.compile()
+    source = earthmover.user_configs["sources"].get("input", {})
+    description = {
+        "input": {key: source[key] for key in _INPUT_KEYS if key in source},
+        "parameters": {key: str(value) for key, value in earthmover.params.items()},
+    }
+    Path(description_file).write_text(json.dumps(description))
+
+
+def _names_packages(earthmover: Any) -> bool:
+    from earthmover.yaml_parser import JinjaEnvironmentYamlLoader
+
+    config = JinjaEnvironmentYamlLoader.load_config_file(
+        earthmover.config_file, params=earthmover.params, macros=earthmover.macros
+    )
+    return bool(config.get("packages"))
+
+
+if __name__ == "__main__":
+    main(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))

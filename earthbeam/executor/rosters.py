@@ -1,0 +1,131 @@
+"""The rosters: this year's from the ODS, all years' from EDU, or a file."""
+
+import json
+import logging
+from pathlib import Path
+
+from earthbeam.executor import lightbeam, processes
+from earthbeam.executor.app_client import AppClient, BrokenRoster
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.job import Job, Ods
+from earthbeam.executor.workspace import Workspace
+from earthbeam.files import open_store
+
+logger = logging.getLogger(__name__)
+
+RESOURCE = "studentEducationOrganizationAssociations"
+ROSTER_NAME = f"{RESOURCE}.jsonl"
+CROSS_YEAR_ROSTER_NAME = "cross_year_roster.jsonl"
+PAGE_SIZE = 500
+"""Students a page: the most that an Ed-Fi ODS gives."""
+
+STREAM_PAUSES = (2.0, 5.0, 10.0)
+"""Seconds before each further try of a roster stream that broke."""
+
+_KEPT_KEYS = ("studentIdentificationCodes", "educationOrganizationReference", "studentReference")
+_FAILED_PAGES_MAX = 3
+
+
+def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace) -> Path:
+    """This year's roster, by lightbeam, with the keys that matching needs.
+
+    Without lightbeam's ``-k``: that takes a page's keys from its first student, and would lose the
+    codes of a whole page whose first student has none. Raises StepFailed: lightbeam_fetch, or
+    missing_ods_roster when the ODS has no students.
+    """
+    folder = workspace.folder("roster")
+    failed_pages = 0
+
+    def hopeless(line: str) -> bool:
+        # lightbeam asks for a page that fails again and again, without a pause, until the end.
+        nonlocal failed_pages
+        failed_pages += "Unable to load records for" in line
+        return failed_pages > _FAILED_PAGES_MAX or "Unable to load counts for" in line
+
+    try:
+        done = lightbeam.run(
+            ("fetch", "-s", RESOURCE, "--set", "fetch.page_size", str(PAGE_SIZE)),
+            job,
+            ods,
+            workspace,
+            data=folder,
+            stop_when=hopeless,
+        )
+    except processes.StoppedEarly as stopped:
+        raise _fetch_failed(stopped.tail) from None
+    if done.exit_code != 0:
+        raise _fetch_failed(done.tail)
+    fetched = folder / ROSTER_NAME
+    roster = workspace.artifacts / ROSTER_NAME
+    if not fetched.exists() or _keep_keys(fetched, roster) == 0:
+        raise StepFailed(
+            "missing_ods_roster",
+            "The ODS has no student education organization associations for this year:"
+            " load the district's roster into it first.",
+        )
+    fetched.unlink()
+    return roster
+
+
+def _fetch_failed(tail: str) -> StepFailed:
+    return StepFailed(
+        "lightbeam_fetch",
+        "The roster could not be fetched from the ODS: check its URL and credentials, and that the"
+        " client may read studentEducationOrganizationAssociations.",
+        resource=RESOURCE,
+        stacktrace=tail,
+    )
+
+
+def _keep_keys(fetched: Path, roster: Path) -> int:
+    students = 0
+    with fetched.open(encoding="utf-8") as lines, roster.open("w", encoding="utf-8") as kept:
+        for line in lines:
+            record = json.loads(line)
+            slim = {key: record[key] for key in _KEPT_KEYS if key in record}
+            kept.write(json.dumps(slim, ensure_ascii=False, separators=(",", ":")) + "\n")
+            students += 1
+    return students
+
+
+def stream_edu_roster(app: AppClient, url: str, target: Path) -> Path:
+    """The roster of all years, from EDU through the app, to ``target``.
+
+    A broken stream is tried again, three times; an app that is busy says how long to wait. Raises
+    StepFailed(cross_year_roster_fetch) when it stays broken, or when EDU knows no student.
+    """
+    for pause in (*STREAM_PAUSES, None):
+        try:
+            app.download_roster(url, target)
+            break
+        except BrokenRoster as error:
+            if pause is None:
+                raise StepFailed(
+                    "cross_year_roster_fetch",
+                    f"The roster of all years could not be fetched from EDU: {error}.",
+                ) from None
+            seconds = error.retry_after or pause
+            logger.warning("EDU's roster: %s; again in %.0f s", error, seconds)
+            processes.wait(seconds)
+    if target.stat().st_size == 0:
+        target.unlink()
+        raise StepFailed(
+            "cross_year_roster_fetch",
+            "EDU knows no students of this district: check that its tenant code is the one in EDU.",
+        )
+    return target
+
+
+def download_roster_file(location: str, workspace: Workspace) -> Path:
+    """The roster that lies in the file store. Raises StepFailed(missing_ods_roster)."""
+    folder, _, name = location.rpartition("/")
+    roster = workspace.artifacts / ROSTER_NAME
+    try:
+        open_store(folder).download(name, roster)
+    except FileNotFoundError:
+        raise StepFailed(
+            "missing_ods_roster", "There is no roster file for this district and year."
+        ) from None
+    if roster.stat().st_size == 0:
+        raise StepFailed("missing_ods_roster", "The roster file of this district is empty.")
+    return roster
