@@ -10,7 +10,14 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from edu.credentials import EduCredentials
-from edu.errors import ConnectFailed, ConnectionLost, EduError, LoginRejected, QueryFailed
+from edu.errors import (
+    ConnectFailed,
+    ConnectionLost,
+    EduError,
+    LoginRejected,
+    QueryFailed,
+    RosterIncomplete,
+)
 
 if TYPE_CHECKING:
     from edu.pool import Connection
@@ -26,9 +33,14 @@ NETWORK_TIMEOUT = 180
 for ever. A query that runs longer is cancelled."""
 SOCKET_TIMEOUT = 60
 """Seconds without an answer; Snowflake itself answers "still running" after 45."""
+LONGEST_PAUSE = 4
+"""Seconds between two of the connector's ten tries to download a batch; its own 16 would keep a
+thread for a minute after everybody has gone."""
 
 _SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390114, 390115, 390195})
 """Snowflake's codes for a session or token that has expired or that it does not know."""
+_UNREADABLE_BATCH = 255005
+"""The connector's code for a batch that is no Arrow stream, as a damaged one is."""
 
 
 def connect(credentials: EduCredentials) -> "Connection":
@@ -61,6 +73,7 @@ def connect(credentials: EduCredentials) -> "Connection":
             # reply overwrites it.
             client_fetch_threads=1,
             client_session_keep_alive=False,
+            backoff_policy=connector.backoff_policies.exponential_backoff(cap=LONGEST_PAUSE),
             platform_detection_timeout_seconds=0.0,
             log_imported_packages_in_telemetry=False,
             session_parameters={"QUERY_TAG": "runway", "CLIENT_TELEMETRY_ENABLED": False},
@@ -93,6 +106,8 @@ def query_failure(error: Exception) -> EduError:
 
     number = getattr(error, "errno", None)
     logger.warning("EDU query failed: %s, code %s", type(error).__name__, number)
+    if number == _UNREADABLE_BATCH:
+        return RosterIncomplete()
     refused = isinstance(error, errors.ProgrammingError) and number not in _SESSION_GONE
     return QueryFailed() if refused else ConnectionLost()
 
@@ -106,6 +121,9 @@ def _import_connector() -> Any:
     # Read by the connector when it logs in; there is no argument for it.
     os.environ.setdefault("JWT_CNXN_WAIT_TIME", str(LOGIN_ATTEMPT_TIMEOUT))
     import pyarrow  # noqa: F401  (the connector would import it at the first result)
-    import snowflake.connector
+    import snowflake.connector.backoff_policies
 
+    # Its warnings carry the signed URLs of results, that is, of students' data; our own lines
+    # say what happened.
+    logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)
     return snowflake.connector

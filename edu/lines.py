@@ -1,7 +1,7 @@
 """The bytes of a column of finished lines, taken straight from Arrow's memory."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow
 
@@ -33,7 +33,7 @@ def slices(buffers: Iterable[memoryview], size: int = SLICE) -> Iterator[bytes]:
 
 def _value_bytes(array: Any) -> memoryview:
     if pyarrow.types.is_string(array.type):
-        offset_format = "i"
+        offset_format: Literal["i", "q"] = "i"
     elif pyarrow.types.is_large_string(array.type):
         offset_format = "q"
     else:

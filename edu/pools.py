@@ -109,8 +109,8 @@ class Pools:
         """Close everything for good, all pools at the same time; whether it was done in time."""
         with self._lock:
             self._stop.set()
+            pools = list(self._made)
             self._pools.clear()
-        pools = self._all()
         for pool in pools:
             pool.close()
         deadline = time.monotonic() + timeout

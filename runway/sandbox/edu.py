@@ -1,0 +1,214 @@
+"""EDU as a local stand-in: fakesnow's HTTP server with the two staging tables that Runway reads.
+
+fakesnow speaks Snowflake's protocol in front of DuckDB; Runway reaches it with the real connector
+and a key pair made for the occasion. It runs as a process of its own, since fakesnow holds its
+databases in module globals: ``runway.sandbox.edu_server``.
+"""
+
+import argparse
+import base64
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from runway.sandbox.population import UNKNOWN, Student, students
+
+USER, ACCOUNT, ROLE, WAREHOUSE = "RUNWAY_SANDBOX", "sandbox", "RUNWAY", "RUNWAY_WH"
+DATABASE, SCHEMA = "EDU_SANDBOX", "STAGING"
+STATE, LOCAL = "State", "Local"
+
+START_TIMEOUT = 60.0
+"""Seconds; fakesnow imports for a few of them."""
+
+
+class Association(NamedTuple):
+    """A row of stg_ef3__student_education_organization_associations."""
+
+    tenant_code: str
+    api_year: int
+    k_student: str
+    k_student_xyear: str
+    student_unique_id: str | None
+    ed_org_id: int | None
+
+
+class Code(NamedTuple):
+    """A row of stg_ef3__stu_ed_org__identification_codes."""
+
+    k_student: str
+    id_system: str | None
+    id_code: str | None
+
+
+def associations(population: Iterable[Student] | None = None) -> list[Association]:
+    """A row for each student and school year, except of students known to nobody."""
+    return [
+        Association(
+            student.tenant,
+            year,
+            f"{student.tenant}-{student.unique_id}-{year}",
+            f"{student.tenant}-{student.unique_id}",
+            student.unique_id,
+            student.ed_org_id,
+        )
+        for student in _known(population)
+        for year in student.years
+    ]
+
+
+def codes(population: Iterable[Student] | None = None) -> list[Code]:
+    """The State and the Local id of each student and school year, where there is one."""
+    return [
+        Code(f"{student.tenant}-{student.unique_id}-{year}", system, code)
+        for student in _known(population)
+        for year in student.years
+        for system, code in ((STATE, student.state_id), (LOCAL, student.local_id))
+        if code
+    ]
+
+
+def _known(population: Iterable[Student] | None) -> Iterator[Student]:
+    everybody = students() if population is None else population
+    return (student for student in everybody if student.group != UNKNOWN)
+
+
+def generate_key() -> rsa.RSAPrivateKey:
+    """A key pair as a partner would make it for Runway."""
+    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+
+def encode_key(key: rsa.RSAPrivateKey) -> str:
+    """The key as credentials hold it: the base64 of its PEM."""
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    return base64.b64encode(pem).decode()
+
+
+class SandboxEdu:
+    """The stand-in as a child process, between ``with`` and its end.
+
+    ``seed`` replaces the population's rows by others: associations and codes.
+    """
+
+    def __init__(
+        self,
+        *,
+        port: int = 0,
+        seed: tuple[Sequence[Association], Sequence[Code]] | None = None,
+        log: Path | None = None,
+    ) -> None:
+        self.port = port
+        self.key = generate_key()
+        self._seed = seed
+        self._log = log
+        self._process: subprocess.Popen[bytes] | None = None
+        self._directory = tempfile.TemporaryDirectory(prefix="sandbox-edu-")
+
+    def environment(self) -> dict[str, str]:
+        """The variables that make Runway reach this EDU, with RUNWAY_ENV=development."""
+        values = {**self.credentials(), "private_key": encode_key(self.key)}
+        return {f"EDU_SNOWFLAKE_{name.upper()}": value for name, value in values.items()}
+
+    def credentials(self) -> dict[str, str]:
+        """The same but for the key, by their names in ``settings.EDU_SNOWFLAKE``."""
+        return {
+            "username": USER,
+            "account": ACCOUNT,
+            "database": DATABASE,
+            "schema": SCHEMA,
+            "warehouse": WAREHOUSE,
+            "role": ROLE,
+            "host": "127.0.0.1",
+            "port": str(self.port),
+            "protocol": "http",
+        }
+
+    def start(self) -> "SandboxEdu":
+        """Start the process and wait until it answers.
+
+        Raises RuntimeError with the end of its output if it does not come up.
+        """
+        directory = Path(self._directory.name)
+        public_key = directory / "key.pub"
+        public_key.write_bytes(
+            self.key.public_key().public_bytes(
+                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+            )
+        )
+        command = [sys.executable, "-m", "runway.sandbox.edu_server", "--port", str(self.port)]
+        command += ["--public-key", str(public_key)]
+        if self._seed is not None:
+            seed = directory / "seed.json"
+            seed.write_text(json.dumps(self._seed))
+            command += ["--seed", str(seed)]
+        log = self._log or directory / "edu.log"
+        with log.open("ab") as stderr:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=stderr,
+                start_new_session=True,  # Ctrl-C is for the parent, which ends this one in order
+            )
+        giving_up = threading.Timer(START_TIMEOUT, self._process.kill)
+        giving_up.start()
+        assert self._process.stdout is not None  # noqa: S101
+        line = self._process.stdout.readline()
+        giving_up.cancel()
+        if not line.startswith(b"ready "):
+            self.stop()
+            tail = log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"the EDU stand-in did not start:\n{tail}")
+        self.port = int(line.split()[1])
+        return self
+
+    def stop(self) -> None:
+        """End the process and wait for it. Harmless when it has ended."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+    def __enter__(self) -> "SandboxEdu":
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+        self._directory.cleanup()
+
+
+def main() -> None:
+    """Serve until Ctrl-C, with the variables for .env on standard output."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    with SandboxEdu(port=parser.parse_args().port) as edu:
+        print("RUNWAY_ENV=development")
+        for name, value in edu.environment().items():
+            print(f"{name}={value}", flush=True)
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.pause()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""The process behind ``SandboxEdu``: fakesnow's HTTP server, seeded, with a check of the login.
+
+It ends when its standard input does, so that nothing is left behind however its parent ends.
+"""
+
+import argparse
+import gzip
+import json
+import os
+import sys
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pyarrow
+import uvicorn
+from fakesnow.server import app, shared_fs
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from runway.sandbox.edu import (
+    ACCOUNT,
+    DATABASE,
+    SCHEMA,
+    USER,
+    Association,
+    Code,
+    associations,
+    codes,
+)
+
+
+def serve(
+    port: int,
+    public_key: bytes,
+    rows: tuple[Iterable[Association], Iterable[Code]],
+) -> None:
+    """Seed fakesnow and serve it on 127.0.0.1 until the process is told to end."""
+    _create_tables(shared_fs.connect(DATABASE, SCHEMA), rows)
+    guarded = LoginCheck(app, public_key)
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: Any = None) -> None:
+            await super().startup(sockets=sockets)
+            print("ready", self.servers[0].sockets[0].getsockname()[1], flush=True)
+
+    Server(uvicorn.Config(guarded, host="127.0.0.1", port=port, log_level="warning")).run()
+
+
+def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[Code]]) -> None:
+    """The two tables with their rows, in the schema that the connection is in."""
+    cursor = connection.cursor()
+    cursor.execute(
+        "create table stg_ef3__student_education_organization_associations ("
+        "tenant_code varchar, api_year int, k_student varchar, k_student_xyear varchar, "
+        "student_unique_id varchar, ed_org_id number(38, 0))"
+    )
+    cursor.execute(
+        "create table stg_ef3__stu_ed_org__identification_codes ("
+        "k_student varchar, id_system varchar, id_code varchar)"
+    )
+    tables = (
+        ("stg_ef3__student_education_organization_associations", Association._fields),
+        ("stg_ef3__stu_ed_org__identification_codes", Code._fields),
+    )
+    for (table, fields), given in zip(tables, rows, strict=True):
+        columns = list(zip(*given, strict=True)) or [()] * len(fields)
+        # DuckDB finds this by its name; a row at a time would take minutes.
+        arrow = pyarrow.table(
+            {
+                name: pyarrow.array([None if v is None else str(v) for v in column], "string")
+                for name, column in zip(fields, columns, strict=True)
+            }
+        )
+        duck = connection._duck_conn
+        duck.register("seed_rows", arrow)
+        duck.execute(f"insert into {table} select * from seed_rows")  # noqa: S608
+        duck.unregister("seed_rows")
+
+
+class LoginCheck:
+    """ASGI middleware: a login must carry a JWT that the known key has signed, as Snowflake asks.
+
+    fakesnow accepts any login; without this, a wrong key would pass for a right one.
+    """
+
+    def __init__(self, app: Any, public_key: bytes) -> None:
+        self._app = app
+        self._public_key = public_key
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/session/v1/login-request":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body = await request.body()
+        if self._accepts(body, request.headers.get("content-encoding")):
+
+            async def replay() -> dict[str, Any]:
+                return {"type": "http.request", "body": body, "more_body": False}
+
+            await self._app(scope, replay, send)
+            return
+        refused = {"data": {}, "code": "390144", "message": "JWT token is invalid."}
+        await JSONResponse({**refused, "success": False})(scope, receive, send)
+
+    def _accepts(self, body: bytes, encoding: str | None) -> bool:
+        data = json.loads(gzip.decompress(body) if encoding == "gzip" else body)["data"]
+        try:
+            claims = jwt.decode(data.get("TOKEN") or "", self._public_key, algorithms=["RS256"])
+        except jwt.PyJWTError:
+            return False
+        return bool(claims["sub"] == f"{ACCOUNT}.{USER}".upper())
+
+
+def _end_with_stdin() -> None:
+    """End this process when its parent has gone or closed our standard input."""
+
+    def wait() -> None:
+        sys.stdin.buffer.read()
+        os._exit(0)
+
+    threading.Thread(target=wait, name="end-with-stdin", daemon=True).start()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument("--public-key", type=Path, required=True, help="PEM")
+    parser.add_argument("--seed", type=Path, help="JSON: [associations, codes]")
+    options = parser.parse_args()
+    _end_with_stdin()
+    rows: tuple[Iterable[Association], Iterable[Code]] = (associations(), codes())
+    if options.seed:
+        given = json.loads(options.seed.read_text())
+        rows = ([Association(*row) for row in given[0]], [Code(*row) for row in given[1]])
+    serve(options.port, options.public_key.read_bytes(), rows)
+
+
+if __name__ == "__main__":
+    main()
