@@ -1,0 +1,112 @@
+"""The bodies of reports, by the contract's names.
+
+Strict about types, since a number that arrives as text is a mistake somewhere; lenient about
+fields it does not know, since executors may say more than we keep.
+"""
+
+from typing import Any
+
+from django.core.validators import RegexValidator
+from rest_framework import serializers
+
+from earthbeam.models import RunUpdate
+
+_MAX_INT = 2**31 - 1  # PostgreSQL's integer
+_code = RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "A code is made of letters, digits, _, . and -.")
+
+
+class Text(serializers.CharField):
+    """A JSON text that is not empty, taken as it is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Flag(serializers.BooleanField):
+    """JSON's true or false."""
+
+    def to_internal_value(self, data: Any) -> bool:
+        if not isinstance(data, bool):
+            self.fail("invalid", input=data)
+        return data
+
+
+class Count(serializers.IntegerField):
+    """A JSON number that is whole and not negative."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=_MAX_INT, **options)
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return data
+
+
+class Rate(serializers.FloatField):
+    """A JSON number between 0 and 1."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(min_value=0, max_value=1, **options)
+
+    def to_internal_value(self, data: Any) -> float:
+        if type(data) not in (int, float):
+            self.fail("invalid")
+        return float(data)
+
+
+class UpdateReport(serializers.Serializer[Any]):
+    action = serializers.ChoiceField(choices=RunUpdate.Action.choices)
+    status = serializers.ChoiceField(choices=RunUpdate.Status.choices)
+
+
+class ErrorReport(serializers.Serializer[Any]):
+    code = Text(max_length=50, validators=[_code])
+    payload = serializers.DictField()
+
+
+class UnmatchedIdsReport(serializers.Serializer[Any]):
+    name = Text(max_length=200)
+    type = Text(max_length=200)
+    count = Count(required=False, allow_null=True, default=None)
+
+
+class OutputFilesReport(serializers.Serializer[Any]):
+    path = Text(max_length=700)
+    sentToOds = Flag(source="sent_to_ods")
+
+
+class MatchesReport(serializers.Serializer[Any]):
+    inputRows = Count(source="input_rows")
+    odsMatched = Count(source="ods_matched")
+    crossYearMatched = Count(source="cross_year_matched")
+    unmatched = Count()
+    blankIds = Count(source="blank_ids")
+    ambiguousIds = Count(source="ambiguous_ids")
+    idName = Text(source="id_name", max_length=200)
+    idType = Text(source="id_type", max_length=200)
+    matchRate = Rate(source="match_rate")
+
+
+class ResourceCounts(serializers.Serializer[Any]):
+    records_processed = Count()
+    records_skipped = Count()
+    records_failed = Count()
+
+
+class SummaryReport(serializers.DictField):
+    """Resource names with their counts."""
+
+    child = ResourceCounts()
+    resource = Text(max_length=200)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        counts = super().to_internal_value(data)
+        for name in counts:
+            self.resource.run_validation(name)
+        return counts

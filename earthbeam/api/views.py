@@ -1,0 +1,159 @@
+"""The executor-facing API: every view reads one request and hands it to the module that knows."""
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound, ValidationError
+from rest_framework.fields import Field
+from rest_framework.negotiation import DefaultContentNegotiation
+from rest_framework.renderers import BaseRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from earthbeam import payload, reports, runs, tokens
+from earthbeam.api import serializers
+from earthbeam.api.authentication import (
+    AccessTokenAuthentication,
+    InitTokenAuthentication,
+    TokenIsForRunInPath,
+)
+from earthbeam.api.parsers import StrictJSONParser
+from earthbeam.models import Run
+
+
+class Conflict(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+class OneRenderer(DefaultContentNegotiation):
+    """Answers are JSON, whatever a client says that it accepts."""
+
+    def select_renderer(
+        self, request: Request, renderers: Any, format_suffix: str | None = None
+    ) -> tuple[BaseRenderer, str]:
+        return renderers[0], renderers[0].media_type
+
+
+class RunView(APIView):
+    """A call about the run in the path, by that run's executor."""
+
+    authentication_classes = [AccessTokenAuthentication]
+    permission_classes = [TokenIsForRunInPath]
+    parser_classes = [StrictJSONParser]
+    content_negotiation_class = OneRenderer
+
+    def run(self) -> Run:
+        """The run of path and token. Raises NotFound."""
+        run = (
+            Run.objects.select_related("job__tenant__partner", "job__school_year")
+            .filter(pk=self.kwargs["run_id"])
+            .first()
+        )
+        if run is None:
+            raise NotFound("There is no such run.")
+        return run
+
+
+class InitView(RunView):
+    """The handshake: the run begins, once, and its executor gets what it needs from here on."""
+
+    authentication_classes = [InitTokenAuthentication]
+    http_method_names = ["get"]
+
+    def get(self, request: Request, run_id: str) -> Response:
+        run = self.run()
+        if not runs.begin(run.pk):
+            raise AuthenticationFailed("The run is no longer new: an init token works once.")
+        return _private({"token": tokens.access_token(run), "jobUrl": payload.job_url(run.pk)})
+
+
+class JobView(RunView):
+    """The job payload.
+
+    A run that has ended gets none, for it holds the ODS's secret. A job that cannot be carried out
+    any more ends the run here: without the payload its executor does not know where to report.
+    """
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request, run_id: str) -> Response:
+        run = self.run()
+        if run.status not in Run.UNFINISHED:
+            raise Conflict("The run has ended.")
+        try:
+            return _private(payload.build(run))
+        except payload.NoPayload as error:
+            runs.fail(run.pk, "invalid_job", {"message": str(error)})
+            raise Conflict(str(error)) from None
+
+
+class ReportView(RunView):
+    """Something that a run reports: checked against ``body``, then kept; 201."""
+
+    http_method_names = ["post"]
+    body: type[Field[Any, Any, Any, Any]]
+
+    def post(self, request: Request, run_id: str) -> Response:
+        run = self.run()
+        answer = self.keep(run, self.body().run_validation(request.data))
+        return Response(answer, status=status.HTTP_201_CREATED)
+
+    def keep(self, run: Run, report: Any) -> dict[str, str] | None:
+        """Store the report; returns what to answer, if anything."""
+        raise NotImplementedError
+
+
+class StatusView(ReportView):
+    body = serializers.UpdateReport
+
+    def keep(self, run: Run, report: Any) -> None:
+        reports.record_update(run, report["action"], report["status"])
+        if report["action"] == "done":
+            runs.finish(run.pk, success=report["status"] == "success")
+
+
+class ErrorView(ReportView):
+    body = serializers.ErrorReport
+
+    def keep(self, run: Run, report: Any) -> None:
+        reports.record_error(run, report["code"], report["payload"])
+
+
+class SummaryView(ReportView):
+    body = serializers.SummaryReport
+
+    def keep(self, run: Run, report: Any) -> None:
+        reports.record_summary(run, report)
+
+
+class UnmatchedIdsView(ReportView):
+    body = serializers.UnmatchedIdsReport
+
+    def keep(self, run: Run, report: Any) -> None:
+        reports.record_unmatched_ids(run, **report)
+
+
+class MatchesView(ReportView):
+    body = serializers.MatchesReport
+
+    def keep(self, run: Run, report: Any) -> None:
+        reports.record_matches(run, report)
+
+
+class OutputFilesView(ReportView):
+    body = serializers.OutputFilesReport
+
+    def keep(self, run: Run, report: Any) -> dict[str, str]:
+        try:
+            output_set = reports.add_output_set(run, **report)
+        except reports.BadOutputPath as error:
+            raise ValidationError({"path": [str(error)]}) from None
+        except reports.OutputSetExists:
+            raise Conflict("The run has reported this output set before.") from None
+        return {"uid": str(output_set.uid)}
+
+
+def _private(body: dict[str, Any]) -> Response:
+    return Response(body, headers={"Cache-Control": "no-store"})

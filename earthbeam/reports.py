@@ -1,0 +1,127 @@
+"""Keeping what runs report.
+
+A report that arrives twice changes nothing. One that arrives after the run has ended, from an
+executor that was given up too early, is kept as well: it tells what happened. No report moves a
+run's status, except the last one: see earthbeam/runs.py.
+"""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from earthbeam import paths
+from earthbeam.files import BadLocation, checked_key, open_store
+from earthbeam.models import (
+    OutputSet,
+    ResourceSummary,
+    Run,
+    RunError,
+    RunMatches,
+    RunUpdate,
+    UnmatchedIds,
+)
+from earthbeam.text import storable
+
+MAX_PAYLOAD = 8 * 1024
+"""Bytes of an error's payload, as JSON."""
+_STACKTRACE = 6 * 1024
+_FIELD = 500
+
+
+class BadOutputPath(Exception):
+    """A path that is no output set of the run's job; ``str()`` of it says why."""
+
+
+class OutputSetExists(Exception):
+    """The run has reported that set before."""
+
+
+def record_update(run: Run, action: str, status: str) -> None:
+    """A step began, succeeded or failed."""
+    RunUpdate.objects.bulk_create(
+        [RunUpdate(run=run, action=action, status=status)], ignore_conflicts=True
+    )
+
+
+def record_error(run: Run, code: str, payload: Mapping[str, Any]) -> None:
+    """Why the run failed. A payload above 8 kB is cut down: see ``bounded``."""
+    RunError.objects.get_or_create(run=run, code=code, payload=bounded(payload))
+
+
+def record_summary(run: Run, counts: Mapping[str, Mapping[str, int]]) -> None:
+    """Records processed, skipped and failed, for each resource."""
+    ResourceSummary.objects.bulk_create(
+        (ResourceSummary(run=run, resource=name, **of) for name, of in counts.items()),
+        update_conflicts=True,
+        unique_fields=["run", "resource"],
+        update_fields=["records_processed", "records_skipped", "records_failed"],
+    )
+
+
+def record_unmatched_ids(run: Run, name: str, type: str, count: int | None) -> None:
+    """The column and id type that matched best, and how many rows stayed unmatched."""
+    UnmatchedIds.objects.update_or_create(
+        run=run, defaults={"name": name, "type": type, "count": count}
+    )
+
+
+def record_matches(run: Run, figures: Mapping[str, Any]) -> None:
+    """How the input's rows were matched: the fields of RunMatches."""
+    RunMatches.objects.update_or_create(run=run, defaults=figures)
+
+
+def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet:
+    """Keep the set of files below ``path``, a key prefix below the files' base.
+
+    Raises BadOutputPath unless it lies strictly below the job's base path and holds files, and
+    OutputSetExists when the run has reported it before.
+    """
+    path = path.rstrip("/")
+    base = paths.base_path(run.job)
+    folder = path.removeprefix(f"{base}/")
+    if folder == path:
+        raise BadOutputPath("The path is not below the job's base path.")
+    try:
+        checked_key(folder)
+    except BadLocation as error:
+        raise BadOutputPath(f"Not a path: {error}.") from None
+    keys = open_store(paths.app_data_base_path(run.job)).list(folder)
+    if not keys:
+        raise BadOutputPath("There are no files below the path.")
+    files = [storable(key.removeprefix(f"{folder}/")) for key in keys]
+    output_set, created = OutputSet.objects.get_or_create(
+        run=run, path=path, defaults={"sent_to_ods": sent_to_ods, "files": files}
+    )
+    if not created:
+        raise OutputSetExists
+    return output_set
+
+
+def bounded(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """``payload``, or what matters most of one that is larger than 8 kB as JSON.
+
+    Of a stack trace the end is kept, of other texts the start; whatever is too large even so is
+    left out. It never refuses: an error that is lost because it is long helps nobody.
+    """
+    if _size(payload) <= MAX_PAYLOAD:
+        return dict(payload)
+    kept: dict[str, Any] = {}
+    if isinstance(payload.get("stacktrace"), str):
+        kept["stacktrace"] = _end_of(payload["stacktrace"])
+    for name, value in payload.items():
+        short = value[:_FIELD] if isinstance(value, str) else value
+        if name != "stacktrace" and _size(kept | {name: short}) <= MAX_PAYLOAD:
+            kept[name] = short
+    return kept
+
+
+def _end_of(stacktrace: str) -> str:
+    """The last 6 kB as JSON, where a letter outside ASCII takes six bytes or more."""
+    end = stacktrace[-_STACKTRACE:]
+    while _size(end) > _STACKTRACE:
+        end = end[len(end) // 8 + 1 :]
+    return end
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value))

@@ -1,0 +1,119 @@
+"""How a run moves from new over running to its end.
+
+Every move is a conditional update, and the database's count of updated rows says who made it: of
+any number of processes that try at once exactly one is told True, and only that one goes on to
+what a move brings with it. Nobody else writes ``Run.status``.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.utils import timezone
+
+from earthbeam import events, paths, reports
+from earthbeam.files import open_store
+from earthbeam.models import OutputFile, Run
+from earthbeam.text import storable
+
+logger = logging.getLogger(__name__)
+
+FAILED_TO_START = "failed_to_start_executor"
+
+_NEW, _RUNNING = Run.Status.NEW, Run.Status.RUNNING
+_PATH_LENGTH = 500
+
+
+def begin(run_id: UUID) -> bool:
+    """new → running: the executor reported for work. False if the run is no longer new."""
+    return bool(
+        Run.objects.filter(pk=run_id, status=_NEW).update(
+            status=_RUNNING, started_at=timezone.now()
+        )
+    )
+
+
+def finish(run_id: UUID, success: bool) -> bool:
+    """running → success or error: the executor reported its end. False if the run was not running.
+
+    Records the files below the job's ``output/``. Raises OSError when they cannot be listed; the
+    run is still running then, and the next report of its end may have better luck.
+    """
+    run = _with_job(run_id)
+    if run.status != _RUNNING:
+        return False
+    status = Run.Status.SUCCESS if success else Run.Status.ERROR
+    return _end(run, status, [_RUNNING], _output_files(run))
+
+
+def fail_to_start(run_id: UUID, payload: Mapping[str, Any] | None = None) -> bool:
+    """new → error: no executor could be started.
+
+    False if the run is no longer new: an executor that has begun did start, whatever its launcher
+    believes, and reports its own end.
+    """
+    return _fail(run_id, FAILED_TO_START, payload or {}, [_NEW])
+
+
+def fail(run_id: UUID, code: str, payload: Mapping[str, Any] | None = None) -> bool:
+    """new or running → error: the app ends a run that did not, or cannot, end by itself.
+
+    ``code`` and ``payload`` are an error as executors report it. False if the run has ended.
+    """
+    return _fail(run_id, code, payload or {}, Run.UNFINISHED)
+
+
+def _fail(
+    run_id: UUID, code: str, payload: Mapping[str, Any], only_if: Collection[Run.Status]
+) -> bool:
+    run = _with_job(run_id)
+    if run.status not in only_if:
+        return False
+    try:
+        files = _output_files(run)
+    except Exception:
+        # Storage may be why the run is ended; that it ends matters more than the list.
+        logger.exception("run %s: its output files could not be listed", run_id)
+        files = {}
+    return _end(run, Run.Status.ERROR, only_if, files, error=(code, payload))
+
+
+def _end(
+    run: Run,
+    status: Run.Status,
+    only_if: Collection[Run.Status],
+    files: Mapping[str, int],
+    error: tuple[str, Mapping[str, Any]] | None = None,
+) -> bool:
+    """Move to an end with all that belongs to it, or not at all; then tell the world, once."""
+    now = timezone.now()
+    with transaction.atomic():
+        still = Run.objects.filter(pk=run.pk, status__in=only_if)
+        if not still.update(status=status, ended_at=now):
+            return False
+        run.status, run.ended_at = status, now
+        if error is not None:
+            reports.record_error(run, *error)
+        OutputFile.objects.bulk_create(
+            (OutputFile(run=run, path=path, size=size) for path, size in files.items()),
+            ignore_conflicts=True,
+        )
+        # Robust: the run has ended even if nobody can be told.
+        transaction.on_commit(partial(events.run_complete, run), robust=True)
+    return True
+
+
+def _output_files(run: Run) -> dict[str, int]:
+    """The files below the job's ``output/``, relative to it, and their bytes."""
+    store = open_store(paths.app_data_base_path(run.job))
+    return {
+        storable(key.removeprefix("output/"))[:_PATH_LENGTH]: size
+        for key, size in store.list("output").items()
+    }
+
+
+def _with_job(run_id: UUID) -> Run:
+    return Run.objects.select_related("job__tenant").get(pk=run_id)
