@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple, Never
+from typing import Any, NamedTuple
 
 from earthbeam.matching.errors import BadRosterLine
 
@@ -63,11 +63,7 @@ def parse_roster_line(line: bytes | str, number: int) -> RosterStudent:
     return RosterStudent(unique_id, tuple(codes))
 
 
-def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not JSON")
-
-
-_json = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant)
+_json = json.JSONDecoder(parse_int=str, parse_float=str)
 
 _BROKEN = object()
 """Stands for text that is no JSON. Not an exception: that would carry the line into a log."""
