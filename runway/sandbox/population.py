@@ -31,10 +31,10 @@ _LAST = "Abbott Baker Castro Díaz Evans Fischer Grant Huang O'Neil Jones Kumar 
 
 @dataclass(frozen=True)
 class Student:
-    """A student as the world outside knows them; ``years`` are school years' end years.
+    """A student as the world outside knows them.
 
-    A student with ``years`` attended the sample district, or another, in them; one without is on
-    nobody's roster.
+    ``years`` are the end years of the school years in which a district lists them; a student
+    without any is on nobody's roster.
     """
 
     unique_id: str

@@ -119,7 +119,7 @@ class Api:
             return _not_found()
         if request.method == "GET":
             return self._page(name, dict(parse_qsl(urlsplit(request.target).query)))
-        if self.faults.post_refused():
+        if self.faults.post_refused(name):
             raise invalid({"$.sandbox": ["The sandbox was told to refuse this record."]})
         new = self.store.upsert(name, _json(request.body))
         return Answer(201 if new else 200)

@@ -39,6 +39,9 @@ class Faults:
     reject_every: int | None = None
     """Every this many POSTs one is refused with a validation error."""
 
+    reject_resource: str = ""
+    """Refuse and count POSTs of this resource only; empty: of every resource."""
+
     delay_seconds: float = 0.0
     """Every data request waits this long before it is answered."""
 
@@ -64,6 +67,8 @@ def _fits(value: Any, default: Any) -> bool:
         return isinstance(value, bool)
     if isinstance(value, bool):
         return False
+    if isinstance(default, str):
+        return isinstance(value, str)
     if isinstance(default, float):
         return isinstance(value, int | float) and value >= 0
     if default is None:
@@ -99,8 +104,10 @@ class FaultCounter:
             return "throttle"
         return None
 
-    def post_refused(self) -> bool:
-        """Count a POST; True if it is to be refused."""
+    def post_refused(self, resource: str) -> bool:
+        """Count a POST of a resource; True if it is to be refused."""
+        if self.faults.reject_resource not in ("", resource):
+            return False
         with self._lock:
             self._posts += 1
             count = self._posts
