@@ -11,4 +11,5 @@ DEBUG = False
 INSTALLED_APPS = ["earthbeam.executor"]
 DATABASES: dict[str, dict[str, str]] = {}
 USE_TZ = True
+TIME_ZONE = "UTC"
 LOGGING_CONFIG = None

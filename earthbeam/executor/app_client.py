@@ -59,13 +59,18 @@ class AppClient:
 
     def job(self, url: str) -> Any:
         """The job payload, unchecked. Raises Refused or AppUnreachable."""
-        return self._until_answered("GET", url, None, expected=200).json()
+        return self._until_answered("GET", url, None, 200).json()
 
-    def report(self, url: str, body: dict[str, Any]) -> None:
-        """Post a report. Raises Refused (the app will never take it) or AppUnreachable."""
-        self._until_answered("POST", url, body, expected=201)
+    def report(self, url: str, body: dict[str, Any], *, once: bool = False) -> None:
+        """Post a report. Raises Refused (the app will never take it) or AppUnreachable.
 
-    def _until_answered(self, method: str, url: str, body: Any, expected: int) -> requests.Response:
+        ``once``: the app answers 409 to a repeat, so after a lost answer that means it has it.
+        """
+        self._until_answered("POST", url, body, *((201, 409) if once else (201,)))
+
+    def _until_answered(
+        self, method: str, url: str, body: Any, *expected: int
+    ) -> requests.Response:
         for pause in (*PAUSES, None):
             try:
                 response = self._session.request(
@@ -74,7 +79,7 @@ class AppClient:
             except requests.RequestException as error:
                 problem = type(error).__name__
             else:
-                if response.status_code == expected:
+                if response.status_code in expected:
                     return response
                 if response.status_code < 500 and response.status_code != 429:
                     raise Refused(f"{method} {url}", response)

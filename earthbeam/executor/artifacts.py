@@ -19,8 +19,10 @@ class Artifacts:
         self._stored: set[str] = set()
 
     def store(self, name: str) -> None:
-        """Store one artifact that must be there, now if not before. Raises StepFailed: artifact_not_found,
-        artifact_empty or artifact_s3_upload."""
+        """Store one artifact that must be there.
+
+        Raises StepFailed: artifact_not_found, artifact_empty or artifact_s3_upload.
+        """
         path = self._folder / name
         if not path.exists():
             raise StepFailed("artifact_not_found", name=name, path=f"output/{name}")

@@ -78,20 +78,16 @@ def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspac
     Raises StepFailed(bundle_git_pull) when there is no such branch or no such bundle in it.
     """
     archive = workspace.root / "bundle.tar"
-    commit = _git(
-        (
-            "-C",
-            str(mirror.path),
-            "rev-parse",
-            "--verify",
-            "--quiet",
-            f"refs/heads/{branch}^{{tree}}",
-        ),
+    head = _git(
+        ("-C", str(mirror.path), "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"),
         workspace,
+        label=None,
     )
-    if commit.exit_code != 0:
+    if head.exit_code != 0:
         raise StepFailed("bundle_git_pull", f"The bundle repository has no branch {branch!r}.")
-    tree = f"{commit.tail.strip()}:{bundle_path}"
+    commit = head.tail.strip()
+    logger.info("bundle %s at %s, commit %s", bundle_path, branch, commit[:12])
+    tree = f"{commit}:{bundle_path}"
     packed = _git(
         ("-C", str(mirror.path), "archive", "--format=tar", f"--output={archive}", tree), workspace
     )
@@ -147,10 +143,12 @@ def _fetch_into(path: Path, repository: str, workspace: Workspace) -> processes.
     )
 
 
-def _git(arguments: tuple[str, ...], workspace: Workspace) -> processes.Completed:
+def _git(
+    arguments: tuple[str, ...], workspace: Workspace, label: str | None = "git"
+) -> processes.Completed:
     return processes.run(
         ("git", "-c", "safe.directory=*", *arguments),
-        label="git",
+        label=label,
         env=workspace.child_environment() | _plain_git(),
         cwd=workspace.root,
     )

@@ -9,8 +9,8 @@ The outputs are stock earthmover's. Three things differ, each measured (docs/exe
   unique to the object, by dask's extension point ``normalize_token``.
 - Each destination recomputes all nodes above it. Here every node is computed once and kept, as long
   as the input is small enough to be held in memory.
-- With `--results-file` stock earthmover recomputes the whole graph for each node, to count its rows.
-  Here the records of each destination are counted from the files, into a file of the same shape.
+- With `--results-file` stock earthmover recomputes the whole graph for each node, to count its
+  rows. Here each destination's records are counted from its file, into a file of that shape.
 """
 
 import itertools
@@ -18,7 +18,7 @@ import json
 import sys
 import types
 import weakref
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ def main(results_file: Path, arguments: list[str]) -> None:
     use_identity_tokens()
     # The work is Python's: threads would only take turns.
     dask.config.set(scheduler="synchronous")
-    started = datetime.now(timezone.utc)
+    started = datetime.now(UTC)
     made: list[FastEarthmover] = []
 
     def make(*args: Any, **kwargs: Any) -> FastEarthmover:
@@ -106,7 +106,7 @@ def main(results_file: Path, arguments: list[str]) -> None:
     earthmover_main.Earthmover = make
     sys.argv = ["earthmover", *arguments]
     earthmover_main.main()
-    completed = datetime.now(timezone.utc)
+    completed = datetime.now(UTC)
     results = made[0].metadata | {
         "started_at": started.isoformat(timespec="microseconds"),
         "completed_at": completed.isoformat(timespec="microseconds"),

@@ -185,7 +185,7 @@ class Pipeline:
             self.artifacts.store(UNMATCHED_NAME)
         for name, output in outputs.items():
             self.artifacts.store_set(name, output)
-            self.app.report(urls.output_files, self._output_set(name))
+            self.app.report(urls.output_files, self._output_set(name), once=True)
         if urls.matches:
             self.app.report(urls.matches, matched.counts())
         self.app.report(urls.summary, {name: counts.body() for name, counts in summary.items()})

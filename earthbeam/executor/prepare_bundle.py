@@ -8,7 +8,6 @@ description holds what matching must know: see ``BundleDescription`` in transfor
 
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,4 +43,4 @@ def _names_packages(earthmover: Any) -> bool:
 
 
 if __name__ == "__main__":
-    main(os.path.abspath(sys.argv[1]), os.path.abspath(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2])

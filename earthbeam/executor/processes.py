@@ -46,14 +46,15 @@ class StoppedEarly(Exception):
 def run(
     argv: tuple[str, ...],
     *,
-    label: str,
+    label: str | None,
     env: Mapping[str, str],
     cwd: Path,
     stop_when: Callable[[str], bool] = lambda line: False,
 ) -> Completed:
     """Run ``argv`` to its end and return how it ended.
 
-    ``stop_when`` sees every line of output; answering True ends the child and raises StoppedEarly.
+    ``label`` precedes its lines in the log; None keeps them out of it. ``stop_when`` sees every
+    line; answering True ends the child and raises StoppedEarly.
     An exception raised meanwhile by a signal handler passes through, after the group is gone.
     """
     child = subprocess.Popen(
@@ -97,7 +98,7 @@ class _Output:
     """Reads a child's output in a thread of its own, so that a full pipe never blocks the child."""
 
     def __init__(
-        self, child: "subprocess.Popen[bytes]", label: str, stop_when: Callable[[str], bool]
+        self, child: "subprocess.Popen[bytes]", label: str | None, stop_when: Callable[[str], bool]
     ) -> None:
         self.stop_asked = threading.Event()
         self._stream = child.stdout
@@ -111,14 +112,15 @@ class _Output:
         return self._thread.is_alive()
 
     def _read(self) -> None:
-        assert self._stream is not None
+        stream = self._stream
+        assert stream is not None
         logged = 0
         with suppress(ValueError, OSError):  # closed under us, when a grandchild keeps the pipe
-            for raw in iter(lambda: self._stream.readline(_LINE_BYTES), b""):
-                line = raw.decode("utf-8", errors="replace").rstrip()
+            for raw in iter(lambda: stream.readline(_LINE_BYTES), b""):
+                line = raw.decode("utf-8", errors="replace").replace("\0", "").rstrip()
                 self._tail.append(line)
                 logged += len(raw)
-                if logged <= _LOGGED_BYTES:
+                if self._label and logged <= _LOGGED_BYTES:
                     logger.info("%s | %s", self._label, line)
                     if logged + _LINE_BYTES > _LOGGED_BYTES:
                         logger.info("%s | … (the rest of its output is left out)", self._label)

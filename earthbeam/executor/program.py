@@ -72,9 +72,9 @@ def _run_and_report(
                     redactor.add_secrets(job.ods.client_secret)
                 pipeline = Pipeline(job, environment, app, progress, workspace, redactor)
                 pipeline.run()
-        except (Refused, AppUnreachable):
+        except AppUnreachable:
             raise
-        except (Exception, Interrupted) as error:
+        except (Exception, Interrupted) as error:  # noqa: BLE001  whatever it is, it is reported
             failure = _as_failure(error, environment)
         if failure is None:
             progress.succeed()

@@ -15,7 +15,7 @@ STACK_TRACE_BYTES = 6 * 1024
 
 
 class Progress:
-    """A step succeeds when the next one begins; the one that is current when a run fails, failed."""
+    """Posts the steps: one succeeds when the next begins; the one current in a failure failed."""
 
     def __init__(self, app: AppClient, urls: AppUrls, redactor: Redactor) -> None:
         self._app = app

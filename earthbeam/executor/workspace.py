@@ -1,7 +1,7 @@
 """A run's scratch folder: everything it writes lies here, and goes with it.
 
-Names are lower-case on purpose: bundles read facts from the input file's path (STAR looks for ``SM``
-and ``SR`` in it), so nothing above the file's own name may look like one.
+Names are lower-case on purpose: bundles read facts from the input file's path (STAR looks for
+``SM`` and ``SR`` in it), so nothing above the file's own name may look like one.
 """
 
 import os

@@ -1,0 +1,121 @@
+"""The app as an executor sees it, in a thread: hands out one job and records every report."""
+
+import json
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+RUN = "2f6c0f9e-8a3c-4a0e-9df1-3f6f7f3f2b11"
+
+
+@dataclass
+class RecordingApp:
+    """Start with ``with app:``; set ``payload`` (a dict) before the executor asks for its job."""
+
+    payload: dict[str, Any] = field(default_factory=dict)
+    roster: Callable[[], Iterable[bytes]] = lambda: ()
+    roster_status: int = 200
+    roster_cut: bool = False
+    refuse: dict[str, list[int]] = field(default_factory=dict)
+    """Path's last part → statuses to answer its next posts with, before accepting."""
+    on_report: Callable[[str, dict[str, Any]], None] = lambda name, body: None
+    reports: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    roster_requests: int = 0
+    init_status: int = 200
+
+    def __enter__(self) -> "RecordingApp":
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self.server.daemon_threads = True
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server.server_address[1]}/api/earthbeam"
+
+    def app_urls(self, *, roster: bool) -> dict[str, str]:
+        base = f"{self.url}/jobs/{RUN}"
+        names = {
+            "status": "status",
+            "error": "error",
+            "summary": "summary",
+            "unmatchedIds": "unmatched-ids",
+            "outputFiles": "output-files",
+            "matches": "matches",
+        } | ({"roster": "roster"} if roster else {})
+        return {key: f"{base}/{path}" for key, path in names.items()}
+
+    def posted(self, name: str) -> list[dict[str, Any]]:
+        return [body for path, body in self.reports if path == name]
+
+    def steps(self) -> list[str]:
+        return [f"{body['action']} {body['status']}" for body in self.posted("status")]
+
+    def outcome(self) -> str:
+        return self.steps()[-1]
+
+    def error(self) -> dict[str, Any]:
+        (error,) = self.posted("error")
+        return error
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        app = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+            def answer(self, status: int, body: Any) -> None:
+                content = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
+            def do_GET(self) -> None:
+                if self.path.endswith("/init"):
+                    url = f"{app.url}/jobs/{RUN}"
+                    self.answer(app.init_status, {"token": "access-token-xyz", "jobUrl": url})
+                elif self.headers["Authorization"] != "Bearer access-token-xyz":
+                    self.answer(401, {})
+                elif self.path.endswith("/roster"):
+                    app.roster_requests += 1
+                    self.stream_roster()
+                else:
+                    self.answer(200, app.payload)
+
+            def stream_roster(self) -> None:
+                if app.roster_status != 200:
+                    self.answer(app.roster_status, {"detail": "EDU has no credentials"})
+                    return
+                self.send_response(200)
+                self.send_header("Content-Type", "application/x-ndjson")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for line in app.roster():
+                    self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                if app.roster_cut:
+                    self.close_connection = True
+                else:
+                    self.wfile.write(b"0\r\n\r\n")
+
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                name = self.path.rsplit("/", 1)[-1]
+                if statuses := app.refuse.get(name):
+                    self.answer(statuses.pop(0), {})
+                    return
+                app.reports.append((name, body))
+                app.on_report(name, body)
+                self.answer(201, {"uid": "0"} if name == "output-files" else {})
+
+        return Handler
