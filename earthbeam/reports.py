@@ -15,7 +15,6 @@ from earthbeam.models import (
     OutputSet,
     ResourceSummary,
     Run,
-    RunError,
     RunMatches,
     RunUpdate,
     UnmatchedIds,
@@ -45,7 +44,9 @@ def record_update(run: Run, action: str, status: str) -> None:
 
 def record_error(run: Run, code: str, payload: Mapping[str, Any]) -> None:
     """Why the run failed. A payload above 8 kB is cut down: see ``bounded``."""
-    RunError.objects.get_or_create(run=run, code=code, payload=bounded(payload))
+    error = {"code": code, "payload": bounded(payload)}
+    if not run.errors.filter(**error).exists():
+        run.errors.create(**error)
 
 
 def record_summary(run: Run, counts: Mapping[str, Mapping[str, int]]) -> None:
