@@ -6,6 +6,7 @@ import pytest
 from runway.sandbox.bundle_repository import create_bundle_repository
 from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import students
+from tests.sandbox.ods_client import Client
 
 
 @pytest.fixture
@@ -13,6 +14,12 @@ def ods() -> Iterator[SandboxOds]:
     """An ODS with the whole population's roster of this year."""
     with SandboxOds(students()) as running:
         yield running
+
+
+@pytest.fixture
+def client(ods: SandboxOds) -> Client:
+    """A client of that ODS, with a token."""
+    return Client(ods)
 
 
 @pytest.fixture(scope="session")

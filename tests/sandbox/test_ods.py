@@ -3,12 +3,11 @@ import json
 import signal
 import subprocess
 import sys
-from typing import Any
 
 import pytest
 import requests
 
-from runway.sandbox.ods import Faults, SandboxOds
+from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import (
     CURRENT,
     ED_ORG_ID,
@@ -19,56 +18,7 @@ from runway.sandbox.population import (
     in_group,
     students,
 )
-
-ROSTER = "studentEducationOrganizationAssociations"
-ASSESSMENT = {
-    "assessmentIdentifier": "A-1",
-    "namespace": "uri://sandbox.example/Test",
-    "assessmentTitle": "A test",
-    "academicSubjects": [
-        {"academicSubjectDescriptor": "uri://ed-fi.org/AcademicSubjectDescriptor#Reading"}
-    ],
-}
-RESULT: dict[str, Any] = {
-    "studentAssessmentIdentifier": "R-1",
-    "assessmentReference": {
-        "assessmentIdentifier": "A-1",
-        "namespace": "uri://sandbox.example/Test",
-    },
-    "studentReference": {"studentUniqueId": "604010"},
-}
-
-
-class Client(requests.Session):
-    """A client of the ODS with a token."""
-
-    def __init__(self, ods: SandboxOds) -> None:
-        super().__init__()
-        self.base = f"{ods.url}/data/v3/ed-fi"
-        self.token_url = f"{ods.url}/oauth/token"
-        self.credentials = (ods.client_id, ods.client_secret)
-        self.renew()
-
-    def renew(self) -> None:
-        answer = requests.post(
-            self.token_url,
-            data={"grant_type": "client_credentials"},
-            auth=self.credentials,
-            timeout=10,
-        )
-        assert answer.status_code == 200
-        self.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
-
-    def page(self, **query: Any) -> requests.Response:
-        return self.get(f"{self.base}/{ROSTER}", params=query, timeout=10)
-
-    def submit(self, resource: str, record: Any) -> requests.Response:
-        return self.post(f"{self.base}/{resource}", json=record, timeout=10)
-
-
-@pytest.fixture
-def client(ods: SandboxOds) -> Client:
-    return Client(ods)
+from tests.sandbox.ods_client import ASSESSMENT, RESULT, ROSTER, Client
 
 
 def test_root_document_points_back_to_the_address_that_the_client_used(ods: SandboxOds) -> None:
@@ -226,100 +176,6 @@ def test_a_body_that_is_no_json_object_is_refused(client: Client) -> None:
 def test_unknown_resources_do_not_exist(client: Client) -> None:
     assert client.submit("spaceships", {}).status_code == 404
     assert client.get(f"{client.base}/spaceships", timeout=10).status_code == 404
-
-
-def test_faults_are_set_and_cleared_over_http(client: Client, ods: SandboxOds) -> None:
-    faults = f"{ods.url}/sandbox/faults"
-    assert requests.post(faults, json={"reject_posts": True}, timeout=10).status_code == 204
-    assert client.submit("assessments", ASSESSMENT).status_code == 400
-    assert requests.post(faults, json={}, timeout=10).status_code == 204
-    assert client.submit("assessments", ASSESSMENT).status_code == 201
-
-
-@pytest.mark.parametrize(
-    ("knobs", "message"),
-    [
-        ({"reject_everything": True}, "reject_everything"),
-        ({"reject_every": "3"}, "reject_every"),
-        ({"reject_posts": 1}, "reject_posts"),
-        ({"roster_page": True}, "roster_page"),
-        ({"delay_seconds": -1}, "delay_seconds"),
-        ([], "JSON object"),
-    ],
-)
-def test_a_wrong_fault_is_named_and_changes_nothing(
-    ods: SandboxOds, knobs: object, message: str
-) -> None:
-    ods.faults = Faults(empty_roster=True)
-    answer = requests.post(f"{ods.url}/sandbox/faults", json=knobs, timeout=10)
-    assert answer.status_code == 400
-    assert message in answer.json()["message"]
-    assert ods.faults == Faults(empty_roster=True)
-
-
-def test_credentials_can_be_refused(ods: SandboxOds) -> None:
-    ods.faults = Faults(refuse_credentials=True)
-    credentials = (ods.client_id, ods.client_secret)
-    answer = requests.post(f"{ods.url}/oauth/token", auth=credentials, timeout=10)
-    assert answer.status_code == 401
-
-
-def test_the_roster_can_be_empty(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(empty_roster=True)
-    answer = client.page(limit=500, totalCount="true")
-    assert answer.json() == []
-    assert answer.headers["Total-Count"] == "0"
-
-
-def test_one_roster_page_can_fail_for_a_while(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(roster_page=2, roster_page_status=500, roster_page_times=2)
-    assert client.page(limit=100, offset=0).status_code == 200
-    seconds = [client.page(limit=100, offset=100).status_code for _ in range(3)]
-    assert seconds == [500, 500, 200]
-
-
-def test_one_roster_page_can_fail_for_ever(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(roster_page_status=403)
-    assert {client.page(limit=100).status_code for _ in range(5)} == {403}
-    assert client.page(limit=0, totalCount="true").status_code == 200
-
-
-def test_a_token_can_run_out_and_be_renewed(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(token_requests=2)
-    assert [client.page().status_code for _ in range(3)] == [200, 200, 401]
-    client.renew()
-    assert client.page().status_code == 200
-
-
-def test_requests_can_be_throttled(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(throttle_every=2)
-    answers = [client.page(limit=1) for _ in range(4)]
-    assert [answer.status_code for answer in answers] == [200, 429, 200, 429]
-    assert answers[1].headers["Retry-After"] == "1"
-
-
-def test_records_of_one_resource_can_be_refused_now_and_then(
-    client: Client, ods: SandboxOds
-) -> None:
-    ods.faults = Faults(reject_every=3, reject_resource="studentAssessments")
-    assert client.submit("assessments", ASSESSMENT).status_code == 201
-    results = [RESULT | {"studentAssessmentIdentifier": f"R-{number}"} for number in range(6)]
-    statuses = [client.submit("studentAssessments", result).status_code for result in results]
-    assert statuses == [201, 201, 400, 201, 201, 400]
-    assert len(ods.received("studentAssessments")) == 4
-
-
-def test_connections_can_be_reset(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(reset_after=1)
-    assert client.page().status_code == 200
-    with pytest.raises(requests.ConnectionError):
-        client.page()
-
-
-def test_a_slow_answer_runs_into_its_clients_limit(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(delay_seconds=0.5)
-    with pytest.raises(requests.ReadTimeout):
-        client.get(f"{client.base}/{ROSTER}", timeout=0.1)
 
 
 def test_nothing_answers_after_the_end() -> None:
