@@ -1,0 +1,124 @@
+"""What can be wrong with a job, a launch or the registry: each error says what to do about it.
+
+A JobError is about what a person or a client asked for. Its ``code`` is for machines, ``field``
+names the part of the request it belongs to, ``key`` the file or param, and its text is for people.
+"""
+
+from typing import ClassVar
+
+
+class JobError(Exception):
+    """Base of what is wrong with a job; asking again helps only after the named thing is mended."""
+
+    code: ClassVar[str]
+    field: ClassVar[str]
+    text: ClassVar[str]
+
+    def __init__(self, key: str | None = None, **details: object) -> None:
+        self.key = key
+        super().__init__(self.text.format(key=key, **details))
+
+
+class YearNotEnabled(JobError):
+    code, field = "school_year_not_enabled", "school_year"
+    text = (
+        "{partner} takes no jobs for {year}. Choose another school year, or have a partner admin "
+        "enable this one."
+    )
+
+
+class NoOdsConnection(JobError):
+    code, field = "no_ods_connection", "school_year"
+    text = (
+        "{tenant} has no active ODS connection for {year}. Have a partner admin enter one, or "
+        "choose another school year."
+    )
+
+
+class NoRoster(JobError):
+    code, field = "no_roster", "school_year"
+    text = (
+        "Jobs for {year} do not go to an ODS, so {tenant} needs EDU's roster or a roster file, and "
+        "neither is there. Have a partner admin turn cross-year matching on (and see that EDU's "
+        "credentials are stored), or have the roster file put in place."
+    )
+
+
+class BundleNotInRegistry(JobError):
+    code, field = "bundle_not_in_registry", "bundle"
+    text = "{bundle} is no longer in the bundle registry. Choose another bundle."
+
+
+class BundleNotEnabled(JobError):
+    code, field = "bundle_not_enabled", "bundle"
+    text = (
+        "{bundle} is not enabled for {partner}. Choose another bundle, or have it enabled for the "
+        "partner."
+    )
+
+
+class MissingParam(JobError):
+    code, field = "missing_param", "params"
+    text = "The param {key} ({label}) is required. Give it a value."
+
+
+class UnknownParam(JobError):
+    code, field = "unknown_param", "params"
+    text = "The bundle has no param {key!r}. Leave it out; the bundle knows: {known}."
+
+
+class BadParamValue(JobError):
+    code, field = "bad_param_value", "params"
+    text = "The value of {key} must be a text of at most {limit} characters on one line."
+
+
+class ParamValueNotAllowed(JobError):
+    code, field = "param_value_not_allowed", "params"
+    text = "The value of {key} is not one that the bundle allows. Use one of: {allowed}."
+
+
+class MissingFile(JobError):
+    code, field = "missing_file", "files"
+    text = "The file {key} ({label}) is required. Add it."
+
+
+class UnexpectedFile(JobError):
+    code, field = "unexpected_file", "files"
+    text = "The bundle takes no file {key!r}. Leave it out; the bundle takes: {known}."
+
+
+class BadFileName(JobError):
+    code, field = "bad_file_name", "files"
+    text = "The name of the file {key} {reason}. Rename the file."
+
+
+class EmptyFile(JobError):
+    code, field = "empty_file", "files"
+    text = "The file {key} is empty. Choose a file with content."
+
+
+class FileTooLarge(JobError):
+    code, field = "file_too_large", "files"
+    text = "The file {key} is larger than the {limit} bytes allowed. Split it into several jobs."
+
+
+class FilesMissing(JobError):
+    code, field = "files_missing", "files"
+    text = "The run cannot start before these files are uploaded: {key}."
+
+
+class RunInProgress(JobError):
+    code, field = "run_in_progress", "__all__"
+    text = "This job has a run in progress. Wait until it has ended, then run the job again."
+
+
+class LaunchFailed(Exception):
+    """An executor could not be started; a retry may help. The text is for people."""
+
+
+class LauncherMisconfigured(Exception):
+    """EXECUTOR_LAUNCHER names no launcher; no retry helps until the setting is mended."""
+
+
+class RegistryError(Exception):
+    """The bundle registry could not be read; nothing was changed. The text says why."""

@@ -1,0 +1,114 @@
+"""Making jobs, storing their files and starting runs: what a person or a client asks for."""
+
+from typing import BinaryIO, cast
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+
+from earthbeam import errors, paths
+from earthbeam.bundle_template import BundleTemplate
+from earthbeam.files import open_store
+from earthbeam.job_rules import (
+    JobRequest,
+    file_name_problem,
+    has_ods_connection,
+    problems,
+    school_year_config,
+)
+from earthbeam.models import Job, JobFile, Run
+from earthbeam.tasks import launch_run
+
+
+def create_job(request: JobRequest, *, created_by: User | None = None, api_client: str = "") -> Job:
+    """Make the job and name its files, which ``store_file`` then brings.
+
+    Raises the first of job_rules.problems, and makes nothing then.
+    """
+    for problem in problems(request):
+        raise problem
+    template = BundleTemplate.read(request.bundle.template)
+    config = school_year_config(request.tenant, request.school_year)
+    if config is None:
+        raise errors.YearNotEnabled(partner=request.tenant.partner, year=request.school_year)
+    with transaction.atomic():
+        job = Job.objects.create(
+            tenant=request.tenant,
+            school_year=request.school_year,
+            bundle=request.bundle,
+            bundle_template=request.bundle.template,
+            bundle_branch=settings.BUNDLE_BRANCH,
+            send_to_ods=config.sends_to_ods,
+            input_params={
+                param.key: request.params[param.key]
+                for param in template.params
+                if request.params.get(param.key)
+            },
+            files_base=settings.FILES_BASE,
+            created_by=created_by,
+            api_client=api_client,
+        )
+        JobFile.objects.bulk_create(
+            JobFile(job=job, template_key=key, name=name, stored_name=paths.input_name(key, name))
+            for key, name in request.files.items()
+        )
+    return job
+
+
+def store_file(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
+    """Store what ``stream`` holds as the job's file ``key``, which the user named ``name``.
+
+    Readers see all of it or none. Raises UnexpectedFile, BadFileName, EmptyFile, FileTooLarge.
+    """
+    template = BundleTemplate.read(job.bundle_template)
+    known = [file.key for file in template.files]
+    if key not in known:
+        raise errors.UnexpectedFile(key, known=", ".join(known))
+    if problem := file_name_problem(key, name):
+        raise problem
+    stored_name = paths.input_name(key, name)
+    upload = cast(BinaryIO, _Upload(key, stream, settings.MAX_UPLOAD_BYTES))
+    size = open_store(paths.app_data_base_path(job)).save(upload, f"input/{stored_name}")
+    return JobFile.objects.update_or_create(
+        job=job,
+        template_key=key,
+        defaults={"name": name, "stored_name": stored_name, "size": size},
+    )[0]
+
+
+def start_run(job: Job) -> Run:
+    """Make a run and queue its launch, in one transaction: never one without the other.
+
+    Raises FilesMissing, NoOdsConnection, RunInProgress.
+    """
+    missing = [file.template_key for file in job.files.all() if file.size is None]
+    if missing or not job.files.exists():
+        raise errors.FilesMissing(", ".join(missing) or "all")
+    if job.send_to_ods and not has_ods_connection(job.tenant, job.school_year):
+        raise errors.NoOdsConnection(tenant=job.tenant, year=job.school_year)
+    try:
+        with transaction.atomic():
+            run = Run.objects.create(job=job, timeout_seconds=settings.EXECUTOR_TIMEOUT_SECONDS)
+            launch_run.defer(run_id=str(run.id))
+    except IntegrityError as error:
+        if "one_unfinished_run_a_job" in str(error):
+            raise errors.RunInProgress from None
+        raise
+    return run
+
+
+class _Upload:
+    """A stream that refuses, while it is read, to be empty or larger than ``limit`` bytes."""
+
+    def __init__(self, key: str, stream: BinaryIO, limit: int) -> None:
+        self._key, self._stream, self._limit = key, stream, limit
+        self._seen = 0
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self._seen += len(block)
+        if self._seen > self._limit:
+            raise errors.FileTooLarge(self._key, limit=self._limit)
+        if not self._seen:
+            raise errors.EmptyFile(self._key)
+        return block

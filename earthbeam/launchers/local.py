@@ -1,0 +1,192 @@
+"""Executors as child processes of the queue worker, whose concurrency bounds how many run.
+
+The child gets the contract's variables and nothing of ours. It is given its whole time limit and a
+little more to report; then, or when the worker is told to end, it is asked to end (and reports that
+by itself), and killed if it does not. Whatever happens, the run has ended when ``launch`` returns.
+"""
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.db import Error as DatabaseFault
+from django.db import connection
+from django.utils import timezone
+
+from earthbeam import payload, runs, tokens
+from earthbeam.errors import LaunchFailed
+from earthbeam.launchers import children
+from earthbeam.launchers.output import Masker, Output
+from earthbeam.models import Run, RunLog
+from partners.encryption import UndecryptableSecret
+from partners.models import OdsConnection
+
+logger = logging.getLogger(__name__)
+
+OVERTIME_SECONDS = 60.0
+"""After the run's time limit, which the executor keeps by itself."""
+STOP_SECONDS = 20.0
+"""For an executor that was asked to end: to end its children and to report."""
+_SAVE_SECONDS = 2.0
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class _End:
+    """How the wait for a child ended."""
+
+    exit_code: int
+    overdue: bool = False
+    stopped: bool = False
+
+
+class LocalLauncher:
+    """Runs ``argv`` for each run and waits for its end; tests pass a program of their own."""
+
+    def __init__(
+        self,
+        argv: tuple[str, ...] | None = None,
+        *,
+        overtime_seconds: float = OVERTIME_SECONDS,
+        stop_seconds: float = STOP_SECONDS,
+    ) -> None:
+        self._argv = argv or (sys.executable, str(settings.BASE_DIR / "manage.py"), "executor")
+        self._overtime_seconds = overtime_seconds
+        self._stop_seconds = stop_seconds
+
+    def launch(self, run: Run, should_stop: Callable[[], bool]) -> None:
+        """See Launcher. No database connection is held while waiting."""
+        token = tokens.init_token(run)
+        mask = Masker([token, *_ods_secrets(run)])
+        # Lower-case: bundles read facts from capital letters in their files' paths.
+        with tempfile.TemporaryDirectory(
+            prefix="runway-run-", ignore_cleanup_errors=True
+        ) as scratch:
+            child = self._start(_environment(run, token, Path(scratch)), Path(scratch))
+            try:
+                assert child.stdout is not None
+                output = Output(child.stdout, mask)
+                Run.objects.filter(pk=run.pk).update(
+                    launched_at=timezone.now(),
+                    launch_reference=f"process {child.pid} on {socket.gethostname()}",
+                )
+                end = self._wait(run, child, output, should_stop)
+            finally:
+                children.kill(child)
+        output.close()
+        _save(run, output)
+        _conclude(run, end)
+
+    def _start(self, environment: dict[str, str], scratch: Path) -> "subprocess.Popen[bytes]":
+        try:
+            return subprocess.Popen(
+                self._argv,
+                env=environment,
+                cwd=scratch,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LaunchFailed(
+                f"The worker could not start a process for the executor: {error.strerror}."
+            ) from error
+
+    def _wait(
+        self,
+        run: Run,
+        child: "subprocess.Popen[bytes]",
+        output: Output,
+        should_stop: Callable[[], bool],
+    ) -> _End:
+        deadline = time.monotonic() + run.timeout_seconds + self._overtime_seconds
+        while True:
+            _save(run, output)
+            save_at = time.monotonic() + _SAVE_SECONDS
+            while time.monotonic() < save_at:
+                if (code := child.poll()) is not None:
+                    return _End(code)
+                stopped, overdue = should_stop(), time.monotonic() > deadline
+                if stopped or overdue:
+                    return _End(self._end(child), overdue, stopped)
+                time.sleep(_POLL_SECONDS)
+
+    def _end(self, child: "subprocess.Popen[bytes]") -> int:
+        children.terminate(child)
+        try:
+            return child.wait(timeout=self._stop_seconds)
+        except subprocess.TimeoutExpired:
+            return children.kill(child)
+
+
+def _environment(run: Run, token: str, scratch: Path) -> dict[str, str]:
+    """All that an executor gets: contract section 7, and what programs need to work at all."""
+    return {
+        "INIT_TOKEN": token,
+        "INIT_JOB_URL": payload.init_url(run.id),
+        "TIMEOUT_SECONDS": str(run.timeout_seconds),
+        "BUNDLE_REPO": settings.BUNDLE_REPO,
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        "HOME": str(scratch),
+        "TMPDIR": str(scratch),
+        "LANG": "C.UTF-8",
+        "PYTHONUTF8": "1",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+def _ods_secrets(run: Run) -> list[str]:
+    """The job's ODS secret, so that it can be masked; a payload will say if it is unreadable."""
+    try:
+        connections = OdsConnection.objects.filter(
+            tenant=run.job.tenant_id, school_year=run.job.school_year_id, retired_at=None
+        )
+        return [ods.client_secret for ods in connections]
+    except UndecryptableSecret:
+        return []
+
+
+def _save(run: Run, output: Output) -> None:
+    """Keep what there is of the log, and give the database connection back."""
+    text = output.news()
+    try:
+        if text is not None:
+            RunLog.objects.update_or_create(run_id=run.pk, defaults={"text": text})
+    except DatabaseFault as fault:
+        logger.warning("run %s: its log could not be saved: %s", run.pk, type(fault).__name__)
+    finally:
+        connection.close()
+
+
+def _conclude(run: Run, end: _End) -> None:
+    """See to it that the run has ended: whatever its executor did not report is reported here."""
+    run.refresh_from_db(fields=["status"])
+    how = children.exit_text(end.exit_code)
+    if run.status == Run.Status.NEW:
+        if end.stopped:
+            Run.objects.filter(pk=run.pk, status=Run.Status.NEW).update(launched_at=None)
+            raise LaunchFailed("The worker was stopped before the executor reported for work.")
+        runs.fail_to_start(
+            run.pk,
+            {
+                "message": f"The executor ended with {how} before it reported for work. "
+                "The run's log shows what it printed."
+            },
+        )
+    elif end.overdue:
+        runs.fail(run.pk, "executor_timeout", {"timeout_seconds": run.timeout_seconds})
+    elif end.stopped:
+        message = f"The worker was stopped, and the executor with it ({how}). Run the job again."
+        runs.fail(run.pk, "unknown", {"message": message})
+    else:
+        message = f"The executor ended with {how} before it reported the outcome."
+        runs.fail(run.pk, "unknown", {"message": message})

@@ -1,0 +1,102 @@
+"""What an executor prints, kept for people: bounded, with secrets masked."""
+
+import re
+import threading
+from collections import deque
+from collections.abc import Iterable
+from typing import IO
+from urllib.parse import quote
+
+HEAD_BYTES = 64 * 1024
+TAIL_BYTES = 448 * 1024
+LINE_BYTES = 8 * 1024
+MASK = "[masked]"
+
+_READ_BYTES = 64 * 1024
+_SHORTEST_SECRET = 6  # masking a shorter one would blot out ordinary words
+_TOKENS = r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
+
+
+class Masker:
+    """Blots out the given secrets, and whatever looks like a token or an authorization."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
+        known = [re.escape(form) for form in sorted(forms, key=len, reverse=True)]
+        known = [form for form in known if len(form) >= _SHORTEST_SECRET]
+        self._pattern = re.compile("|".join([*known, _TOKENS]))
+
+    def __call__(self, text: str) -> str:
+        return self._pattern.sub(MASK, text)
+
+
+class BoundedText:
+    """The first and the last lines of a text, with a note of how much was left out between."""
+
+    def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
+        self._room, self._tail_bytes = head_bytes, tail_bytes
+        self._head: list[str] = []
+        self._tail: deque[tuple[str, int]] = deque()
+        self._tail_size = self._left_out = 0
+
+    def add(self, line: str) -> None:
+        """Append a line, which brings its own line end."""
+        size = len(line.encode())
+        if not self._tail and size <= self._room:
+            self._head.append(line)
+            self._room -= size
+            return
+        self._tail.append((line, size))
+        self._tail_size += size
+        while self._tail_size > self._tail_bytes:
+            _, dropped = self._tail.popleft()
+            self._tail_size -= dropped
+            self._left_out += dropped
+
+    def text(self) -> str:
+        """The text as it stands."""
+        note = f"[… {self._left_out // 1024 + 1} kB left out …]\n" if self._left_out else ""
+        return "".join([*self._head, note, *(line for line, _ in self._tail)])
+
+
+class Output:
+    """Reads a child's output in a thread of its own, so that a full pipe never blocks the child."""
+
+    def __init__(self, stream: IO[bytes], mask: Masker) -> None:
+        self._stream, self._mask = stream, mask
+        self._kept = BoundedText()
+        self._lock = threading.Lock()
+        self._changed = False
+        self._thread = threading.Thread(target=self._read, name="executor-output", daemon=True)
+        self._thread.start()
+
+    def news(self) -> str | None:
+        """The text as it stands, or None if nothing was added since it was last asked for."""
+        with self._lock:
+            if not self._changed:
+                return None
+            self._changed = False
+            return self._kept.text()
+
+    def close(self) -> None:
+        """Wait shortly for the rest. A stray grandchild that keeps the pipe is not waited for."""
+        self._thread.join(timeout=2.0)
+        if not self._thread.is_alive():
+            self._stream.close()
+
+    def _read(self) -> None:
+        for raw in iter(lambda: self._stream.readline(_READ_BYTES), b""):
+            line = self._readable(raw)
+            ended = raw.endswith(b"\n")
+            while not ended:  # the rest of a line too long to keep
+                rest = self._stream.readline(_READ_BYTES)
+                ended = not rest or rest.endswith(b"\n")
+            with self._lock:
+                self._kept.add(line)
+                self._changed = True
+
+    def _readable(self, raw: bytes) -> str:
+        """A line fit for PostgreSQL and for eyes. Masked before it is cut: no half secret stays."""
+        text = raw.decode("utf-8", errors="replace").rstrip("\r\n").replace("\0", "�")
+        text = self._mask(text)
+        return f"{text[:LINE_BYTES]} …\n" if len(text) > LINE_BYTES else f"{text}\n"

@@ -1,0 +1,74 @@
+"""`manage.py worker`: launches queued runs, and does the housekeeping beside it."""
+
+import asyncio
+import signal
+from argparse import ArgumentParser
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from procrastinate.contrib.django import app
+from procrastinate.contrib.django.django_connector import DjangoConnector
+
+from earthbeam.tasks import HOUSEKEEPING_QUEUE, LAUNCH_QUEUE
+
+DEFAULT_CONCURRENCY = 2
+_HOUSEKEEPING_THREADS = 4
+
+
+class Command(BaseCommand):
+    help = "Launch queued runs, reap lost ones and tidy the queue, until told to stop."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument(
+            "--concurrency",
+            type=int,
+            default=DEFAULT_CONCURRENCY,
+            help="How many launches run at once; with the local launcher each lasts as long as "
+            "its run (default: %(default)s).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        assert isinstance(app.connector, DjangoConnector)
+        if options["concurrency"] < 1:
+            raise CommandError("--concurrency must be at least 1.")
+        with app.replace_connector(app.connector.get_worker_connector()):
+            asyncio.run(_serve(options["concurrency"]))
+
+
+async def _serve(concurrency: int) -> None:
+    """Serve both queues until SIGTERM or SIGINT; launches in progress are then told to end.
+
+    Launches block a thread each, and asyncio's own pool of threads is smaller than it sounds
+    (six on two cores), so the pool is made to measure.
+    """
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + _HOUSEKEEPING_THREADS))
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    async with app.open_async():
+        waiting = asyncio.create_task(told.wait())
+        workers = [
+            asyncio.create_task(_work(LAUNCH_QUEUE, concurrency)),
+            asyncio.create_task(_work(HOUSEKEEPING_QUEUE, concurrency=1)),
+        ]
+        await asyncio.wait([waiting, *workers], return_when=asyncio.FIRST_COMPLETED)
+        for task in (waiting, *workers):
+            task.cancel()
+        results = await asyncio.gather(*workers, return_exceptions=True)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    if not told.is_set():
+        raise CommandError("The worker stopped by itself; the log above says why. Start it again.")
+
+
+async def _work(queue: str, concurrency: int) -> None:
+    await app.run_worker_async(
+        queues=[queue],
+        name=queue,
+        concurrency=concurrency,
+        install_signal_handlers=False,
+        shutdown_graceful_timeout=0.1,
+    )

@@ -1,0 +1,76 @@
+"""What the worker does: it launches runs, reaps lost ones and tidies the queue.
+
+Launches have a queue of their own, since with the local launcher each takes as long as its run;
+`manage.py worker` serves the two queues side by side, so that no launch delays the rest.
+"""
+
+import logging
+
+from procrastinate import RetryStrategy, builtin_tasks
+from procrastinate.contrib.django import app
+from procrastinate.job_context import JobContext
+from procrastinate.jobs import Status
+
+from earthbeam import reaper, runs
+from earthbeam.errors import LaunchFailed
+from earthbeam.launchers import get_launcher
+from earthbeam.models import Run
+
+logger = logging.getLogger(__name__)
+
+LAUNCH_QUEUE, HOUSEKEEPING_QUEUE = "launch", "housekeeping"
+LAUNCH_RETRIES = 3
+"""After a first try that failed; after pauses of 5, 25 and 125 seconds."""
+KEEP_QUEUE_JOBS_HOURS = 72
+
+
+@app.task(
+    name=reaper.LAUNCH_TASK,
+    queue=LAUNCH_QUEUE,
+    pass_context=True,
+    retry=RetryStrategy(
+        max_attempts=LAUNCH_RETRIES, exponential_wait=5, retry_exceptions=[LaunchFailed]
+    ),
+)
+def launch_run(context: JobContext, run_id: str) -> None:
+    """Start the run's executor. After the last try that failed the run ends as not started."""
+    run = Run.objects.select_related("job__tenant").filter(pk=run_id).first()
+    if run is None or run.status != Run.Status.NEW:
+        logger.info("run %s is not waiting for its launch any more", run_id)
+        return
+    try:
+        get_launcher().launch(run, context.should_abort)
+    except LaunchFailed as error:
+        if context.job.attempts < LAUNCH_RETRIES:
+            raise
+        runs.fail_to_start(run.id, {"message": str(error)})
+    except Exception as error:
+        # A fault of ours or of the configuration, which another try does not mend. A run that has
+        # begun is left to its executor, and to the reaper.
+        message = f"The launcher failed ({type(error).__name__}); the worker's log says why."
+        runs.fail_to_start(run.id, {"message": message})
+        raise
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="reap_runs", queue=HOUSEKEEPING_QUEUE, queueing_lock="reap_runs")
+def reap_runs(timestamp: int) -> None:
+    """Each minute: end the runs that nobody else will end."""
+    reaper.reap()
+
+
+@app.periodic(cron="17 3 * * *")
+@app.task(
+    name="purge_queue", queue=HOUSEKEEPING_QUEUE, queueing_lock="purge_queue", pass_context=True
+)
+async def purge_queue(context: JobContext, timestamp: int) -> None:
+    """Each night: forget queue jobs that ended, or whose worker died, days ago. Runs stay."""
+    for job in await context.app.job_manager.get_stalled_jobs():
+        await context.app.job_manager.finish_job(job, status=Status.FAILED, delete_job=False)
+    await builtin_tasks.remove_old_jobs(
+        context,
+        max_hours=KEEP_QUEUE_JOBS_HOURS,
+        remove_failed=True,
+        remove_cancelled=True,
+        remove_aborted=True,
+    )
