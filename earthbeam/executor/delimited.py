@@ -159,7 +159,8 @@ class RowWriter:
     """Appends rows, quoted where they must be."""
 
     def __init__(self, file: TextIO, delimiter: str) -> None:
-        self._write = csv.writer(file, delimiter=delimiter, lineterminator="\n").writerow
+        # With CR in the line end, the csv module quotes cells with a CR in them too.
+        self._write = csv.writer(file, delimiter=delimiter, lineterminator="\r\n").writerow
         self.rows = 0
 
     def write(self, row: list[str]) -> None:

@@ -1,8 +1,10 @@
 import os
 import signal
 import sys
+import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -22,8 +24,7 @@ def python(code, tmp_path, **options):
 def is_alive(pid: int) -> bool:
     with suppress(ProcessLookupError):
         os.kill(pid, 0)
-        with open(f"/proc/{pid}/stat") as stat:
-            return stat.read().split()[2] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
     return False
 
 
@@ -73,9 +74,13 @@ def test_a_signal_handlers_exception_ends_a_child_that_ignores_sigterm(tmp_path,
     def enough(*_):
         raise Enough
 
+    def interrupt_when_the_child_is_up():
+        while not pid_file.exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGUSR1)
+
     before = signal.signal(signal.SIGUSR1, enough)
-    watcher = f"import time, os, signal\nwhile not os.path.exists({str(pid_file)!r}): time.sleep(.02)\nos.kill({os.getpid()}, signal.SIGUSR1)"
-    helper = os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-c", watcher])
+    threading.Thread(target=interrupt_when_the_child_is_up, daemon=True).start()
     try:
         with pytest.raises(Enough):
             python(
@@ -86,7 +91,6 @@ def test_a_signal_handlers_exception_ends_a_child_that_ignores_sigterm(tmp_path,
             )
     finally:
         signal.signal(signal.SIGUSR1, before)
-        os.waitpid(helper, 0)
     assert not is_alive(int(pid_file.read_text()))
 
 
