@@ -36,7 +36,7 @@ class Lease:
     """A connection in somebody's hands. It must be released, once; more often does no harm."""
 
     def __init__(self, pool: "Pool", connection: Connection, *, fresh: bool) -> None:
-        self.connection = connection
+        self.connection: Any = connection
         self.fresh = fresh
         """Whether it was opened for this caller; if not, its session may have expired meanwhile."""
         self._pool = pool

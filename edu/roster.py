@@ -24,27 +24,31 @@ Failure = Callable[[Exception], EduError]
 _COMPLETE, _ABANDONED = "complete", "abandoned"
 
 ROSTER_SQL = """
-with latest as (
+with newest as (
     select k_student, student_unique_id, ed_org_id
     from stg_ef3__student_education_organization_associations
     where tenant_code = ?
     qualify max(api_year) over (partition by k_student_xyear) = api_year
 ),
-codes as (
-    select distinct k_student, id_system, id_code
-    from stg_ef3__stu_ed_org__identification_codes
-    where id_code is not null and k_student in (select k_student from latest)
-),
 students as (
+    select distinct k_student, student_unique_id, ed_org_id
+    from newest
+),
+codes as (
+    select distinct k_student, id_system, id_code::varchar as id_code
+    from stg_ef3__stu_ed_org__identification_codes
+    where id_code is not null and k_student in (select k_student from newest)
+),
+with_codes as (
     select
-        latest.k_student, latest.student_unique_id, latest.ed_org_id,
+        students.k_student, students.student_unique_id, students.ed_org_id,
         array_agg(case when codes.id_code is not null then object_construct_keep_null(
             'studentIdentificationSystemDescriptor', codes.id_system,
-            'identificationCode', codes.id_code::varchar
+            'identificationCode', codes.id_code
         ) end) as id_codes
-    from latest
-    left join codes on codes.k_student = latest.k_student
-    group by latest.k_student, latest.student_unique_id, latest.ed_org_id
+    from students
+    left join codes on codes.k_student = students.k_student
+    group by students.k_student, students.student_unique_id, students.ed_org_id
 )
 select to_json(object_construct_keep_null(
     'educationOrganizationReference', object_construct_keep_null(
@@ -54,13 +58,13 @@ select to_json(object_construct_keep_null(
     'studentReference', object_construct_keep_null('studentUniqueId', student_unique_id::varchar),
     'studentIdentificationCodes', coalesce(id_codes, array_construct())
 )) || chr(10) as line
-from students
+from with_codes
 """
 """One finished line a student and education organisation; the tenant's code is the parameter.
 
 - Only each k_student_xyear's newest api_year: that is how EDU knows a student today.
-- Codes are made distinct and grouped as scalars; objects whose keys come in another order would
-  count as different.
+- Students and codes are made distinct and grouped as scalars: objects whose keys come in another
+  order would count as different.
 - ARRAY_AGG leaves the NULL of a student without codes out, and COALESCE makes sure of a list:
   executors fail on an object of nulls.
 - KEEP_NULL, as a key whose value is NULL would vanish otherwise and change the shape.

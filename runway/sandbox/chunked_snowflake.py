@@ -151,7 +151,10 @@ class ChunkedSnowflake:
 
     def __enter__(self) -> "ChunkedSnowflake":
         threading.Thread(
-            target=self._server.serve_forever, name="chunked-snowflake", daemon=True
+            target=self._server.serve_forever,
+            args=(0.02,),
+            name="chunked-snowflake",
+            daemon=True,
         ).start()
         return self
 

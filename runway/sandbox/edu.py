@@ -165,7 +165,7 @@ class SandboxEdu:
             )
         giving_up = threading.Timer(START_TIMEOUT, self._process.kill)
         giving_up.start()
-        assert self._process.stdout is not None  # noqa: S101
+        assert self._process.stdout is not None
         line = self._process.stdout.readline()
         giving_up.cancel()
         if not line.startswith(b"ready "):

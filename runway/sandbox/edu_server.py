@@ -7,8 +7,8 @@ import argparse
 import gzip
 import json
 import os
-import sys
 import threading
+import traceback
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -61,6 +61,12 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
         "create table stg_ef3__stu_ed_org__identification_codes ("
         "k_student varchar, id_system varchar, id_code varchar)"
     )
+    duck = connection._duck_conn
+    # fakesnow keeps every whole number in 64 bits; Snowflake's have 38 digits.
+    duck.execute(
+        "alter table stg_ef3__student_education_organization_associations "
+        "alter ed_org_id set data type decimal(38, 0)"
+    )
     tables = (
         ("stg_ef3__student_education_organization_associations", Association._fields),
         ("stg_ef3__stu_ed_org__identification_codes", Code._fields),
@@ -74,7 +80,6 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
                 for name, column in zip(fields, columns, strict=True)
             }
         )
-        duck = connection._duck_conn
         duck.register("seed_rows", arrow)
         duck.execute(f"insert into {table} select * from seed_rows")  # noqa: S608
         duck.unregister("seed_rows")
@@ -119,7 +124,8 @@ def _end_with_stdin() -> None:
     """End this process when its parent has gone or closed our standard input."""
 
     def wait() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 1):
+            pass
         os._exit(0)
 
     threading.Thread(target=wait, name="end-with-stdin", daemon=True).start()
@@ -132,11 +138,16 @@ def main() -> None:
     parser.add_argument("--seed", type=Path, help="JSON: [associations, codes]")
     options = parser.parse_args()
     _end_with_stdin()
-    rows: tuple[Iterable[Association], Iterable[Code]] = (associations(), codes())
-    if options.seed:
-        given = json.loads(options.seed.read_text())
-        rows = ([Association(*row) for row in given[0]], [Code(*row) for row in given[1]])
-    serve(options.port, options.public_key.read_bytes(), rows)
+    try:
+        rows: tuple[Iterable[Association], Iterable[Code]] = (associations(), codes())
+        if options.seed:
+            given = json.loads(options.seed.read_text())
+            rows = ([Association(*row) for row in given[0]], [Code(*row) for row in given[1]])
+        serve(options.port, options.public_key.read_bytes(), rows)
+    except BaseException:  # noqa: BLE001  (told here, and then the process ends)
+        traceback.print_exc()
+        # At an ordinary exit DuckDB would print pages about itself behind the reason.
+        os._exit(1)
 
 
 if __name__ == "__main__":

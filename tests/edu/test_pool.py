@@ -1,11 +1,12 @@
 import random
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from edu.errors import ConnectFailed, PoolClosed, PoolExhausted
-from edu.pool import Pool
+from edu.pool import Lease, Pool
 
 
 class Connection:
@@ -36,14 +37,14 @@ class Clock:
 
 def in_threads(number, work):
     """Run ``work(index)`` in that many threads at once; their results or exceptions, in order."""
-    results = [None] * number
+    results: list[Any] = [None] * number
     barrier = threading.Barrier(number)
 
     def run(index):
         barrier.wait()
         try:
             results[index] = work(index)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (the test looks at it)
             results[index] = error
 
     threads = [threading.Thread(target=run, args=(index,)) for index in range(number)]
@@ -53,6 +54,11 @@ def in_threads(number, work):
         thread.join(30)
         assert not thread.is_alive()
     return results
+
+
+def expect(error, work, *args):
+    with pytest.raises(error):
+        work(*args)
 
 
 def wait_until(condition, timeout=5.0):
@@ -128,8 +134,8 @@ def test_waiting_callers_are_served_in_their_order():
 def test_a_discarded_connection_makes_room_for_a_waiting_caller():
     pool = Pool("ea", Connection, max_size=1)
     lease = pool.acquire()
+    lease_of: list[Lease] = []
     waiting = threading.Thread(target=lambda: lease_of.append(pool.acquire(timeout=10)))
-    lease_of = []
     waiting.start()
     wait_until(lambda: pool.stats().waiting == 1)
     lease.release(discard=True)
@@ -196,7 +202,7 @@ def test_fresh_closes_the_idle_ones_first():
 
 def test_idle_connections_are_closed_after_their_time_and_others_are_not():
     clock = Clock()
-    emptied = []
+    emptied: list[Pool] = []
     pool = Pool("ea", Connection, max_idle=1800, clock=clock, on_empty=emptied.append)
     old, young = pool.acquire(), pool.acquire()
     in_use = pool.acquire()
@@ -258,7 +264,7 @@ def test_a_connection_that_arrives_after_the_end_is_closed():
         return made[0]
 
     pool = Pool("ea", connect)
-    caller = threading.Thread(target=lambda: pytest.raises(PoolClosed, pool.acquire))
+    caller = threading.Thread(target=expect, args=(PoolClosed, pool.acquire))
     caller.start()
     assert opened.wait(5)
     pool.close()

@@ -11,7 +11,7 @@ from edu.errors import (
     PoolClosed,
 )
 from edu.pools import Pools
-from tests.edu.test_pool import Clock, Connection, in_threads
+from tests.edu.test_pool import Clock, Connection, expect, in_threads
 
 
 class World:
@@ -241,7 +241,7 @@ def test_shutdown_does_not_wait_for_a_connect_that_hangs(world):
         return late
 
     pools = Pools(world.lookup, connect)
-    caller = threading.Thread(target=lambda: pytest.raises(PoolClosed, pools.acquire, "ea", 0))
+    caller = threading.Thread(target=expect, args=(PoolClosed, pools.acquire, "ea", 0))
     caller.start()
     assert hanging.wait(5)
     assert pools.shutdown(1)
