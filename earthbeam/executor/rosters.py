@@ -24,6 +24,7 @@ STREAM_PAUSES = (2.0, 5.0, 10.0)
 
 _KEPT_KEYS = ("studentIdentificationCodes", "educationOrganizationReference", "studentReference")
 _FAILED_PAGES_MAX = 3
+_THROTTLED_PAGES_MAX = 1000
 
 
 def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace) -> Path:
@@ -34,13 +35,20 @@ def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace) -> Path:
     missing_ods_roster when the ODS has no students.
     """
     folder = workspace.folder("roster")
-    failed_pages = 0
+    failed_pages = throttled_pages = 0
 
     def hopeless(line: str) -> bool:
         # lightbeam asks for a page that fails again and again, without a pause, until the end.
-        nonlocal failed_pages
-        failed_pages += "Unable to load records for" in line
-        return failed_pages > _FAILED_PAGES_MAX or "Unable to load counts for" in line
+        nonlocal failed_pages, throttled_pages
+        if "Unable to load records for" in line:
+            throttled = "429 API response" in line  # passes, unlike the others
+            throttled_pages += throttled
+            failed_pages += not throttled
+        return (
+            failed_pages > _FAILED_PAGES_MAX
+            or throttled_pages > _THROTTLED_PAGES_MAX
+            or "Unable to load counts for" in line
+        )
 
     try:
         done = lightbeam.run(
@@ -82,6 +90,7 @@ def _keep_keys(fetched: Path, roster: Path) -> int:
     with fetched.open(encoding="utf-8") as lines, roster.open("w", encoding="utf-8") as kept:
         for line in lines:
             record = json.loads(line)
+            record.setdefault("studentIdentificationCodes", [])
             slim = {key: record[key] for key in _KEPT_KEYS if key in record}
             kept.write(json.dumps(slim, ensure_ascii=False, separators=(",", ":")) + "\n")
             students += 1

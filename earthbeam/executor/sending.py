@@ -48,13 +48,19 @@ def send(job: Job, ods: Ods, output: Path, workspace: Workspace) -> dict[str, Co
         )
     if not results.exists():
         raise StepFailed("artifact_not_found", name=RESULTS_NAME, path=f"output/{RESULTS_NAME}")
-    return _counts(json.loads(results.read_text()))
+    summary = _counts(json.loads(results.read_text()))
+    if all(counts.failed == counts.processed - counts.skipped > 0 for counts in summary.values()):
+        raise StepFailed(
+            "lightbeam_send", "The ODS took none of the records.", stacktrace=done.tail
+        )
+    return summary
 
 
 def _counts(results: dict[str, Any]) -> dict[str, Counts]:
-    return {
-        resource: Counts(
-            counts["records_processed"], counts["records_skipped"], counts["records_failed"]
-        )
-        for resource, counts in results["resources"].items()
-    }
+    """Each resource's counts; what lightbeam lost sight of (a reset connection) has failed."""
+    summary = {}
+    for resource, counts in results["resources"].items():
+        processed, skipped = counts["records_processed"], counts["records_skipped"]
+        sent = sum(success["count"] for success in counts.get("successes", []))
+        summary[resource] = Counts(processed, skipped, processed - skipped - sent)
+    return summary

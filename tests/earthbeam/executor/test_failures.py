@@ -1,0 +1,198 @@
+"""Whole runs that go wrong: the error that is reported, and nothing half done."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from runway.sandbox.input_files import write_interim_file
+from runway.sandbox.ods import Faults
+from runway.sandbox.population import CURRENT, EARLIER, in_group
+from tests.earthbeam.executor.conftest import edu_roster
+from tests.earthbeam.executor.test_runs import HEADER, INTERIM, interim
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def good_file(tmp_path):
+    return write_interim_file(tmp_path).path
+
+
+def fails(app, workbench, code, **variables):
+    """Run the executor; it reports ``code`` and ends properly. Returns the error's payload."""
+    ended = workbench.run(**variables)
+    assert ended.exit_status == 0, ended.log
+    assert app.outcome() == "done failure"
+    assert [name for name, _ in app.reports][-3:] == ["status", "error", "status"]
+    assert app.steps()[-2].endswith(" failure")
+    error = app.error()
+    assert error["code"] == code, error
+    assert len(str(error["payload"])) < 8_000
+    assert app.posted("output-files") == []
+    assert list(workbench.scratch.iterdir()) == []
+    return error["payload"]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "empty"),
+        (HEADER.encode(), "no rows"),
+        (b"PK\x03\x04 a workbook", "Excel"),
+        (b"Name,Score\nAna,7\n", "StudentNumber, StateStudentID"),
+        (interim([("1", "2", "A")]).encode() + b"1,2,3,4,5,6,7,8,9,10,11,12,13,14\n", "Row 3"),
+        (f"{HEADER}\n".encode() + b'1,2,"never closed\n', ""),
+    ],
+    ids=["empty", "header only", "workbook", "no id column", "too many cells", "open quote"],
+)
+def test_an_unusable_file_is_told_in_words(app, ods, workbench, write_file, content, told):
+    workbench.job(write_file("scores.csv", content), INTERIM, ods)
+    code = "insufficient_matches" if not told else "earthmover_run"
+    assert told in fails(app, workbench, code).get("message", "")
+    assert ods.received_counts() == {}
+
+
+def test_a_file_with_ids_but_not_the_bundles_columns_fails_in_earthmover(
+    app, ods, workbench, write_file
+):
+    known = in_group(CURRENT)[10:14]
+    content = "StateStudentID\n" + "".join(f"{s.state_id}\n" for s in known)
+    workbench.job(write_file("scores.csv", content.encode()), INTERIM, ods)
+    payload = fails(app, workbench, "earthmover_run")
+    assert "not present" in payload["stacktrace"] or "undefined" in payload["stacktrace"]
+    assert ods.received_counts() == {}
+
+
+def test_when_no_row_matches_the_best_pair_is_named(app, ods, workbench, write_file):
+    content = interim([(f"X{n}", f"Y{n}", "A") for n in range(6)])
+    app.roster = edu_roster
+    workbench.job(write_file("scores.csv", content.encode()), INTERIM, ods, cross_year=True)
+    payload = fails(app, workbench, "insufficient_matches")
+    assert (payload["match_rate"], payload["match_threshold"]) == (0, 0.5)
+    assert (payload["id_name"], payload["id_type"]) == ("StudentNumber", "studentUniqueId")
+
+
+@pytest.mark.parametrize(
+    ("faults", "code"),
+    [
+        (Faults(refuse_credentials=True), "lightbeam_fetch"),
+        (Faults(empty_roster=True), "missing_ods_roster"),
+        (Faults(roster_page=2, roster_page_status=403), "lightbeam_fetch"),
+    ],
+    ids=["wrong credentials", "empty roster", "page answers 403"],
+)
+def test_an_ods_without_a_usable_roster(app, ods, workbench, good_file, faults, code):
+    ods.faults = faults
+    workbench.job(good_file, INTERIM, ods)
+    fails(app, workbench, code)
+
+
+def test_an_ods_that_cannot_be_reached(app, ods, workbench, good_file):
+    workbench.job(good_file, INTERIM, ods)
+    app.payload["assessmentDatastore"]["url"] = "http://127.0.0.1:9"
+    fails(app, workbench, "lightbeam_fetch")
+
+
+def test_an_ods_that_refuses_every_record(app, ods, workbench, good_file):
+    ods.faults = Faults(reject_posts=True)
+    workbench.job(good_file, INTERIM, ods)
+    fails(app, workbench, "lightbeam_send")
+    assert "lb-send-results.json" in workbench.output()
+
+
+def test_edu_that_fails_at_once_fails_the_run_before_anything_is_sent(
+    app, ods, workbench, good_file
+):
+    app.roster_status = 409
+    workbench.job(good_file, INTERIM, ods, cross_year=True)
+    fails(app, workbench, "cross_year_roster_fetch")
+    assert ods.received_counts() == {}
+    assert "studentEducationOrganizationAssociations.jsonl" in workbench.output()
+
+
+def test_one_transform_that_fails_keeps_the_other_set_from_being_sent(
+    app, ods, workbench, write_file
+):
+    # The subject of the earlier year's student is one that the bundle does not know.
+    known = in_group(CURRENT)[10:14]
+    earlier = in_group(EARLIER)[0]
+    content = interim([(s.state_id, "", "A") for s in known])
+    content += interim([(earlier.state_id, "", "B")]).splitlines()[1].replace("09/13/2025", "soon")
+    app.roster = edu_roster
+    workbench.job(write_file("scores.csv", content.encode()), INTERIM, ods, cross_year=True)
+    fails(app, workbench, "earthmover_run")
+    assert ods.received_counts() == {}
+
+
+@pytest.mark.parametrize("bundle", ["assessments/NO_SUCH", "packages/none"])
+def test_a_bundle_path_that_does_not_exist(app, ods, workbench, good_file, bundle):
+    workbench.job(good_file, bundle, ods)
+    assert bundle in fails(app, workbench, "bundle_git_pull")["message"]
+
+
+def test_a_branch_that_does_not_exist(app, ods, workbench, good_file):
+    workbench.job(good_file, INTERIM, ods)
+    app.payload["bundle"]["branch"] = "none"
+    assert "'none'" in fails(app, workbench, "bundle_git_pull")["message"]
+
+
+def test_a_repository_that_cannot_be_fetched(app, ods, workbench, good_file, tmp_path):
+    workbench.job(good_file, INTERIM, ods)
+    fails(app, workbench, "bundle_git_pull", BUNDLE_REPO=str(tmp_path / "nowhere"))
+
+
+def test_an_input_file_that_is_gone(app, ods, workbench, good_file):
+    workbench.job(good_file, INTERIM, ods)
+    app.payload["inputFiles"]["INPUT_FILE"] = "INPUT_FILE__gone.csv"
+    payload = fails(app, workbench, "input_s3_download")
+    assert (payload["name"], payload["path"]) == ("INPUT_FILE", "input/INPUT_FILE__gone.csv")
+
+
+def test_an_unusable_job_is_reported_and_ends_with_a_status(app, ods, workbench, good_file):
+    workbench.job(good_file, INTERIM, ods)
+    del app.payload["inputFiles"]
+    ended = workbench.run()
+    assert ended.exit_status == 1
+    assert app.error()["code"] == "invalid_job"
+    assert app.steps() == ["done failure"]
+
+
+def test_a_refused_handshake_ends_with_a_status(app, workbench):
+    app.init_status = 401
+    ended = workbench.run()
+    assert ended.exit_status == 1
+    assert app.reports == []
+    assert "401" in ended.log
+
+
+def test_a_missing_variable_is_named(workbench):
+    ended = workbench.run(INIT_TOKEN="")
+    assert ended.exit_status == 2
+    assert "INIT_TOKEN" in ended.log
+
+
+def test_the_time_limit_ends_the_run_and_its_children(app, ods, workbench, good_file):
+    ods.faults = Faults(delay_seconds=30)
+    workbench.job(good_file, INTERIM, ods)
+    started = time.monotonic()
+    payload = fails(app, workbench, "executor_timeout", TIMEOUT_SECONDS="4")
+    assert payload["timeout_seconds"] == 4
+    assert time.monotonic() - started < 25
+    assert app.steps()[-2] == "get_student_roster failure"
+
+
+def test_sigterm_in_a_step_is_reported(app, ods, workbench, good_file):
+    ods.faults = Faults(delay_seconds=30)
+    workbench.job(good_file, INTERIM, ods)
+    process = workbench.start()
+    app.on_report = lambda name, body: (
+        os.kill(process.pid, signal.SIGTERM)
+        if body.get("action") == "get_student_roster" and body["status"] == "begin"
+        else None
+    )
+    log, _ = process.communicate(timeout=30)
+    assert (process.returncode, app.outcome()) == (0, "done failure"), log
+    assert app.error()["code"] == "unknown"
+    assert "told to stop" in app.error()["payload"]["message"]
