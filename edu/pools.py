@@ -37,6 +37,7 @@ class Pools:
         connect: Callable[[EduCredentials], Connection],
         *,
         max_size: int = MAX_SIZE,
+        timeout: float = ACQUIRE_TIMEOUT,
         max_idle: float = MAX_IDLE,
         evict_every: float = EVICT_EVERY,
         clock: Callable[[], float] = time.monotonic,
@@ -44,6 +45,7 @@ class Pools:
         self._lookup = lookup
         self._connect = connect
         self._max_size = max_size
+        self._timeout = timeout
         self._max_idle = max_idle
         self._evict_every = evict_every
         self._clock = clock
@@ -54,14 +56,7 @@ class Pools:
         self._evictor: threading.Thread | None = None
         self._stop = threading.Event()
 
-    def acquire(
-        self,
-        partner_id: str,
-        generation: int,
-        *,
-        timeout: float = ACQUIRE_TIMEOUT,
-        fresh: bool = False,
-    ) -> Lease:
+    def acquire(self, partner_id: str, generation: int, *, fresh: bool = False) -> Lease:
         """A connection to the partner's EDU; the caller owes its ``release``.
 
         Blocks as ``Pool.acquire`` does, on a cold partner also for the credential look-up, which
@@ -74,7 +69,7 @@ class Pools:
         while True:
             pool, just_made = self._pool(partner_id, generation)
             try:
-                return pool.acquire(timeout, fresh=fresh)
+                return pool.acquire(self._timeout, fresh=fresh)
             except PoolClosed:
                 # Replaced or emptied since we were given it: ask for its successor. The loop ends
                 # because `_pool` raises the same once the whole registry is closed.

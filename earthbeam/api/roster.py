@@ -1,0 +1,116 @@
+"""The cross-year roster, streamed to the run's executor: contract and limits of the endpoint.
+
+How a stream lives, and who owns what, stands in ``edu.roster``.
+"""
+
+import socket
+import struct
+import threading
+
+from django.conf import settings
+from django.db import connection
+from django.http import HttpResponseBase, StreamingHttpResponse
+from rest_framework import status
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from earthbeam.api.views import Conflict, RunView
+from earthbeam.models import Run
+from edu import connections
+from edu.errors import EduError
+
+RETRY_AFTER = 15
+"""Seconds after which an executor that was sent away asks again."""
+SEND_TIMEOUT = 60
+"""Seconds without the client taking a byte, after which it counts as gone."""
+
+
+class RosterView(RunView):
+    """``application/x-ndjson``, a student a line; JSON with ``code`` and ``detail`` when refused.
+
+    After the first byte there is no error in band: the connection is cut, so that a client of
+    chunked HTTP sees an incomplete body.
+    """
+
+    http_method_names = ["get"]
+
+    def get(self, request: Request, run_id: str) -> HttpResponseBase:
+        run = self.run()
+        tenant = run.job.tenant
+        if run.status not in Run.UNFINISHED:
+            raise Conflict("The run has ended.")
+        if not tenant.partner.cross_year_match_enabled:
+            raise Conflict("Cross-year matching is not enabled for this partner.")
+        if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
+            # A body that is cut looks complete there.
+            return _refusal(
+                status.HTTP_505_HTTP_VERSION_NOT_SUPPORTED,
+                "http_version",
+                "The roster needs HTTP/1.1: a proxy in between must not speak HTTP/1.0.",
+            )
+        if not _slots.take():
+            return _refusal(
+                status.HTTP_503_SERVICE_UNAVAILABLE,
+                "roster_streams_exhausted",
+                "This server streams as many rosters as it may. Try again later.",
+            )
+        # Opening and streaming take minutes; the database is not needed for either.
+        connection.close()
+        try:
+            stream = connections.open_roster(
+                partner_id=tenant.partner_id,
+                generation=tenant.partner.edu_generation,
+                tenant_code=tenant.code,
+                label=str(run.pk),
+                on_end=_slots.give_back,
+            )
+        except EduError as error:
+            _slots.give_back()
+            return _refusal(error.status, error.code, error.message)
+        except BaseException:
+            _slots.give_back()
+            raise
+        _limit_sending(request)
+        return StreamingHttpResponse(
+            stream, content_type="application/x-ndjson", headers={"Cache-Control": "no-store"}
+        )
+
+
+class _Slots:
+    """The streams that this process may serve at once: fewer than it has threads.
+
+    A stream holds its thread until the client has read all of it; callbacks must find one too.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._taken = 0
+
+    def take(self) -> bool:
+        with self._lock:
+            if self._taken >= settings.ROSTER_STREAMS_MAX:
+                return False
+            self._taken += 1
+            return True
+
+    def give_back(self) -> None:
+        with self._lock:
+            self._taken -= 1
+
+
+_slots = _Slots()
+
+
+def _refusal(http_status: int, code: str, detail: str) -> Response:
+    headers = {"Cache-Control": "no-store"}
+    if http_status == status.HTTP_503_SERVICE_UNAVAILABLE:
+        headers["Retry-After"] = str(RETRY_AFTER)
+    return Response({"code": code, "detail": detail}, status=http_status, headers=headers)
+
+
+def _limit_sending(request: Request) -> None:
+    """Let a client that stops reading lose its thread, which gunicorn alone would not."""
+    client: socket.socket | None = request.META.get("gunicorn.socket")
+    if client is not None:
+        limit = struct.pack("ll", SEND_TIMEOUT, 0)  # a timeval
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
