@@ -3,12 +3,7 @@
 The order is always the same: no usable token is 401, a token of another run than the one in the
 path 403, and only then may an answer depend on whether there is such a run (404).
 
-A view that streams or is a plain function uses the parts like this::
-
-    @api_view(["GET"])
-    @authentication_classes([AccessTokenAuthentication])
-    @permission_classes([TokenIsForRunInPath])
-    def roster(request: Request, run_id: str) -> HttpResponseBase: ...
+Views get both checks from ``views.RunView``.
 """
 
 from typing import Any, ClassVar

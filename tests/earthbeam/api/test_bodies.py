@@ -1,6 +1,7 @@
 """Bodies that are not what the contract says: always a 4xx that names the field, nothing kept."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -15,7 +16,7 @@ from earthbeam.models import (
 from tests import factories
 
 COUNTS = {"records_processed": 3, "records_skipped": 2, "records_failed": 1}
-MATCHES = {
+MATCHES: dict[str, Any] = {
     "inputRows": 10,
     "odsMatched": 6,
     "crossYearMatched": 2,
@@ -26,7 +27,7 @@ MATCHES = {
     "idType": "State",
     "matchRate": 0.6,
 }
-GOOD = {
+GOOD: dict[str, dict[str, Any]] = {
     "status": {"action": "earthmover_run", "status": "begin"},
     "error": {"code": "earthmover_run", "payload": {"stacktrace": "…"}},
     "summary": {"studentAssessments": COUNTS},
@@ -40,29 +41,27 @@ REQUIRED = [
     for field in body
     if (call, field) != ("unmatched-ids", "count") and call != "summary"
 ]
-WRONG = [
-    *(
-        ("status", field, value)
-        for field in ("action", "status")
-        for value in (None, 1, [], {}, "")
-    ),
-    ("status", "action", "lunch"),
-    ("status", "action", "Done"),
-    ("status", "status", "done"),
-    *(("error", "code", value) for value in (None, 1, True, [], {}, "", "a b", "x" * 51, "a\n")),
-    *(("error", "payload", value) for value in (None, 1, "text", [], True)),
-    *(("unmatched-ids", "name", value) for value in (None, 1, True, [], {}, "", "x" * 201)),
-    *(("unmatched-ids", "type", value) for value in (None, 1, True, [], {}, "")),
-    *(("unmatched-ids", "count", value) for value in ("2", -1, 2.5, 2.0, True, [], 2**31)),
-    *(("output-files", "path", value) for value in (None, 1, True, [], {}, "", "x" * 701)),
-    *(("output-files", "sentToOds", value) for value in (None, "true", "false", 1, 0, "", [])),
-    *(
-        ("matches", field, value)
-        for field in list(MATCHES)[:6]
-        for value in (None, "2", -1, 2.5, True, 2**31)
-    ),
-    *(("matches", field, value) for field in ("idName", "idType") for value in (None, 1, "")),
-    *(("matches", "matchRate", value) for value in (None, "0.5", -0.1, 1.1, 1e300, True)),
+NOT_TEXT: list[Any] = [None, 1, True, [], {}, ""]
+NOT_COUNTS: list[Any] = ["2", -1, 2.5, 2.0, True, [], 2**31]
+WRONG: list[tuple[str, str, list[Any]]] = [
+    ("status", "action", [*NOT_TEXT, "lunch", "Done"]),
+    ("status", "status", [*NOT_TEXT, "done"]),
+    ("error", "code", [*NOT_TEXT, "a b", "x" * 51, "a\n"]),
+    ("error", "payload", [None, 1, "text", [], True]),
+    ("unmatched-ids", "name", [*NOT_TEXT, "x" * 201]),
+    ("unmatched-ids", "type", [*NOT_TEXT, "x" * 201]),
+    ("unmatched-ids", "count", NOT_COUNTS),
+    ("output-files", "path", [*NOT_TEXT, "x" * 701]),
+    ("output-files", "sentToOds", [None, "true", "false", 1, 0, "", []]),
+    ("matches", "inputRows", [None, *NOT_COUNTS]),
+    ("matches", "odsMatched", [None, *NOT_COUNTS]),
+    ("matches", "crossYearMatched", [None, *NOT_COUNTS]),
+    ("matches", "unmatched", [None, *NOT_COUNTS]),
+    ("matches", "blankIds", [None, *NOT_COUNTS]),
+    ("matches", "ambiguousIds", [None, *NOT_COUNTS]),
+    ("matches", "idName", [*NOT_TEXT, "x" * 201]),
+    ("matches", "idType", [*NOT_TEXT, "x" * 201]),
+    ("matches", "matchRate", [None, "0.5", -0.1, 1.1, 1e300, True]),
 ]
 every_report = pytest.mark.parametrize("call", GOOD)
 
@@ -81,7 +80,10 @@ def test_a_missing_field_is_named_and_nothing_kept(executor, call, field):
     assert kept() == 0
 
 
-@pytest.mark.parametrize(("call", "field", "value"), WRONG)
+@pytest.mark.parametrize(
+    ("call", "field", "value"),
+    [(call, field, value) for call, field, values in WRONG for value in values],
+)
 def test_a_wrong_value_is_named_and_nothing_kept(executor, call, field, value):
     response = executor.post(call, GOOD[call] | {field: value})
     assert response.status_code == 400
@@ -134,7 +136,7 @@ def test_a_body_that_is_no_object_is_400(executor, call, body):
         b'{"a": "\xff"}',
         "{}".encode("utf-16"),
         b"[" * 100_000,
-        b'{"a": ' + b"[" * 500 + b"]" * 500 + b"}",
+        b'{"a": ' + b"[" * 30 + b"]" * 30 + b"}",
     ],
     ids=lambda body: repr(body[:12]),
 )

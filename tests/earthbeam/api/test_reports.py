@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -186,9 +187,10 @@ def test_an_output_set_is_kept_with_its_files(run, executor, base, slashes):
 
 
 def test_a_set_is_reported_once_a_run(run, executor, base):
-    body = {"path": f"{base}/output/non-ods", "sentToOds": False}
+    path = f"{base}/output/non-ods"
+    body = {"path": path, "sentToOds": False}
     assert executor.post("output-files", body).status_code == 201
-    response = executor.post("output-files", body | {"path": body["path"] + "/"})
+    response = executor.post("output-files", body | {"path": f"{path}/"})
     assert response.status_code == 409
     assert response.json() == {"detail": "The run has reported this output set before."}
     assert OutputSet.objects.count() == 1
@@ -255,8 +257,6 @@ def test_a_path_that_is_no_set_of_the_job_is_400(run, executor, base, path, sett
 
 
 def test_a_sibling_that_shares_the_prefix_is_refused_even_if_it_holds_files(run, executor, base):
-    from pathlib import Path
-
     folder = Path(run.job.files_base.removeprefix("file://")) / f"{base}-copy" / "output"
     folder.mkdir(parents=True)
     (folder / "a.jsonl").write_text("{}\n")
