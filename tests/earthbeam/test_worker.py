@@ -17,6 +17,7 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from earthbeam import runs
 from earthbeam.jobs import start_run
 from earthbeam.models import Run
+from earthbeam.tasks import purge_queue
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 
@@ -68,7 +69,9 @@ def worker(tmp_path):
 @pytest.mark.slow
 @pytest.mark.usefixtures("queue")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_worker_runs_so_many_at_once_and_stops_promptly_with_its_children(worker, number):
+def test_a_worker_bounds_launches_keeps_house_beside_them_and_stops_with_its_children(
+    worker, number
+):
     first, second, third = (start_run(factories.make_job()) for _ in range(3))
     process = worker(2)
     wait_until(lambda: Run.objects.filter(launched_at__isnull=False).count() == 2)
@@ -77,6 +80,8 @@ def test_a_worker_runs_so_many_at_once_and_stops_promptly_with_its_children(work
     assert third.launched_at is None
     children = [pid_of(first), pid_of(second)]
     assert all(is_alive(pid) for pid in children)
+    purge_queue.defer(timestamp=0)
+    wait_until(lambda: ProcrastinateJob.objects.filter(task_name="purge_queue", status="succeeded"))
 
     process.send_signal(number)
     assert process.wait(timeout=15) == 0

@@ -1,0 +1,158 @@
+"""Bringing the bundle registry into the database: `manage.py sync_bundles`."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from django.conf import settings
+from django.db import transaction
+
+from earthbeam.bundle_template import BadTemplate, BundleTemplate
+from earthbeam.errors import RegistryError
+from earthbeam.models import Bundle
+
+GIT_SECONDS = 120.0
+
+
+@dataclass
+class SyncReport:
+    """Bundles' paths by what happened to them; ``refused`` maps an entry to what is wrong."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    retired: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def sync() -> SyncReport:
+    """Make the bundles what the registry of BUNDLE_REPO at BUNDLE_BRANCH says.
+
+    A bundle that the registry lists no longer stays, out of the registry; one whose entry is
+    unusable stays as it was. Raises RegistryError, and changes nothing then.
+    """
+    return apply(read_registry(settings.BUNDLE_REPO, settings.BUNDLE_BRANCH))
+
+
+def read_registry(repository: str, branch: str) -> list[object]:
+    """The entries of ``registry.json`` at the head of ``branch``. Raises RegistryError."""
+    with tempfile.TemporaryDirectory(prefix="runway-registry-") as folder:
+        clone = str(Path(folder) / "clone")
+        source = _source(repository)
+        _git(
+            *("clone", "--quiet", "--bare", "--depth=1", "--single-branch", "--no-tags"),
+            *("--branch", branch, "--", source, clone),
+        )
+        text = _git("--git-dir", clone, "show", "HEAD:registry.json")
+    try:
+        registry = json.loads(text)
+    except ValueError as error:
+        raise RegistryError(f"registry.json of branch {branch} is not JSON: {error}.") from None
+    entries = registry.get("assessments") if isinstance(registry, dict) else None
+    if not isinstance(entries, list) or not entries:
+        raise RegistryError(
+            f'registry.json of branch {branch} must be an object with a list "assessments" that '
+            "is not empty."
+        )
+    return entries
+
+
+def apply(entries: Iterable[object]) -> SyncReport:
+    """Make the bundles what ``entries`` say: all of it or, if the database fails, nothing."""
+    report = SyncReport()
+    listed: dict[str, tuple[BundleTemplate, object]] = {}
+    for number, entry in enumerate(entries, start=1):
+        path = entry.get("path") if isinstance(entry, dict) else None
+        name = path if isinstance(path, str) else f"entry {number}"
+        try:
+            template = BundleTemplate.read(entry)
+        except BadTemplate as error:
+            report.refused[name] = str(error)
+            continue
+        if template.path in listed:
+            report.refused[f"{name} (entry {number})"] = "the path occurs twice"
+            continue
+        listed[template.path] = template, entry
+    with transaction.atomic():
+        known = {bundle.path: bundle for bundle in Bundle.objects.select_for_update()}
+        for path, (template, entry) in listed.items():
+            _store(known.get(path), template, entry, report)
+        gone = [
+            path
+            for path, bundle in known.items()
+            if bundle.in_registry and path not in listed and path not in report.refused
+        ]
+        Bundle.objects.filter(path__in=gone).update(in_registry=False)
+    report.retired.extend(gone)
+    return report
+
+
+def _store(
+    bundle: Bundle | None, template: BundleTemplate, entry: object, report: SyncReport
+) -> None:
+    values = {"display_name": template.display_name, "template": entry, "in_registry": True}
+    if bundle is None:
+        Bundle.objects.create(path=template.path, **values)
+        report.added.append(template.path)
+    elif any(getattr(bundle, name) != value for name, value in values.items()):
+        Bundle.objects.filter(pk=bundle.pk).update(**values)
+        report.changed.append(template.path)
+    else:
+        report.unchanged.append(template.path)
+
+
+def _source(repository: str) -> str:
+    """What git clones: a folder as a URL, since git ignores --depth for plain folders."""
+    folder = Path(repository)
+    return folder.resolve().as_uri() if folder.is_dir() else repository
+
+
+def _git(*arguments: str) -> str:
+    """What git prints. Asks nobody for a password. Raises RegistryError with git's own words."""
+    environment = {
+        **os.environ,
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_ASKPASS": "true",
+        "GIT_SSH_COMMAND": "ssh -oBatchMode=yes",
+        "LC_ALL": "C",
+    }
+    try:
+        child = subprocess.Popen(
+            ("git", *arguments),  # noqa: S607  (wherever PATH has it)
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        )
+    except FileNotFoundError:
+        raise RegistryError("git is not installed, or not on PATH.") from None
+    try:
+        output, complaint = child.communicate(timeout=GIT_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise RegistryError(
+            f"git did not answer within {GIT_SECONDS:.0f} s; check that BUNDLE_REPO is reachable."
+        ) from None
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(child.pid, signal.SIGKILL)
+        child.wait()
+    if child.returncode:
+        raise RegistryError(
+            "The bundle registry could not be read; check BUNDLE_REPO and BUNDLE_BRANCH. "
+            f"git says: {_without_credentials(complaint.strip())}"
+        )
+    return output
+
+
+def _without_credentials(text: str) -> str:
+    return re.sub(r"://[^/@\s]+@", "://", text)

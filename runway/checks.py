@@ -1,0 +1,133 @@
+"""System checks: configuration mistakes, found before the first request or job meets them."""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+
+from earthbeam.files import BadLocation, open_store
+from earthbeam.launchers import LAUNCHERS
+
+_SHORTEST_KEY = 32  # bytes; RFC 7518, 3.2: HS256 needs a key as long as its hash
+
+
+@register(Tags.security)
+def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E001: an encryption key that is none. runway.E002: a weak key for tokens."""
+    found: list[CheckMessage] = []
+    for number, key in enumerate(settings.ENCRYPTION_KEYS, start=1):
+        try:
+            Fernet(key)
+        except ValueError:
+            found.append(
+                Error(
+                    f"Key {number} of ENCRYPTION_KEYS is not a Fernet key.",
+                    hint="Give keys that Fernet.generate_key() of the package cryptography makes "
+                    "(44 characters each), the newest first, separated by commas.",
+                    id="runway.E001",
+                )
+            )
+    if len(settings.EXECUTOR_JWT_KEY.encode()) < _SHORTEST_KEY:
+        found.append(
+            Error(
+                f"EXECUTOR_JWT_KEY is shorter than {_SHORTEST_KEY} bytes.",
+                hint="Set it to a random text, such as "
+                "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` prints.",
+                id="runway.E002",
+            )
+        )
+    return found
+
+
+@register()
+def check_app_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E003: no URL that executors could call. runway.W001: tokens travel in the clear."""
+    parts = urlsplit(settings.APP_URL)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return [
+            Error(
+                f"APP_URL is {settings.APP_URL!r}, which executors cannot call.",
+                hint="Set it to the http or https URL at which executors reach this app.",
+                id="runway.E003",
+            )
+        ]
+    if parts.scheme == "https" or settings.IN_DEVELOPMENT or _is_loopback(parts.hostname):
+        return []
+    return [
+        Warning(
+            "APP_URL is plain http: tokens, ODS secrets and rosters travel unencrypted.",
+            hint="Give executors an https URL, or make sure that the network between is private.",
+            id="runway.W001",
+        )
+    ]
+
+
+@register()
+def check_files_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E004: jobs' files have no place."""
+    try:
+        open_store(settings.FILES_BASE)
+    except BadLocation as error:
+        return [
+            Error(
+                f"FILES_BASE cannot be used: {error}.",
+                hint="Set it to where jobs' files shall lie, such as file:///srv/runway/files.",
+                id="runway.E004",
+            )
+        ]
+    return []
+
+
+@register()
+def check_launcher(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E005: no run could be launched."""
+    if settings.EXECUTOR_LAUNCHER in LAUNCHERS:
+        return []
+    return [
+        Error(
+            f"EXECUTOR_LAUNCHER is {settings.EXECUTOR_LAUNCHER!r}, which is no launcher.",
+            hint=f"Set it to one of: {', '.join(LAUNCHERS)}.",
+            id="runway.E005",
+        )
+    ]
+
+
+@register()
+def check_threads(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E006: roster streams could take every thread, and executors could not report."""
+    if settings.ROSTER_STREAMS_MAX < settings.WEB_THREADS:
+        return []
+    return [
+        Error(
+            f"ROSTER_STREAMS_MAX ({settings.ROSTER_STREAMS_MAX}) is not below WEB_THREADS "
+            f"({settings.WEB_THREADS}).",
+            hint="Lower ROSTER_STREAMS_MAX, so that a thread is left for everything else.",
+            id="runway.E006",
+        )
+    ]
+
+
+@register(deploy=True)
+def check_production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.W002: a deployment that runs on local fallbacks."""
+    if not settings.IN_DEVELOPMENT:
+        return []
+    return [
+        Warning(
+            "RUNWAY_ENV is development: keys, hosts and database fall back to local ones.",
+            hint="Unset RUNWAY_ENV, or set it to production, wherever real data is.",
+            id="runway.W002",
+        )
+    ]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")

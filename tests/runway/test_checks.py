@@ -1,0 +1,106 @@
+import os
+import subprocess
+import sys
+
+import pytest
+from cryptography.fernet import Fernet
+from django.conf import settings as tests_settings
+from django.core.checks import run_checks
+
+
+def ids(deploy=False):
+    return {
+        message.id
+        for message in run_checks(include_deployment_checks=deploy)
+        if message.id and message.id.startswith("runway.")
+    }
+
+
+def test_the_development_fallbacks_pass():
+    assert ids() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "id"),
+    [
+        ("ENCRYPTION_KEYS", ["short"], "runway.E001"),
+        ("ENCRYPTION_KEYS", [Fernet.generate_key().decode(), ""], "runway.E001"),
+        ("EXECUTOR_JWT_KEY", "x" * 31, "runway.E002"),
+        ("APP_URL", "runway.test", "runway.E003"),
+        ("APP_URL", "ftp://runway.test", "runway.E003"),
+        ("APP_URL", "http://", "runway.E003"),
+        ("FILES_BASE", "ftp://files", "runway.E004"),
+        ("FILES_BASE", "/srv/files", "runway.E004"),
+        ("EXECUTOR_LAUNCHER", "rocket", "runway.E005"),
+        ("ROSTER_STREAMS_MAX", 16, "runway.E006"),
+    ],
+)
+def test_a_mistake_is_found_and_its_hint_says_what_to_set(settings, name, value, id):
+    settings.WEB_THREADS = 16
+    setattr(settings, name, value)
+    found = [message for message in run_checks() if message.id == id]
+    assert found
+    assert all(message.hint for message in found)
+
+
+@pytest.mark.parametrize(
+    ("url", "warned"),
+    [
+        ("http://runway.test", True),
+        ("https://runway.test", False),
+        ("http://127.0.0.1:8000", False),
+        ("http://localhost:8000", False),
+        ("http://[::1]:8000", False),
+    ],
+)
+def test_plain_http_is_warned_about_in_production(settings, url, warned):
+    settings.IN_DEVELOPMENT, settings.APP_URL = False, url
+    assert ("runway.W001" in ids()) is warned
+
+
+def test_deploying_in_development_mode_is_warned_about():
+    assert ids(deploy=True) == {"runway.W002"}
+
+
+@pytest.fixture
+def production(tmp_path):
+    """All that production needs, and nothing else."""
+    return {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(tests_settings.BASE_DIR),
+        "DJANGO_SETTINGS_MODULE": "runway.settings",
+        "SECRET_KEY": "Q" * 20 + "7-production-9-" + "aBcDeFgHiJkLmNoPqRsTuVwXyZ",
+        "ALLOWED_HOSTS": "runway.test",
+        "APP_URL": "https://runway.test",
+        "EXECUTOR_JWT_KEY": "k" * 48,
+        "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
+        "FILES_BASE": f"file://{tmp_path}",
+        "DATABASE_URL": "postgres://nobody@127.0.0.1:9/runway",
+        "ENVLABEL": "test",
+    }
+
+
+def deploy_check(environment):
+    return subprocess.run(
+        (sys.executable, "-m", "django", "check", "--deploy", "--fail-level", "WARNING"),
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+
+
+@pytest.mark.slow
+def test_production_with_everything_set_passes_the_deploy_check(production):
+    done = deploy_check(production)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["SECRET_KEY", "ALLOWED_HOSTS", "EXECUTOR_JWT_KEY", "ENCRYPTION_KEYS", "DATABASE_URL"]
+)
+def test_production_does_not_start_without_what_it_needs(production, name):
+    del production[name]
+    done = deploy_check(production)
+    assert done.returncode != 0
+    assert name in done.stderr
