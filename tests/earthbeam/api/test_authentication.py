@@ -5,6 +5,8 @@ import uuid
 
 import jwt
 import pytest
+from django.conf import settings
+from django.test import Client
 
 from earthbeam import tokens
 from earthbeam.models import Run
@@ -14,6 +16,7 @@ from tests.earthbeam.api.conftest import Executor
 CALLS = {
     "init": "get",
     "": "get",
+    "roster": "get",
     "status": "post",
     "error": "post",
     "summary": "post",
@@ -29,8 +32,6 @@ def issue(run, call, **changes):
     kind = "init" if call == "init" else "access"
     key = changes.pop("key", None)
     claims = {"runId": str(run.pk), "type": kind, "exp": int(time.time()) + 60} | changes
-    from django.conf import settings
-
     return jwt.encode(claims, key or settings.EXECUTOR_JWT_KEY, algorithm="HS256")
 
 
@@ -110,8 +111,6 @@ def test_another_method_is_405(run, call):
 
 
 def test_asking_for_the_head_of_the_handshake_does_not_use_it_up(db):
-    from django.test import Client
-
     run = factories.make_run()
     executor = Executor(run, tokens.init_token(run))
     headers = {"Authorization": f"Bearer {executor.token}"}
