@@ -8,7 +8,6 @@ urlpatterns = [
     path("auth/<str:run_id>/init", views.InitView.as_view()),
     path("jobs/<str:run_id>", views.JobView.as_view()),
     path("jobs/<str:run_id>/roster", roster.RosterView.as_view()),
-    path("jobs/<str:run_id>/roster", roster.RosterView.as_view(), name="earthbeam-roster"),
     path("jobs/<str:run_id>/status", views.StatusView.as_view()),
     path("jobs/<str:run_id>/error", views.ErrorView.as_view()),
     path("jobs/<str:run_id>/summary", views.SummaryView.as_view()),
