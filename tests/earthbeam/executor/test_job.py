@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from earthbeam.executor.errors import StepFailed
@@ -7,7 +9,7 @@ URLS = {
     name: f"http://app/{name}"
     for name in ("status", "error", "summary", "unmatchedIds", "outputFiles", "matches", "roster")
 }
-PAYLOAD = {
+PAYLOAD: dict[str, Any] = {
     "appDataBasePath": "file:///srv/ea/grand_bend/2526/1",
     "inputFiles": {"INPUT_FILE": "INPUT_FILE__scores.csv"},
     "inputParams": {"API_YEAR": "2026"},

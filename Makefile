@@ -1,0 +1,67 @@
+# Two commands work on a fresh machine with Python 3.11 (or newer), git and make:
+#   make demo      the main job, end to end, on embedded parts   (ARGS=--exit: end after it)
+#   make test      all tests
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean
+
+help:
+	@sed -n 's/^## //p' $(MAKEFILE_LIST)
+
+## make install      the virtual environment in .venv
+install: $(INSTALLED)
+
+$(INSTALLED): requirements.txt requirements-executor.txt requirements-dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Runway needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+## make demo         everything on this machine, a job before your eyes, then an admin to look at
+demo: $(INSTALLED)
+	@$(BIN)/python -m runway.demo $(ARGS)
+
+## make test         all tests
+test: $(INSTALLED)
+	$(BIN)/python -m pytest $(ARGS)
+
+## make test-fast    all but those that start servers or earthmover
+test-fast: $(INSTALLED)
+	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+
+## make check        lint, format, types, migrations, deployment settings: what CI runs beside tests
+check: lint types migrations deploy-check
+
+lint: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# The type checker loads the settings; they need a database's name, not the database.
+types: $(INSTALLED)
+	RUNWAY_ENV=development DATABASE_URL=postgres:///unused $(BIN)/mypy .
+
+migrations: $(INSTALLED)
+	RUNWAY_ENV=development $(BIN)/python manage.py makemigrations --check --dry-run
+
+# Production's settings, with throw-away values for what has no default.
+deploy-check: $(INSTALLED)
+	@key() { $(BIN)/python -c "import $$1; print($$2)"; }; \
+	env -u RUNWAY_ENV \
+	  SECRET_KEY=$$(key secrets 'secrets.token_urlsafe(50)') \
+	  EXECUTOR_JWT_KEY=$$(key secrets 'secrets.token_urlsafe(50)') \
+	  ENCRYPTION_KEYS=$$(key cryptography.fernet 'cryptography.fernet.Fernet.generate_key().decode()') \
+	  DATABASE_URL=postgres:///unused ALLOWED_HOSTS=runway.example.org \
+	  APP_URL=https://runway.example.org FILES_BASE=file:///srv/runway ENVLABEL=prod \
+	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+## make format       format the code
+format: $(INSTALLED)
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+## make clean        remove what tests and demos left in var/
+clean:
+	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,34 @@
+"""How gunicorn serves Runway: threads, since rosters and callbacks spend their time waiting.
+
+gunicorn runway.wsgi                 # from the project's folder
+"""
+
+import os
+
+bind = os.environ.get("BIND", "127.0.0.1:8000")
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+worker_class = "gthread"
+# Roster streams are capped below this number (ROSTER_STREAMS_MAX), so that callbacks find a thread.
+threads = int(os.environ.get("WEB_THREADS", "16"))
+keepalive = 5
+# Not a limit for requests: gthread's workers report from their main loop, whatever threads do.
+timeout = 60
+graceful_timeout = 30
+max_requests_jitter = 0
+control_socket_disable = True
+accesslog = os.environ.get("ACCESS_LOG") or None
+worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
+
+
+def post_worker_init(worker: object) -> None:
+    """Import the Snowflake connector in the background: the first request need not wait for it."""
+    from edu.connect import import_in_background
+
+    import_in_background()
+
+
+def worker_exit(server: object, worker: object) -> None:
+    """Give EDU's connections back."""
+    from edu.connections import shutdown
+
+    shutdown()
