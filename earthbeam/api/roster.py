@@ -14,7 +14,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from earthbeam.api.views import Conflict, RunView
+from earthbeam.api.views import RunView
 from earthbeam.models import Run
 from edu import connections
 from edu.errors import EduError
@@ -38,9 +38,13 @@ class RosterView(RunView):
         run = self.run()
         tenant = run.job.tenant
         if run.status not in Run.UNFINISHED:
-            raise Conflict("The run has ended.")
+            return _refusal(status.HTTP_409_CONFLICT, "run_ended", "The run has ended.")
         if not tenant.partner.cross_year_match_enabled:
-            raise Conflict("Cross-year matching is not enabled for this partner.")
+            return _refusal(
+                status.HTTP_409_CONFLICT,
+                "cross_year_match_disabled",
+                "Cross-year matching is not enabled for this partner.",
+            )
         if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
             # A body that is cut looks complete there.
             return _refusal(

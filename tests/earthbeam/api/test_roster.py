@@ -89,13 +89,13 @@ def test_a_run_that_is_gone_is_not_found(executor, snowflake):
 
 def test_a_run_that_has_ended_gets_no_roster(executor, snowflake):
     Run.objects.update(status=Run.Status.SUCCESS)
-    assert executor.get("roster").status_code == 409
+    assert refusal(executor.get("roster")) == (409, "run_ended")
     assert snowflake.logins == 0
 
 
 def test_with_the_toggle_off_there_is_a_conflict(executor, snowflake):
     factories.make_partner(cross_year_match_enabled=False)
-    assert executor.get("roster").status_code == 409
+    assert refusal(executor.get("roster")) == (409, "cross_year_match_disabled")
     assert snowflake.logins == 0
 
 

@@ -1,0 +1,236 @@
+"""The roster over real sockets: complete, cut, refused and abandoned, as a client sees it."""
+
+import http.client
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from django.db import connection
+
+from earthbeam import tokens
+from earthbeam.models import Run
+from runway.sandbox.chunked_snowflake import ChunkedSnowflake, lines_table
+from runway.sandbox.edu import encode_key, generate_key
+from tests import factories
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).resolve().parents[3]
+STREAMS_MAX, THREADS = 2, 4
+
+
+@pytest.fixture
+def snowflake():
+    """An EDU whose roster is far larger than what sockets hold on the way."""
+    with ChunkedSnowflake(tables(20, 10_000)) as server:
+        yield server
+
+
+def tables(number, rows):
+    padding = "x" * 300
+    return [
+        lines_table(
+            [f'{{"n":{row},"p":"{padding}"}}\n' for row in range(at * rows, (at + 1) * rows)]
+        )
+        for at in range(number)
+    ]
+
+
+def text_of(tables):
+    return "".join("".join(table.column(0).to_pylist()) for table in tables).encode()
+
+
+class Web:
+    """The project under gunicorn, with its log."""
+
+    def __init__(self, process, socket_path, log, run):
+        self.process = process
+        self.socket_path = socket_path
+        self.log_path = log
+        self.path = f"/api/earthbeam/jobs/{run.pk}/roster"
+        self.headers = {"Authorization": f"Bearer {tokens.access_token(run)}"}
+
+    @property
+    def log(self):
+        return self.log_path.read_text()
+
+    def open(self, path=None):
+        """An answer whose body has not been read yet."""
+        client = http.client.HTTPConnection("localhost", timeout=30)
+        client.sock = self.connect()
+        client.request("GET", path or self.path, headers=self.headers)
+        return client.getresponse()
+
+    def connect(self):
+        client = socket.socket(socket.AF_UNIX)
+        client.settimeout(30)
+        client.connect(str(self.socket_path))
+        return client
+
+    def wait_for_log(self, pattern, timeout=10):
+        deadline = time.monotonic() + timeout
+        while not re.search(pattern, self.log):
+            assert time.monotonic() < deadline, self.log
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def web(transactional_db, snowflake, tmp_path):
+    factories.make_partner(cross_year_match_enabled=True)
+    run = factories.make_run(status=Run.Status.RUNNING)
+    database = connection.settings_dict
+    environment = {
+        name: value
+        for name, value in os.environ.items()
+        if name in ("PATH", "LANG", "XDG_RUNTIME_DIR")
+    }
+    environment |= {
+        "RUNWAY_ENV": "development",
+        "DJANGO_SETTINGS_MODULE": "runway.settings",
+        "DATABASE_URL": "postgres://{USER}@/{NAME}?host={HOST}&port={PORT}".format(
+            **database | {"HOST": database["HOST"] or database["OPTIONS"]["host"]},
+        ),
+        "ROSTER_STREAMS_MAX": str(STREAMS_MAX),
+        "EDU_SNOWFLAKE_USERNAME": "u",
+        "EDU_SNOWFLAKE_ACCOUNT": "a",
+        "EDU_SNOWFLAKE_DATABASE": "d",
+        "EDU_SNOWFLAKE_SCHEMA": "s",
+        "EDU_SNOWFLAKE_PRIVATE_KEY": encode_key(generate_key()),
+        "EDU_SNOWFLAKE_HOST": "127.0.0.1",
+        "EDU_SNOWFLAKE_PORT": str(snowflake.port),
+        "EDU_SNOWFLAKE_PROTOCOL": "http",
+    }
+    socket_path, log = tmp_path / "web.sock", tmp_path / "web.log"
+    command = (
+        *(sys.executable, "-m", "gunicorn", "tests.earthbeam.api.roster_server"),
+        *("--bind", f"unix:{socket_path}", "--workers", "1"),
+        *("--worker-class", "gthread", "--threads", str(THREADS)),
+        *("--worker-tmp-dir", str(tmp_path), "--no-control-socket"),
+    )
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
+        )
+    server = Web(process, socket_path, log, run)
+    try:
+        server.wait_for_log("Booting worker", timeout=60)
+        yield server
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(40)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+
+
+def test_the_roster_over_real_sockets(web, snowflake):
+    """One server for all, since starting it is what takes long."""
+    whole_stream_equals_the_reference(web, snowflake)
+    early_failure_is_clean_json(web, snowflake)
+    failure_after_the_first_byte_is_an_incomplete_read(web, snowflake)
+    curl_notices_the_cut(web, snowflake)
+    client_that_goes_frees_its_connection(web, snowflake)
+    client_that_stops_reading_is_given_up(web, snowflake)
+    streams_above_the_cap_are_sent_away_while_others_are_answered(web, snowflake)
+    http_1_0_is_refused(web)
+    # One traceback, gunicorn's own: a client that stops reading is an error of its socket.
+    assert web.log.count("Traceback") == web.log.count("BlockingIOError") == 1
+    web.process.send_signal(signal.SIGTERM)
+    assert web.process.wait(30) == 0
+    assert snowflake.sessions == set(), "the worker left sessions behind"
+
+
+def whole_stream_equals_the_reference(web, snowflake):
+    answer = web.open()
+    assert (answer.status, answer.headers["Transfer-Encoding"]) == (200, "chunked")
+    assert answer.headers["Content-Type"] == "application/x-ndjson"
+    assert answer.read() == text_of(snowflake.tables)
+    web.wait_for_log("EDU roster complete: .* 200000 rows")
+
+
+def early_failure_is_clean_json(web, snowflake):
+    snowflake.on_query = lambda request: request.refuse("002003", "no such table") or True
+    answer = web.open()
+    assert answer.status == 500
+    assert answer.headers["Content-Type"] == "application/json"
+    assert b'"edu_query_failed"' in answer.read()
+    snowflake.on_query = None
+
+
+def failure_after_the_first_byte_is_an_incomplete_read(web, snowflake):
+    snowflake.total = 200_001
+    answer = web.open()
+    assert answer.status == 200
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
+    snowflake.total = None
+    web.wait_for_log("WARNING edu.roster EDU roster edu_roster_incomplete: .* 200000 rows")
+
+
+def curl_notices_the_cut(web, snowflake):
+    if shutil.which("curl") is None:
+        return
+    snowflake.total = 200_001
+    [(name, value)] = web.headers.items()
+    done = subprocess.run(
+        (
+            *("curl", "--silent", "--output", os.devnull, "--header", f"{name}: {value}"),
+            *("--unix-socket", str(web.socket_path), f"http://localhost{web.path}"),
+        ),
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 18  # "partial file"
+    snowflake.total = None
+
+
+def client_that_goes_frees_its_connection(web, snowflake):
+    before = web.log.count("EDU roster abandoned")
+    answer = web.open()
+    answer.read(1000)
+    answer.close()
+    web.wait_for_log(r"(?s)(EDU roster abandoned.*)" + f"{{{before + 1}}}")
+    gone = time.monotonic() + 10
+    while snowflake.sessions:
+        assert time.monotonic() < gone, "the connection was not closed"
+        time.sleep(0.02)
+    assert web.open().read() == text_of(snowflake.tables)
+
+
+def client_that_stops_reading_is_given_up(web, snowflake):
+    before = web.log.count("EDU roster abandoned")
+    answer = web.open()
+    answer.read(1000)
+    web.wait_for_log(r"(?s)(EDU roster abandoned.*)" + f"{{{before + 1}}}")
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
+
+
+def streams_above_the_cap_are_sent_away_while_others_are_answered(web, snowflake):
+    streams = [web.open() for _ in range(STREAMS_MAX)]
+    assert [stream.status for stream in streams] == [200] * STREAMS_MAX
+    refused = web.open()
+    assert (refused.status, refused.headers["Retry-After"]) == (503, "15")
+    assert b'"roster_streams_exhausted"' in refused.read()
+    assert web.open("/healthz").read() == b"ok"
+    whole = text_of(snowflake.tables)
+    assert [stream.read() == whole for stream in streams] == [True] * STREAMS_MAX
+
+
+def http_1_0_is_refused(web):
+    with web.connect() as client:
+        lines = [f"GET {web.path} HTTP/1.0", "Host: localhost"]
+        lines += [f"{name}: {value}" for name, value in web.headers.items()]
+        client.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = client.makefile("rb").read()
+    assert b" 505 " in answer.splitlines()[0]
+    assert b'"http_version"' in answer
