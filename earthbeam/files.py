@@ -7,6 +7,7 @@ the parts below the base are URL-quoted names and are taken literally, never unq
 import os
 import shutil
 import tempfile
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Protocol
 
@@ -26,7 +27,7 @@ class FileStore(Protocol):
     def upload(self, source: Path, key: str) -> None: ...
     def save(self, stream: BinaryIO, key: str) -> int: ...
     def exists(self, key: str) -> bool: ...
-    def list(self, prefix: str = "") -> dict[str, int]: ...
+    def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]: ...
 
 
 def open_store(location: str) -> FileStore:
@@ -85,12 +86,14 @@ class DirectoryStore:
         """Whether there is such a file."""
         return self._path(key).is_file()
 
-    def list(self, prefix: str = "") -> dict[str, int]:
-        """The files below the folder ``prefix``: key and bytes, in order."""
+    def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]:
+        """The files below the folder ``prefix``, stored at ``since`` or later: key and bytes."""
         start = self._path(prefix) if prefix else self.root
-        found = sorted(path for path in start.rglob("*") if path.is_file())
-        return {
-            path.relative_to(self.root).as_posix(): path.stat().st_size
-            for path in found
-            if not path.name.startswith(".partial-")
-        }
+        oldest = since.timestamp() if since else 0.0
+        found = {}
+        for path in sorted(start.rglob("*")):
+            if path.is_file() and not path.name.startswith(".partial-"):
+                state = path.stat()
+                if state.st_mtime >= oldest:
+                    found[path.relative_to(self.root).as_posix()] = state.st_size
+        return found

@@ -86,7 +86,8 @@ def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet:
         checked_key(folder)
     except BadLocation as error:
         raise BadOutputPath(f"Not a path: {error}.") from None
-    keys = open_store(paths.app_data_base_path(run.job)).list(folder)
+    # An earlier run of the job may have left files there that this one did not make again.
+    keys = open_store(paths.app_data_base_path(run.job)).list(folder, since=run.created_at)
     if not keys:
         raise BadOutputPath("There are no files below the path.")
     files = [storable(key.removeprefix(f"{folder}/")) for key in keys]

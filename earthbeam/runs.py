@@ -107,11 +107,14 @@ def _end(
 
 
 def _output_files(run: Run) -> dict[str, int]:
-    """The files below the job's ``output/``, relative to it, and their bytes."""
+    """The files that this run stored below the job's ``output/``, relative to it, and their bytes.
+
+    What is older was left by an earlier run of the job.
+    """
     store = open_store(paths.app_data_base_path(run.job))
     return {
         storable(key.removeprefix("output/"))[:_PATH_LENGTH]: size
-        for key, size in store.list("output").items()
+        for key, size in store.list("output", since=run.created_at).items()
     }
 
 

@@ -1,5 +1,6 @@
 import io
 import os
+from datetime import UTC, datetime
 
 import pytest
 
@@ -42,3 +43,11 @@ def test_a_broken_upload_leaves_nothing_behind(store):
         store.save(Broken(), "input/a.csv")
     assert store.list() == {}
     assert [name for _, _, names in os.walk(store.root) for name in names] == []
+
+
+def test_a_listing_can_leave_out_what_was_stored_before(store):
+    store.save(io.BytesIO(b"old"), "output/ods/old.jsonl")
+    os.utime(store.root / "output/ods/old.jsonl", (1_000_000, 1_000_000))
+    store.save(io.BytesIO(b"new"), "output/ods/new.jsonl")
+    since = datetime(2026, 1, 1, tzinfo=UTC)
+    assert store.list("output", since=since) == {"output/ods/new.jsonl": 3}

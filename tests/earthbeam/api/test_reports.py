@@ -196,13 +196,15 @@ def test_a_set_is_reported_once_a_run(run, executor, base):
     assert OutputSet.objects.count() == 1
 
 
-def test_the_next_run_of_the_job_may_report_the_same_path(run, executor, base):
+def test_the_next_runs_set_at_the_same_path_holds_only_what_that_run_stored(run, executor, base):
     body = {"path": f"{base}/output/non-ods", "sentToOds": False}
     executor.post("output-files", body)
     runs.finish(run.pk, success=False)
     again = factories.make_run(run.job, status="running")
+    factories.store_file(run.job, "output/non-ods/studentAssessments.jsonl")
     response = Executor(again, tokens.access_token(again)).post("output-files", body)
     assert response.status_code == 201
+    assert OutputSet.objects.get(run=again).files == ["studentAssessments.jsonl"]
 
 
 def test_sets_that_were_and_were_not_sent_stand_side_by_side(run, executor, base):

@@ -1,0 +1,55 @@
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+PRODUCTION = {
+    "SECRET_KEY": "s" * 60,
+    "EXECUTOR_JWT_KEY": "j" * 60,
+    "ENCRYPTION_KEYS": "ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw=",
+    "DATABASE_URL": "postgres:///unused",
+    "ALLOWED_HOSTS": "runway.example.org",
+    "APP_URL": "https://runway.example.org/",
+    "FILES_BASE": "file:///srv/runway",
+}
+
+
+def load_settings(variables, show="settings.RUNWAY_ENV"):
+    return subprocess.run(
+        (sys.executable, "-c", f"from runway import settings; print({show})"),
+        cwd=PROJECT,
+        env={"PATH": os.environ["PATH"], **variables},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_production_is_the_default_and_starts_with_what_it_needs():
+    done = load_settings(PRODUCTION, "settings.RUNWAY_ENV, settings.DEBUG, settings.APP_URL")
+    assert done.stdout.strip() == "production False https://runway.example.org", done.stderr
+
+
+@pytest.mark.parametrize("name", PRODUCTION)
+def test_production_refuses_to_start_without(name):
+    done = load_settings({key: value for key, value in PRODUCTION.items() if key != name})
+    assert done.returncode != 0
+    assert f"Set the environment variable {name}" in done.stderr
+
+
+def test_edus_development_variables_are_not_read_in_production():
+    variables = PRODUCTION | {"EDU_SNOWFLAKE_USERNAME": "somebody"}
+    assert load_settings(variables, "settings.EDU_SNOWFLAKE").stdout.strip() == "None"
+
+
+def test_an_unknown_environment_is_refused():
+    done = load_settings(PRODUCTION | {"RUNWAY_ENV": "staging"})
+    assert "RUNWAY_ENV must be 'production' or 'development'" in done.stderr
+
+
+def test_a_number_that_is_none_is_refused_by_name():
+    done = load_settings(PRODUCTION | {"EXECUTOR_TIMEOUT_SECONDS": "an hour"})
+    assert "EXECUTOR_TIMEOUT_SECONDS must be a whole number above 0" in done.stderr
