@@ -124,7 +124,6 @@ USE_TZ = True
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # the admin's files come from the packages; no collect step
-FORMS_URLFIELD_ASSUME_HTTPS = True  # the default of Django 6
 LOGIN_URL = "admin:login"
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
