@@ -84,9 +84,8 @@ class Pools:
 
         Raises what the look-up raises; callers that must not fail log any EduError as "no".
         """
-        with self._lock:
-            if self._current(partner_id, generation) is not None:
-                return True
+        if self._current(partner_id, generation) is not None:
+            return True
         return self._lookup(partner_id) is not None
 
     def evict(self) -> None:
@@ -116,6 +115,11 @@ class Pools:
 
     def _pool(self, partner_id: str, generation: int) -> tuple[Pool, bool]:
         """The partner's pool, and whether its credentials were looked up for this very call."""
+        # Without the lock, as reading one entry of a dict needs none: twenty threads on a warm pool
+        # would queue for it. A pool that is being replaced says so itself, when it is asked.
+        pool = self._current(partner_id, generation)
+        if pool is not None:
+            return pool, False
         with self._lock:
             if self._stop.is_set():
                 raise PoolClosed
@@ -153,7 +157,7 @@ class Pools:
         return pool, True
 
     def _current(self, partner_id: str, generation: int) -> Pool | None:
-        """The pool to use, unless it is too old or closed. Called under the lock."""
+        """The pool to use, unless it is too old or closed."""
         pool = self._pools.get(partner_id)
         if pool is None or pool.closed or pool.generation < generation:
             return None
