@@ -10,10 +10,13 @@ import time
 import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import TYPE_CHECKING
 
-from edu.credentials import EduCredentials
 from edu.errors import LoginRejected, NoCredentials, PoolClosed
 from edu.pool import ACQUIRE_TIMEOUT, MAX_IDLE, MAX_SIZE, Connection, Lease, Pool, PoolStats
+
+if TYPE_CHECKING:
+    from edu.credentials import EduCredentials
 
 logger = logging.getLogger(__name__)
 
@@ -33,8 +36,8 @@ class Pools:
 
     def __init__(
         self,
-        lookup: Callable[[str], EduCredentials | None],
-        connect: Callable[[EduCredentials], Connection],
+        lookup: Callable[[str], "EduCredentials | None"],
+        connect: Callable[["EduCredentials"], Connection],
         *,
         max_size: int = MAX_SIZE,
         timeout: float = ACQUIRE_TIMEOUT,

@@ -2,6 +2,8 @@ import json
 import logging
 import random
 import string
+import subprocess
+import sys
 import threading
 import time
 
@@ -82,6 +84,11 @@ def batches(number=5, rows=100):
 
 def text_of(tables):
     return "".join(line for table in tables for line in table.column(0).to_pylist()).encode()
+
+
+def test_pools_and_stream_need_no_django():
+    program = "import sys, edu.roster; assert 'django' not in sys.modules"
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 # --- The query, on a real engine ------------------------------------------------------------
