@@ -1,5 +1,6 @@
 """What a partner admin would have set up before the first file comes."""
 
+import io
 import secrets
 
 from django.contrib.auth.models import User
@@ -19,7 +20,7 @@ def seed(ods_url: str) -> str:
 
     Returns the administrator's new password.
     """
-    call_command("sync_bundles", verbosity=0)
+    call_command("sync_bundles", stdout=io.StringIO())
     partner = Partner.objects.create(
         id=PARTNER, name="Example Education Agency", cross_year_match_enabled=True
     )

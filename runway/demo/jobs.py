@@ -1,0 +1,199 @@
+"""The demo's two jobs: submitted in the admin as a person would, watched, and held to the seed."""
+
+import json
+import re
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+from urllib.request import urlopen
+from uuid import UUID
+
+import requests
+from django.core.management import call_command
+
+from earthbeam import paths
+from earthbeam.files import DirectoryStore, open_store
+from earthbeam.models import OutputSet, Run, RunUpdate
+from partners.models import SchoolYear, Tenant
+from runway.demo.services import PROJECT
+from runway.sandbox.input_files import InputFile, write_interim_file, write_summative_file
+
+_RECORDS = "studentAssessments"
+_ACTIONS = RunUpdate.Action
+_PATIENCE_SECONDS = 240.0
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one job, by the app's word, the ODS's and the files'."""
+
+    sample: InputFile
+    run: Run
+    received_by_ods: int
+    offered_to_edu: int
+
+    def is_what_the_seed_implies(self) -> bool:
+        expected, matches = self.sample.expected, getattr(self.run, "matches", None)
+        return (
+            self.run.status == Run.Status.SUCCESS
+            and matches is not None
+            and (matches.input_rows, matches.ods_matched, matches.cross_year_matched)
+            == (expected.rows, expected.ods, expected.cross_year)
+            and matches.unmatched == expected.unmatched
+            and self.received_by_ods == expected.ods
+            and self.offered_to_edu == expected.cross_year
+        )
+
+
+def migrate() -> None:
+    """Make the database's tables."""
+    call_command("migrate", verbosity=0)
+
+
+def run_all(admin: str, username: str, password: str, ods_url: str, folder: Path) -> bool:
+    """Submit, watch and report each sample job; whether all did what the seed implies."""
+    person = _Person(admin, username, password)
+    good = True
+    for title, sample in (
+        ("Most students are in this year's ODS", write_interim_file(folder)),
+        ("Most students have left: below the threshold", write_summative_file(folder)),
+    ):
+        print(f"\n{title}: {sample.path.name}, {sample.expected.rows} rows")
+        before = _received(ods_url)
+        run = Run.objects.get(job_id=person.submit(sample))
+        _watch(run)
+        result = Result(sample, run, _received(ods_url) - before, _offered(run))
+        _tell(result)
+        good = good and result.is_what_the_seed_implies()
+    return good
+
+
+class _Person:
+    """Somebody at the admin, with a session of their own."""
+
+    def __init__(self, admin: str, username: str, password: str) -> None:
+        self._admin = admin
+        self._session = requests.Session()
+        self._session.trust_env = False
+        login = {"username": username, "password": password, "next": "/admin/"}
+        self._post(f"{admin}login/", login)
+
+    def submit(self, sample: InputFile) -> UUID:
+        """Submit a job with the file; returns the job's id."""
+        url = f"{self._admin}earthbeam/job/add/?bundle={sample.bundle}"
+        fields = {
+            "tenant": str(Tenant.objects.get().pk),
+            "school_year": str(SchoolYear.objects.get().pk),
+        }
+        with sample.path.open("rb") as file:
+            page = self._post(url, fields, {"file_INPUT_FILE": (sample.path.name, file)})
+        job = re.search(r"/job/([0-9a-f-]{36})/change/", page.url)
+        if job is None:
+            errors = re.findall(r'<ul class="errorlist[^>]*>(.*?)</ul>', page.text, re.DOTALL)
+            raise RuntimeError(f"The admin did not take the job: {errors}")
+        return UUID(job.group(1))
+
+    def _post(
+        self, url: str, fields: dict[str, str], files: dict[str, object] | None = None
+    ) -> requests.Response:
+        form = self._session.get(url, timeout=30)
+        token = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', form.text)
+        if token is None:
+            raise RuntimeError(f"{url} shows no form (status {form.status_code})")
+        data = {**fields, "csrfmiddlewaretoken": token.group(1)}
+        page = self._session.post(url, data=data, files=files, timeout=60)  # type: ignore[arg-type]
+        page.raise_for_status()
+        return page
+
+
+def _watch(run: Run) -> None:
+    """Show each step as it goes, until the run has ended."""
+    began = time.monotonic()
+    told: set[str] = set()
+    while True:
+        run.refresh_from_db()
+        ended = run.status not in Run.UNFINISHED
+        updates = list(run.updates.exclude(action=_ACTIONS.DONE))
+        times = {(update.action, update.status): update.at for update in updates}
+        for update in updates:
+            if update.status != "begin" and update.action not in told:
+                told.add(update.action)
+                seconds = (update.at - times[update.action, "begin"]).total_seconds()
+                mark = "✓" if update.status == "success" else "✗"
+                _line(f"  {mark} {_ACTIONS(update.action).label:<28}{seconds:6.1f} s", end="\n")
+        if ended:
+            break
+        current = next((u for u in reversed(updates) if u.action not in told), None)
+        doing = _ACTIONS(current.action).label if current else "Waiting for the executor"
+        if sys.stdout.isatty():
+            _line(f"  … {doing:<28}{time.monotonic() - began:6.1f} s", end="\r")
+        if time.monotonic() - began > _PATIENCE_SECONDS:
+            raise RuntimeError("The run takes too long; see the worker's log.")
+        time.sleep(0.2)
+
+
+def _line(text: str, end: str) -> None:
+    print(f"{text:<60}", end=end, flush=True)
+
+
+def _tell(result: Result) -> None:
+    run, expected = result.run, result.sample.expected
+    if run.status != Run.Status.SUCCESS:
+        for error in run.errors.all():
+            print(f"  failed: {error.code} {error.payload.get('message', '')}")
+        return
+    matches = run.matches
+    folder = _folder(run)
+    sets = {output.sent_to_ods: output for output in run.output_sets.all()}
+    rows = (
+        ("rows in the file", matches.input_rows, expected.rows, ""),
+        ("matched, sent to the ODS", matches.ods_matched, expected.ods, _where(sets.get(True))),
+        ("  received, by the ODS's own count", result.received_by_ods, expected.ods, ""),
+        (
+            *("matched across years, for EDU", matches.cross_year_matched, expected.cross_year),
+            _where(sets.get(False)),
+        ),
+        ("  records offered to EDU", result.offered_to_edu, expected.cross_year, ""),
+        (
+            *("unmatched, handed back", matches.unmatched, expected.unmatched),
+            _short(folder / "output" / "input_no_student_id_match.csv"),
+        ),
+    )
+    print()
+    for label, count, wanted, where in rows:
+        verdict = "" if count == wanted else f"  expected {wanted}!"
+        print(f"  {label:<36}{count:>5}{verdict}   {where}".rstrip())
+
+
+def _where(output: OutputSet | None) -> str:
+    if output is None:
+        return ""
+    return _short(_folder(output.run) / "output" / output.path.rsplit("/", 1)[-1])
+
+
+def _folder(run: Run) -> Path:
+    store = open_store(paths.app_data_base_path(run.job))
+    assert isinstance(store, DirectoryStore)
+    return store.root
+
+
+def _short(path: Path) -> str:
+    return unquote(str(path.relative_to(PROJECT)))
+
+
+def _offered(run: Run) -> int:
+    """Student records in the set that was not sent to the ODS."""
+    file = _folder(run) / "output" / "non-ods" / f"{_RECORDS}.jsonl"
+    if not file.exists():
+        return 0
+    with file.open("rb") as lines:
+        return sum(1 for line in lines if line.strip())
+
+
+def _received(ods_url: str) -> int:
+    """Student records that the ODS has taken, by its own count."""
+    with urlopen(f"{ods_url}/sandbox/received", timeout=10) as answer:  # noqa: S310  our own
+        counts: dict[str, int] = json.load(answer)
+    return counts.get(_RECORDS, 0)
