@@ -1,0 +1,8 @@
+"""The admin of bundles, jobs and runs, a module for each; Django finds them here."""
+
+from earthbeam.admin.bundles import BundleAdmin, DescriptorMappingAdmin
+from earthbeam.admin.jobs import JobAdmin
+from earthbeam.admin.output_sets import OutputSetAdmin
+from earthbeam.admin.runs import RunAdmin
+
+__all__ = ["BundleAdmin", "DescriptorMappingAdmin", "JobAdmin", "OutputSetAdmin", "RunAdmin"]

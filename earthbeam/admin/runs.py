@@ -1,0 +1,149 @@
+"""Runs and all that they reported, to look at."""
+
+import json
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from earthbeam.admin import files
+from earthbeam.admin.output_sets import file_links
+from earthbeam.admin.read_only import ReadOnlyInline
+from earthbeam.models import (
+    OutputFile,
+    OutputSet,
+    ResourceSummary,
+    Run,
+    RunError,
+    RunLog,
+    RunMatches,
+    RunUpdate,
+    UnmatchedIds,
+)
+from partners.scoped_admin import ScopedAdmin
+
+_PRE = '<pre style="max-height: 40em; overflow: auto; white-space: pre-wrap">{}</pre>'
+
+_FIELDS = (
+    *("id", "job_page", "status", "created_at", "launched_at", "started_at", "ended_at"),
+    *("timeout_seconds", "launch_reference"),
+)
+
+
+class UpdateInline(ReadOnlyInline):
+    model = RunUpdate
+    fields = ["action", "status", "at"]
+
+
+class ErrorInline(ReadOnlyInline):
+    model = RunError
+    fields = ["code", "details", "at"]
+
+    def details(self, obj: RunError) -> SafeString:
+        """The payload, with the stack trace as the lines that it is."""
+        fields = dict(obj.payload)
+        trace = fields.pop("stacktrace", None)
+        text = json.dumps(fields, indent=1, ensure_ascii=False) if fields else ""
+        return format_html(_PRE, "\n\n".join(part for part in (text, str(trace or "")) if part))
+
+
+class MatchesInline(ReadOnlyInline):
+    model = RunMatches
+
+
+class UnmatchedIdsInline(ReadOnlyInline):
+    model = UnmatchedIds
+
+
+class SummaryInline(ReadOnlyInline):
+    model = ResourceSummary
+
+
+class OutputSetInline(ReadOnlyInline):
+    model = OutputSet
+    fields = ["sent_to_ods", "links", "created_at"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OutputSet]:
+        return super().get_queryset(request).select_related("run__job__tenant")
+
+    @admin.display(description="files")
+    def links(self, obj: OutputSet) -> SafeString:
+        return file_links(obj)
+
+
+class OutputFileInline(ReadOnlyInline):
+    model = OutputFile
+    fields = ["file", "size"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[OutputFile]:
+        return super().get_queryset(request).select_related("run")
+
+    def file(self, obj: OutputFile) -> SafeString:
+        return files.link(obj.run.job_id, f"output/{obj.path}", obj.path)
+
+
+class LogInline(ReadOnlyInline):
+    model = RunLog
+    fields = ["output"]
+
+    def output(self, obj: RunLog) -> SafeString:
+        return format_html(_PRE, obj.text)
+
+
+@admin.register(Run)
+class RunAdmin(ScopedAdmin):
+    partner_lookup = "job__tenant__partner"
+    tenant_lookup = "job__tenant"
+    list_display = ["id", "bundle", "tenant", "school_year", "status", "created_at", "duration"]
+    list_filter = [
+        "status",
+        "created_at",
+        ("job__school_year", admin.RelatedOnlyFieldListFilter),
+        ("job__bundle", admin.RelatedOnlyFieldListFilter),
+        ("job__tenant__partner", admin.RelatedOnlyFieldListFilter),
+        ("job__tenant", admin.RelatedOnlyFieldListFilter),
+    ]
+    list_select_related = ["job__tenant", "job__school_year"]
+    search_fields = ["id", "job__id", "job__tenant__code", "job__tenant__name", "errors__code"]
+    fields = _FIELDS
+    readonly_fields = _FIELDS
+    inlines = [
+        *(ErrorInline, UpdateInline, MatchesInline, UnmatchedIdsInline, SummaryInline),
+        *(OutputSetInline, OutputFileInline, LogInline),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
+        return super().get_queryset(request).select_related("job__tenant")
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
+        return False
+
+    @admin.display(description="job")
+    def job_page(self, obj: Run) -> SafeString:
+        url = reverse("admin:earthbeam_job_change", args=[obj.job_id])
+        return format_html('<a href="{}">{}</a>', url, obj.job)
+
+    def bundle(self, obj: Run) -> str:
+        return str(obj.job.bundle_template.get("display_name", obj.job.bundle_id))
+
+    @admin.display(ordering="job__tenant")
+    def tenant(self, obj: Run) -> str:
+        return str(obj.job.tenant)
+
+    @admin.display(ordering="job__school_year")
+    def school_year(self, obj: Run) -> str:
+        return str(obj.job.school_year)
+
+    def duration(self, obj: Run) -> str:
+        """From the executor's first report to the end, or to now."""
+        if obj.started_at is None:
+            return "-"
+        taken = (obj.ended_at or timezone.now()) - obj.started_at
+        return str(taken).partition(".")[0]
