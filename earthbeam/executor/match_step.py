@@ -12,6 +12,7 @@ from earthbeam.executor.delimited import BadFile, DelimitedFile, detect_encoding
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
 from earthbeam.executor.log import Redactor
+from earthbeam.executor.rosters import CROSS_YEAR_ROSTER_NAME
 from earthbeam.executor.transform import STUDENT_ID_COLUMN, BundleDescription
 from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace
 from earthbeam.matching import Outcome, Plan
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 RATES_NAME = "student_id_match_rates.csv"
 UNMATCHED_NAME = "input_no_student_id_match.csv"
+# What a roster that came, but cannot be read, counts as.
+_ROSTER_FAULTS = {CROSS_YEAR_ROSTER_NAME: "cross_year_roster_fetch"}
 _RATES_COLUMNS = ("source_column_name", "edfi_column_name", "num_matches", "num_rows", "match_rate")
 
 
@@ -116,7 +119,11 @@ def _decide(
 ) -> Plan:
     def read(path: Path) -> Iterator[matching.RosterStudent]:
         with path.open("rb") as lines:
-            yield from matching.read_roster(lines)
+            try:
+                yield from matching.read_roster(lines)
+            except matching.BadRosterLine as error:
+                code = _ROSTER_FAULTS.get(path.name, "missing_ods_roster")
+                raise StepFailed(code, f"The roster cannot be read: {error}") from None
 
     second = None
     if fetch_second_roster is not None:

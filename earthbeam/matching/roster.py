@@ -18,18 +18,23 @@ class RosterStudent(NamedTuple):
 def read_roster(lines: Iterable[bytes | str]) -> Iterator[RosterStudent]:
     r"""The students of a roster's lines, one at a time; blank lines are skipped.
 
+    So are students whose studentUniqueId is null or blank, as a warehouse may have some: nothing
+    can be loaded for them, and one of them must not keep all others from being matched.
+
     Lines end with ``\n`` only, as a binary file's do. (``str.splitlines`` would cut an id that
     holds a Unicode line separator.)
 
     Raises BadRosterLine, numbered as in the file from 1, at the first line that is not a student.
     """
     for number, line in enumerate(lines, start=1):
-        if line.strip():
-            yield parse_roster_line(line, number)
+        if line.strip() and (student := parse_roster_line(line, number)):
+            yield student
 
 
-def parse_roster_line(line: bytes | str, number: int) -> RosterStudent:
-    """The student of one line (UTF-8 if bytes). Raises BadRosterLine with the line's ``number``.
+def parse_roster_line(line: bytes | str, number: int) -> RosterStudent | None:
+    """The student of one line (UTF-8 if bytes), or None for one whose studentUniqueId is blank.
+
+    Raises BadRosterLine with the line's ``number``.
 
     Only ids are read. An id type is what follows the last ``#`` of its descriptor, all of it if it
     comes bare; code entries without a type or a code are ignored. An id that is a JSON number keeps
@@ -42,9 +47,13 @@ def parse_roster_line(line: bytes | str, number: int) -> RosterStudent:
         raise BadRosterLine(number, "is not a JSON object in UTF-8")
 
     reference = _unpack(record.get("studentReference"))
-    unique_id = _id_text(reference.get("studentUniqueId")) if isinstance(reference, dict) else None
-    if unique_id is None:
+    if not isinstance(reference, dict) or "studentUniqueId" not in reference:
         raise BadRosterLine(number, "has no studentUniqueId")
+    unique_id = reference["studentUniqueId"]
+    if unique_id is None or (isinstance(unique_id, str) and not unique_id.strip()):
+        return None
+    if not isinstance(unique_id, str):
+        raise BadRosterLine(number, "has a studentUniqueId that is neither text nor a number")
 
     entries = _unpack(record.get("studentIdentificationCodes"))
     if entries is None:

@@ -107,8 +107,7 @@ def test_blank_lines_are_skipped_but_counted_in_line_numbers():
         b'{"studentReference":' + b"[" * 100_000,
         b'{"x":"SECRET-1"}',
         b'{"studentReference":null,"x":"SECRET-1"}',
-        b'{"studentReference":{"studentUniqueId":null},"x":"SECRET-1"}',
-        b'{"studentReference":{"studentUniqueId":" "},"x":"SECRET-1"}',
+        b'{"studentReference":{},"x":"SECRET-1"}',
         b'{"studentReference":{"studentUniqueId":true},"x":"SECRET-1"}',
         b'{"studentReference":"SECRET-1"}',
         b'{"studentReference":{"studentUniqueId":"1"},"studentIdentificationCodes":"SECRET-1"}',
@@ -122,6 +121,12 @@ def test_a_line_that_is_no_student_is_named_by_number_and_not_shown(text):
     assert "Line 2 of the roster" in str(caught.value)
     assert caught.value.__context__ is None
     assert "SECRET" not in "".join(traceback.format_exception(caught.value))
+
+
+@pytest.mark.parametrize("unique_id", ["null", '""', '" "'])
+def test_a_student_with_a_blank_unique_id_keeps_nobody_else_from_being_matched(unique_id):
+    blank = b'{"studentReference":{"studentUniqueId":%s}}' % unique_id.encode()
+    assert [student.unique_id for student in read_roster([blank, student_line([])])] == ["604822"]
 
 
 def test_a_roster_is_read_no_further_than_asked():

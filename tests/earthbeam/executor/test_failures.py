@@ -112,6 +112,14 @@ def test_edu_that_fails_at_once_fails_the_run_before_anything_is_sent(
     assert "studentEducationOrganizationAssociations.jsonl" in workbench.output()
 
 
+def test_a_roster_that_cannot_be_read_is_told_without_its_content(app, ods, workbench, good_file):
+    app.roster = lambda: [*edu_roster(), b'{"secret": 1}\n']
+    workbench.job(good_file, INTERIM, ods, cross_year=True)
+    message = fails(app, workbench, "cross_year_roster_fetch")["message"]
+    assert "Line 961 of the roster" in message
+    assert ods.received_counts() == {}
+
+
 def test_one_transform_that_fails_keeps_the_other_set_from_being_sent(
     app, ods, workbench, write_file
 ):
