@@ -51,10 +51,10 @@ class Services:
 
     def start(
         self, name: str, *argv: str, env: Mapping[str, str], answers_at: str | None = None
-    ) -> None:
+    ) -> int:
         """Start ``python ARGV`` and, if given, wait until the URL ``answers_at`` answers.
 
-        Raises ServiceFailed.
+        Returns its process id, which is also that of its group. Raises ServiceFailed.
         """
         log = self.logs / f"{name}.log"
         with log.open("ab") as output:
@@ -74,6 +74,7 @@ class Services:
                 tail = log.read_text(errors="replace")[-2000:]
                 raise ServiceFailed(f"{name} did not start; the end of {log}:\n{tail}")
             time.sleep(0.1)
+        return process.pid
 
     def fallen(self) -> str | None:
         """The name of a process that has ended, if any has."""
