@@ -17,3 +17,6 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("api/earthbeam/", include("earthbeam.api.urls")),
 ]
+
+admin.site.site_header = admin.site.site_title = "Runway"
+admin.site.index_title = "What would you like to do?"

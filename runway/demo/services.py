@@ -15,7 +15,8 @@ from urllib.request import urlopen
 
 PROJECT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
-STOP_SECONDS = 15.0
+STOP_SECONDS = 30.0
+"""More than a worker gives its executors to report."""
 
 
 class ServiceFailed(Exception):
