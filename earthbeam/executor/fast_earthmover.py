@@ -1,8 +1,14 @@
 """Child process: earthmover's own `run`, without the work that it repeats.
 
-    python -I fast_earthmover.py RESULTS_JSON -c earthmover.yaml run …
+    python -I fast_earthmover.py run RESULTS_JSON [--matched CSV] -- -c earthmover.yaml …
+    python -I fast_earthmover.py dump NODE CSV -- -c earthmover.yaml …
 
-The outputs are stock earthmover's. Three things differ, each measured (docs/executor.md):
+``run`` makes what `earthmover run` makes. ``--matched`` puts a file with each row's student in the
+place of ``$transformations.input``'s source, as the student_ids package does when a bundle is
+composed with it. ``dump`` writes the rows of one node: the ones to match, where they are not those
+of the raw file.
+
+Three things differ from stock earthmover, each measured (docs/executor.md):
 
 - dask names every task by hashing what it closes over, which for templates and earthmover's own
   objects falls back to pickling half of the loaded modules. Here those objects get a token that is
@@ -13,6 +19,7 @@ The outputs are stock earthmover's. Three things differ, each measured (docs/exe
   rows. Here each destination's records are counted from its file, into a file of that shape.
 """
 
+import argparse
 import itertools
 import json
 import sys
@@ -25,13 +32,16 @@ from typing import Any
 import dask
 import earthmover.__main__ as earthmover_main
 import jinja2
+import networkx
 from dask.base import normalize_token
 from earthmover.earthmover import Earthmover
 from earthmover.error_handler import ErrorHandler
 from earthmover.nodes.node import Node
 from earthmover.operations.operation import Operation
+from earthmover.yaml_parser import YamlMapping
 
 STUDENT_ID_COLUMN = "edFi_studentUniqueID"
+_MATCHED = "matched_input"
 
 KEEP_NODES_BELOW_BYTES = 64 * 1024 * 1024
 """Inputs up to this size are held in memory, every node of the graph; above it nodes stay lazy."""
@@ -54,15 +64,17 @@ def use_identity_tokens() -> None:
 
 
 class FastEarthmover(Earthmover):
-    """Earthmover that computes each node once, and lets the added student id column through."""
+    """Earthmover that computes each node once, and lets the student that was matched through."""
+
+    matched: Path | None = None
+    """A file with the rows to transform and their students, instead of the raw input."""
 
     def inject_cli_overrides(self, configs: Any, prefix: str | None = None) -> Any:
         configs = super().inject_cli_overrides(configs, prefix)
         if prefix is None:
-            # A source that lists its columns would drop the one that matching has added.
-            columns = configs["sources"].get("input", {}).get("columns")
-            if columns and STUDENT_ID_COLUMN not in columns:
-                columns.append(STUDENT_ID_COLUMN)
+            if self.matched is not None:
+                _read_input_from(self.matched, configs)
+            _let_student_through(configs)
         return configs
 
     def execute(self, graph: Any) -> None:
@@ -70,6 +82,22 @@ class FastEarthmover(Earthmover):
         if size <= KEEP_NODES_BELOW_BYTES:
             _compute_nodes_once()
         super().execute(graph)
+
+
+def _read_input_from(matched: Path, configs: Any) -> None:
+    """Make ``$transformations.input`` read ``matched``, whatever it read before."""
+    target = configs["transformations"]["input"]
+    source = YamlMapping(target.__line__, target.__file__)
+    source |= {"file": str(matched), "type": "csv", "header_rows": 1, "encoding": "utf-8"}
+    configs["sources"][_MATCHED] = source
+    target["source"] = f"$sources.{_MATCHED}"
+
+
+def _let_student_through(configs: Any) -> None:
+    """A source that lists its columns would drop the one that matching has added."""
+    columns = configs["sources"].get("input", {}).get("columns")
+    if columns and STUDENT_ID_COLUMN not in columns:
+        columns.append(STUDENT_ID_COLUMN)
 
 
 def _compute_nodes_once() -> None:
@@ -83,6 +111,23 @@ def _compute_nodes_once() -> None:
     Node.post_execute = post_execute_and_keep
 
 
+class NodeDump(Earthmover):
+    """Earthmover that writes the rows of one node instead of its destinations."""
+
+    node = ""
+    target = Path()
+
+    def execute(self, graph: Any) -> None:
+        above = networkx.ancestors(self.graph, self.node) | {self.node}
+        super().execute(self.graph.subgraph(above))
+        rows = self.graph.ref(self.node).data
+        with self.target.open("w", encoding="utf-8", newline="") as file:
+            for number, partition in enumerate(rows.partitions):
+                partition.compute().to_csv(
+                    file, index=False, header=number == 0, lineterminator="\r\n"
+                )
+
+
 def count_records(output: Path) -> dict[str, int]:
     """Records of each destination, keyed as earthmover's results file does."""
     counts = {}
@@ -92,29 +137,58 @@ def count_records(output: Path) -> dict[str, int]:
     return counts
 
 
-def main(results_file: Path, arguments: list[str]) -> None:
+def _run_earthmover(kind: type[Earthmover], arguments: list[str]) -> Any:
+    """Go through earthmover's own entry point with ``kind`` in the place of its Earthmover."""
     use_identity_tokens()
     # The work is Python's: threads would only take turns.
     dask.config.set(scheduler="synchronous")
-    started = datetime.now(UTC)
-    made: list[FastEarthmover] = []
+    made: list[Any] = []
 
-    def make(*args: Any, **kwargs: Any) -> FastEarthmover:
-        made.append(FastEarthmover(*args, **kwargs))
+    def make(*args: Any, **kwargs: Any) -> Any:
+        made.append(kind(*args, **kwargs))
         return made[0]
 
     earthmover_main.Earthmover = make
-    sys.argv = ["earthmover", *arguments]
+    sys.argv = ["earthmover", "run", *arguments]
     earthmover_main.main()
+    return made[0]
+
+
+def run(results_file: Path, matched: Path | None, arguments: list[str]) -> None:
+    FastEarthmover.matched = matched
+    started = datetime.now(UTC)
+    earthmover = _run_earthmover(FastEarthmover, arguments)
     completed = datetime.now(UTC)
-    results = made[0].metadata | {
+    results = earthmover.metadata | {
         "started_at": started.isoformat(timespec="microseconds"),
         "completed_at": completed.isoformat(timespec="microseconds"),
         "runtime_sec": (completed - started).total_seconds(),
-        "row_counts": count_records(Path(made[0].state_configs["output_dir"])),
+        "row_counts": count_records(Path(earthmover.state_configs["output_dir"])),
     }
     results_file.write_text(json.dumps(results, indent=4))
 
 
+def dump(node: str, target: Path, arguments: list[str]) -> None:
+    NodeDump.node, NodeDump.target = node, target
+    _run_earthmover(NodeDump, arguments)
+
+
+def main() -> None:
+    own, arguments = sys.argv[1 : sys.argv.index("--")], sys.argv[sys.argv.index("--") + 1 :]
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    run_parser = commands.add_parser("run")
+    run_parser.add_argument("results", type=Path)
+    run_parser.add_argument("--matched", type=Path)
+    dump_parser = commands.add_parser("dump")
+    dump_parser.add_argument("node")
+    dump_parser.add_argument("target", type=Path)
+    options = parser.parse_args(own)
+    if options.command == "run":
+        run(options.results, options.matched, arguments)
+    else:
+        dump(options.node, options.target, arguments)
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]).absolute(), sys.argv[2:])
+    main()

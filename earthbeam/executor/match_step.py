@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from earthbeam import matching
-from earthbeam.executor.delimited import BadFile, DelimitedFile, detect_encoding, writing_rows
+from earthbeam.executor.delimited import BadFile, DelimitedFile, writing_rows
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
 from earthbeam.executor.log import Redactor
 from earthbeam.executor.rosters import CROSS_YEAR_ROSTER_NAME
-from earthbeam.executor.transform import STUDENT_ID_COLUMN, BundleDescription
+from earthbeam.executor.transform import STUDENT_ID_COLUMN, BundleDescription, RowsToMatch
 from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace
 from earthbeam.matching import Outcome, Plan
 
@@ -59,7 +59,7 @@ class Matched:
 def match_students(
     job: Job,
     bundle: BundleDescription,
-    input_file: Path,
+    rows: RowsToMatch,
     roster: Path,
     fetch_second_roster: Callable[[], Path] | None,
     possible_columns: str | None,
@@ -72,21 +72,14 @@ def match_students(
     Raises StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
     """
     try:
-        source = DelimitedFile(
-            path=input_file,
-            encoding=detect_encoding(input_file),
-            delimiter=bundle.delimiter(job, input_file),
-            header_row=bundle.header_row,
-            names=bundle.renamed_columns,
-        )
         wanted = possible_columns or bundle.parameter("POSSIBLE_STUDENT_ID_COLUMNS", job) or ""
-        ids = _id_columns(source, [name.strip() for name in wanted.split(",") if name.strip()])
+        ids = _id_columns(rows.file, [name.strip() for name in wanted.split(",") if name.strip()])
         for values in ids.values():
             redactor.add_ids(values)
         plan = _decide(ids, roster, fetch_second_roster)
         redactor.add_ids({row.student for row in plan.rows if row.student})
         _write_rates(plan, workspace.artifacts / RATES_NAME)
-        return _split(source, plan, _sets(job), workspace)
+        return _split(rows.file, plan, _sets(job), workspace)
     except (BadFile, matching.NoRows) as error:
         raise StepFailed("earthmover_run", str(error)) from None
 

@@ -7,6 +7,7 @@ from typing import Any
 from earthbeam.executor import bundles, descriptor_mappings, rosters, sending, transform
 from earthbeam.executor.app_client import AppClient
 from earthbeam.executor.artifacts import Artifacts
+from earthbeam.executor.delimited import BadFile
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
@@ -109,11 +110,14 @@ class Pipeline:
     ) -> tuple[Matched, dict[str, Path]]:
         self.progress.begin("earthmover_run")
         descriptor_mappings.write_seeds(self.job.descriptor_mappings, self.workspace.bundle)
-        matched = self._match(bundle, roster, input_file)
+        rows = self._rows_to_match(bundle, input_file)
+        matched = self._match(bundle, rows, roster)
         outputs = {}
         for name, set_input in matched.set_inputs.items():
             results = self.workspace.artifacts / EARTHMOVER_RESULTS[name]
-            output = transform.transform_set(name, set_input, self.job, self.workspace, results)
+            output = transform.transform_set(
+                name, set_input, rows.raw_encoding, self.job, self.workspace, results
+            )
             self.artifacts.store(results.name)
             if _records(output):
                 outputs[name] = output
@@ -126,14 +130,22 @@ class Pipeline:
             )
         return matched, outputs
 
+    def _rows_to_match(
+        self, bundle: transform.BundleDescription, input_file: Path
+    ) -> transform.RowsToMatch:
+        try:
+            return transform.rows_to_match(self.job, bundle, input_file, self.workspace)
+        except BadFile as error:
+            raise StepFailed("earthmover_run", str(error)) from None
+
     def _match(
-        self, bundle: transform.BundleDescription, roster: Path, input_file: Path
+        self, bundle: transform.BundleDescription, rows: transform.RowsToMatch, roster: Path
     ) -> Matched:
         ask_edu = self.job.send_to_ods and self.job.cross_year_match_available
         matched = match_students(
             self.job,
             bundle,
-            input_file,
+            rows,
             roster,
             self.get_cross_year_roster if ask_edu else None,
             self.environment.possible_student_id_columns,

@@ -8,16 +8,19 @@ from typing import Any
 
 from earthbeam.executor import fast_earthmover_path, prepare_bundle_path, processes
 from earthbeam.executor.bundles import Mirror
+from earthbeam.executor.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
-from earthbeam.executor.workspace import Workspace
+from earthbeam.executor.workspace import ODS_SET, Workspace
 from earthbeam.matching import DEFAULT_REQUIRED_RATE
 
 STUDENT_ID_COLUMN = "edFi_studentUniqueID"
 """The column that matching adds, and that every bundle reads the student from."""
 
-_RAW_INPUT = "$sources.input"
+RAW_INPUT = "$sources.input"
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
+_LAST_ENCODING = "iso-8859-1"
+"""In which every file is valid."""
 
 
 @dataclass(frozen=True)
@@ -31,22 +34,17 @@ class BundleDescription:
         """A parameter's value: the job's, else the bundle's default."""
         return job.input_params.get(name) or self.parameters.get(name)
 
-    def delimiter(self, job: Job, input_file: Path) -> str:
-        """How the raw input is delimited.
+    def node_to_match(self, job: Job) -> str:
+        """The node whose rows are matched to students: the raw input, for most bundles."""
+        return self.parameter("EARTHMOVER_NODE_TO_XWALK", job) or RAW_INPUT
 
-        Raises StepFailed(earthmover_run) where ids cannot be read from the raw input: another node
-        is matched, or the input is not delimited text with a header of one row.
-        """
-        node = self.parameter("EARTHMOVER_NODE_TO_XWALK", job) or _RAW_INPUT
+    def raw_delimiter(self, job: Job, input_file: Path) -> str | None:
+        """How the raw input is delimited; None where the rows to match are not simply its own."""
         kind = str(self.source.get("type") or input_file.suffix.lstrip(".").lower())
-        header = self.source.get("header_rows", 1)
-        if node != _RAW_INPUT or kind not in _DELIMITERS or not _is_row_number(header):
-            raise StepFailed(
-                "earthmover_run",
-                f"The bundle {job.bundle_name} matches students on something else than a delimited"
-                " input file with one header row, which is not supported yet.",
-            )
-        return _DELIMITERS[kind]
+        simple_header = str(self.source.get("header_rows", 1)).isdecimal()
+        if self.node_to_match(job) != RAW_INPUT or not simple_header:
+            return None
+        return _DELIMITERS.get(kind)
 
     @property
     def header_row(self) -> int:
@@ -59,8 +57,15 @@ class BundleDescription:
         return tuple(self.source["columns"]) if self.source.get("rename_cols") else None
 
 
-def _is_row_number(header: Any) -> bool:
-    return str(header).isdecimal()
+@dataclass(frozen=True)
+class RowsToMatch:
+    """The rows to find students for.
+
+    ``raw_encoding`` is None where they are the raw input's own; else what that is encoded in.
+    """
+
+    file: DelimitedFile
+    raw_encoding: str | None
 
 
 def prepare_bundle(job: Job, mirror: Mirror, workspace: Workspace) -> BundleDescription:
@@ -69,7 +74,6 @@ def prepare_bundle(job: Job, mirror: Mirror, workspace: Workspace) -> BundleDesc
     Raises StepFailed(earthmover_deps).
     """
     description = workspace.root / "bundle.json"
-    inputs = {key: workspace.input / local_name(key, name) for key, name in job.input_files.items()}
     done = processes.run(
         (
             *(sys.executable, "-I", str(prepare_bundle_path)),
@@ -78,7 +82,7 @@ def prepare_bundle(job: Job, mirror: Mirror, workspace: Workspace) -> BundleDesc
         label="earthmover deps",
         cwd=workspace.bundle,
         env={
-            **_environment(job, workspace, inputs, workspace.folder("prepare")),
+            **_environment(job, workspace, _inputs(job, workspace), workspace.folder("prepare")),
             **mirror.redirection(),
         },
     )
@@ -92,37 +96,101 @@ def prepare_bundle(job: Job, mirror: Mirror, workspace: Workspace) -> BundleDesc
     return BundleDescription(source=read["input"], parameters=read["parameters"])
 
 
+def rows_to_match(
+    job: Job, bundle: BundleDescription, input_file: Path, workspace: Workspace
+) -> RowsToMatch:
+    """The rows whose ids are matched: those of the raw input, or of the node that the bundle names.
+
+    A node's rows are earthmover's to make, from a transformation, from fixed widths or several
+    header rows. Raises BadFile, or StepFailed(earthmover_run).
+    """
+    delimiter = bundle.raw_delimiter(job, input_file)
+    if delimiter is not None:
+        encoding = detect_encoding(input_file)
+        names = bundle.renamed_columns
+        file = DelimitedFile(input_file, encoding, delimiter, bundle.header_row, names)
+        return RowsToMatch(file, raw_encoding=None)
+    encoding = detect_encoding(input_file)
+    target = workspace.folder("node") / "rows.csv"
+    node = bundle.node_to_match(job)
+    for raw_encoding in (encoding, _LAST_ENCODING):
+        done = _run(
+            *("dump", node, str(target)),
+            label=f"earthmover ({node})",
+            raw_encoding=raw_encoding,
+            environment=_environment(
+                job, workspace, _inputs(job, workspace), workspace.folder("node")
+            ),
+            workspace=workspace,
+        )
+        if done.exit_code == 0:
+            return RowsToMatch(DelimitedFile(target, "utf-8", ","), raw_encoding)
+        if "codec can't decode" not in done.tail:
+            break
+    raise _cannot_transform(done)
+
+
 def transform_set(
-    name: str, input_file: Path, job: Job, workspace: Workspace, results_file: Path
+    name: str,
+    set_input: Path,
+    raw_encoding: str | None,
+    job: Job,
+    workspace: Workspace,
+    results_file: Path,
 ) -> Path:
     """Run the bundle on one set's rows; returns the folder with its JSONL files.
 
-    Writes earthmover's results (records a destination) to ``results_file``. Raises
-    StepFailed(earthmover_run).
+    ``set_input`` is read instead of the raw input or, if that has a ``raw_encoding``, instead of
+    the node that was matched. Writes earthmover's results (records a destination) to
+    ``results_file``. Raises StepFailed(earthmover_run).
     """
     output = workspace.set_output(name)
-    inputs = {
-        key: workspace.input / local_name(key, stored) for key, stored in job.input_files.items()
-    } | {"INPUT_FILE": input_file}
-    done = processes.run(
-        (
-            *(sys.executable, "-I", str(fast_earthmover_path), str(results_file)),
-            *("run", "-c", str(workspace.bundle / "earthmover.yaml"), "--skip-hashing"),
-            # Whatever the file came in, the matcher has written UTF-8.
-            *("--set", "sources.input.encoding", "utf-8"),
-        ),
-        label="earthmover" if name == "ods" else f"earthmover ({name})",
-        cwd=workspace.bundle,
-        env=_environment(job, workspace, inputs, output),
+    inputs = _inputs(job, workspace)
+    if raw_encoding is None:
+        inputs["INPUT_FILE"] = set_input
+        matched: tuple[str, ...] = ()
+    else:
+        matched = ("--matched", str(set_input))
+    done = _run(
+        *("run", str(results_file), *matched),
+        label="earthmover" if name == ODS_SET else f"earthmover ({name})",
+        # What the matcher has written is UTF-8, whatever the file came in.
+        raw_encoding=raw_encoding or "utf-8",
+        environment=_environment(job, workspace, inputs, output),
+        workspace=workspace,
     )
     if done.exit_code != 0:
-        raise StepFailed(
-            "earthmover_run",
-            "earthmover could not transform the file: most often it is not this assessment's"
-            " export. The log has earthmover's reason.",
-            stacktrace=done.tail,
-        )
+        raise _cannot_transform(done)
     return output
+
+
+def _run(
+    *command: str, label: str, raw_encoding: str, environment: dict[str, str], workspace: Workspace
+) -> processes.Completed:
+    config = str(workspace.bundle / "earthmover.yaml")
+    return processes.run(
+        (
+            *(sys.executable, "-I", str(fast_earthmover_path), *command),
+            *("--", "-c", config, "--skip-hashing"),
+            *("--set", "sources.input.encoding", raw_encoding),
+        ),
+        label=label,
+        cwd=workspace.bundle,
+        env=environment,
+    )
+
+
+def _cannot_transform(done: processes.Completed) -> StepFailed:
+    return StepFailed(
+        "earthmover_run",
+        "earthmover could not transform the file: most often it is not this assessment's export."
+        " The log has earthmover's reason.",
+        stacktrace=done.tail,
+    )
+
+
+def _inputs(job: Job, workspace: Workspace) -> dict[str, Path]:
+    return {key: workspace.input / local_name(key, name) for key, name in job.input_files.items()}
 
 
 def _environment(

@@ -44,7 +44,7 @@ def test_outputs_equal_stock_earthmovers(tmp_path, name, sample):
     def run(kind: str, *argv: str) -> dict[str, list[str]]:
         output = tmp_path / kind
         subprocess.run(
-            (*argv, "run", "-c", str(bundle / "earthmover.yaml"), "--skip-hashing"),
+            (*argv, "-c", str(bundle / "earthmover.yaml"), "--skip-hashing"),
             env={
                 "PATH": os.environ["PATH"],
                 "INPUT_FILE": str(input_file),
@@ -60,8 +60,10 @@ def test_outputs_equal_stock_earthmovers(tmp_path, name, sample):
         return {path.name: sorted(path.read_text().splitlines()) for path in output.iterdir()}
 
     results = tmp_path / "em-results.json"
-    stock = run("stock", sys.executable, "-m", "earthmover")
-    fast = run("fast", sys.executable, "-I", str(fast_earthmover_path), str(results))
+    stock = run("stock", sys.executable, "-m", "earthmover", "run")
+    fast = run(
+        *("fast", sys.executable, "-I", str(fast_earthmover_path)), *("run", str(results), "--")
+    )
 
     assert fast == stock
     assert stock["studentAssessments.jsonl"]
