@@ -1,48 +1,13 @@
-"""Where jobs' files lie: one small interface, for the app and the executor alike.
-
-A location is a URL such as ``file:///srv/runway/ea/grand_bend/2526/ID`` (or, later, ``s3://…``);
-the parts below the base are URL-quoted names and are taken literally, never unquoted.
-"""
+"""Files in a directory of this machine, or of a file system that app and executors share."""
 
 import os
 import shutil
 import tempfile
 from datetime import datetime
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-
-class BadLocation(ValueError):
-    """A location or key that the file storage does not accept."""
-
-
-class FileStore(Protocol):
-    """Files below one location. Keys are relative paths with ``/``, without ``.`` or ``..`` parts.
-
-    Reading or downloading what is not there raises FileNotFoundError.
-    """
-
-    def open(self, key: str) -> BinaryIO: ...
-    def download(self, key: str, target: Path) -> None: ...
-    def upload(self, source: Path, key: str) -> None: ...
-    def save(self, stream: BinaryIO, key: str) -> int: ...
-    def exists(self, key: str) -> bool: ...
-    def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]: ...
-
-
-def open_store(location: str) -> FileStore:
-    """The store for a location. Raises BadLocation for a scheme that nobody serves."""
-    if location.startswith("file:///"):
-        return DirectoryStore(Path(location.removeprefix("file://")))
-    raise BadLocation(f"{location.split(':')[0]!r} storage is not supported; use file:///DIRECTORY")
-
-
-def checked_key(key: str) -> str:
-    """``key`` itself, if it is a relative path that cannot leave its location."""
-    parts = key.split("/")
-    if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
-        raise BadLocation("a file's key must be a relative path without empty, . or .. parts")
-    return key
+from earthbeam.files.store import checked_key
 
 
 class DirectoryStore:

@@ -1,0 +1,31 @@
+"""Where jobs' files lie: one small interface, for the app and the executor alike.
+
+A location is a URL such as ``file:///srv/runway/ea/grand_bend/2526/ID`` or
+``s3://BUCKET/ea/grand_bend/2526/ID``; the parts below the base are URL-quoted names and are taken
+literally, never unquoted.
+"""
+
+from pathlib import Path
+
+from earthbeam.files.directory import DirectoryStore
+from earthbeam.files.store import BadLocation, FileStore, checked_key
+
+__all__ = ["BadLocation", "DirectoryStore", "FileStore", "checked_key", "is_s3", "open_store"]
+
+
+def open_store(location: str) -> FileStore:
+    """The store for a location. Asks nobody yet; raises BadLocation for what nobody serves."""
+    if location.startswith("file:///"):
+        return DirectoryStore(Path(location.removeprefix("file://")))
+    if is_s3(location):
+        from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
+
+        return S3Store.at(location)
+    raise BadLocation(
+        f"{location.split(':')[0]!r} storage is not supported; use file:///DIRECTORY or s3://BUCKET"
+    )
+
+
+def is_s3(location: str) -> bool:
+    """Whether a location lies on S3, where access takes AWS credentials."""
+    return location.startswith("s3://")

@@ -1,0 +1,173 @@
+"""Files in a bucket of S3.
+
+Reading takes ``s3:GetObject`` and storing ``s3:PutObject`` on the files themselves: executors have
+no more. ``list`` and ``exists`` are the app's, which may list the bucket as well: without that
+right S3 answers "access denied" for what is not there.
+"""
+
+import io
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+from boto3.exceptions import Boto3Error
+from boto3.s3.transfer import TransferConfig
+from botocore.exceptions import BotoCoreError, ClientError
+
+from earthbeam import aws
+from earthbeam.files.store import BadLocation, checked_key
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_MB = 1024 * 1024
+# In the caller's thread, so that an executor's time limit interrupts a transfer wherever it is.
+_TRANSFER = TransferConfig(
+    multipart_threshold=16 * _MB, multipart_chunksize=16 * _MB, use_threads=False
+)
+
+
+class StorageFault(OSError):
+    """S3 could not be asked, or could not do it; trying again later may help."""
+
+
+class S3Store:
+    """The keys of ``bucket`` that begin with ``prefix``, which is empty or ends in ``/``."""
+
+    def __init__(self, bucket: str, prefix: str = "") -> None:
+        self.bucket = bucket
+        self.prefix = prefix
+
+    @classmethod
+    def at(cls, location: str) -> "S3Store":
+        """The store at ``s3://BUCKET`` or ``s3://BUCKET/BASE``. Raises BadLocation."""
+        bucket, _, base = location.removeprefix("s3://").rstrip("/").partition("/")
+        if not _BUCKET.fullmatch(bucket):
+            raise BadLocation("s3:// must be followed by a bucket's name, as in s3://BUCKET")
+        return cls(bucket, f"{checked_key(base)}/" if base else "")
+
+    def open(self, key: str) -> BinaryIO:
+        """The file, for reading; the caller closes it."""
+        with self._faults_of(key):
+            answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(key))
+        return cast(BinaryIO, io.BufferedReader(_Body(self, key, answer["Body"]), _MB))
+
+    def download(self, key: str, target: Path) -> None:
+        """Copy the file to ``target``, which appears when it is complete."""
+        with self._faults_of(key):
+            self._s3.download_file(self.bucket, self._key(key), str(target), Config=_TRANSFER)
+
+    def upload(self, source: Path, key: str) -> None:
+        """Store the file ``source``; readers see all of it or none."""
+        with source.open("rb") as stream:
+            self.save(stream, key)
+
+    def save(self, stream: BinaryIO, key: str) -> int:
+        """Store what ``stream`` holds; readers see all of it or none. Returns its bytes.
+
+        What ``stream`` raises passes through; of a large file parts may then be left, unseen, for
+        the bucket's lifecycle rule, where the credentials do not allow to abort its upload.
+        """
+        counted = _Counted(stream)
+        with self._faults_of(key):
+            self._s3.upload_fileobj(
+                cast(BinaryIO, counted), self.bucket, self._key(key), Config=_TRANSFER
+            )
+        return counted.bytes
+
+    def exists(self, key: str) -> bool:
+        """Whether there is such a file."""
+        try:
+            with self._faults_of(key):
+                self._s3.head_object(Bucket=self.bucket, Key=self._key(key))
+        except FileNotFoundError:
+            return False
+        return True
+
+    def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]:
+        """The files below the folder ``prefix``, stored at ``since`` or later: key and bytes.
+
+        S3 tells the time of files in whole seconds, so files of the second of ``since`` count.
+        """
+        folder = f"{self._key(prefix)}/" if prefix else self.prefix
+        oldest = since.replace(microsecond=0) if since else None
+        found = {}
+        with self._faults_of(prefix):
+            pages = self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=folder
+            )
+            for page in pages:
+                for entry in page.get("Contents", []):
+                    is_folder = entry["Key"].endswith("/")  # the console makes such
+                    if not is_folder and (oldest is None or entry["LastModified"] >= oldest):
+                        found[entry["Key"].removeprefix(self.prefix)] = entry["Size"]
+        return found
+
+    def _key(self, key: str) -> str:
+        return self.prefix + checked_key(key)
+
+    @property
+    def _s3(self) -> "S3Client":
+        try:
+            client: S3Client = aws.client("s3")
+        except ValueError as error:
+            raise StorageFault(f"S3 cannot be asked: {error}") from None
+        return client
+
+    @contextmanager
+    def _faults_of(self, key: str) -> Iterator[None]:
+        """Turn AWS's errors into OSErrors that say what is wrong."""
+        where = f"s3://{self.bucket}/{self.prefix}{key}"
+        try:
+            yield
+        except ClientError as error:
+            raise _as_os_error(error, where) from error
+        except (BotoCoreError, Boto3Error) as error:
+            raise StorageFault(f"S3 cannot be asked ({type(error).__name__}): {where}") from error
+
+
+def _as_os_error(error: ClientError, where: str) -> OSError:
+    code = error.response.get("Error", {}).get("Code", "unknown")
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    if code in ("NoSuchKey", "404"):
+        return FileNotFoundError(f"there is no {where}")
+    if status in (401, 403):
+        return PermissionError(f"S3 denies access ({code}): {where}")
+    return StorageFault(f"S3 answers {code}: {where}")
+
+
+class _Counted:
+    """A stream of unknown length whose bytes are counted; all that the transfer needs of one."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self.bytes = 0
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self.bytes += len(block)
+        return block
+
+
+class _Body(io.RawIOBase):
+    """The body of an answer as a file, whose faults are OSErrors."""
+
+    def __init__(self, store: S3Store, key: str, body: Any) -> None:
+        self._store, self._file_key, self._body = store, key, body
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with self._store._faults_of(self._file_key):
+            block = self._body.read(len(buffer))
+        buffer[: len(block)] = block
+        return len(block)
+
+    def close(self) -> None:
+        self._body.close()
+        super().close()

@@ -1,0 +1,32 @@
+"""What every file storage offers, and how files are named in it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+
+class BadLocation(ValueError):
+    """A location or key that the file storage does not accept."""
+
+
+class FileStore(Protocol):
+    """Files below one location. Keys are relative paths with ``/``, without ``.`` or ``..`` parts.
+
+    Reading or downloading what is not there raises FileNotFoundError. Whatever else the storage
+    does not do (no permission, no network, no space) is an OSError that says so.
+    """
+
+    def open(self, key: str) -> BinaryIO: ...
+    def download(self, key: str, target: Path) -> None: ...
+    def upload(self, source: Path, key: str) -> None: ...
+    def save(self, stream: BinaryIO, key: str) -> int: ...
+    def exists(self, key: str) -> bool: ...
+    def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]: ...
+
+
+def checked_key(key: str) -> str:
+    """``key`` itself, if it is a relative path that cannot leave its location."""
+    parts = key.split("/")
+    if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
+        raise BadLocation("a file's key must be a relative path without empty, . or .. parts")
+    return key

@@ -1,0 +1,47 @@
+"""Fixtures that several packages' tests share: AWS, by moto's server in this process."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from moto.server import ThreadedMotoServer
+
+from earthbeam import aws
+
+AWS_VARIABLES = {
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_REGION": "us-east-1",
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def moto_url() -> Iterator[str]:
+    """All of AWS at one URL."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def aws_environment(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+    """The variables with which any program finds that AWS; set for this process as well."""
+    variables = {**AWS_VARIABLES, "AWS_ENDPOINT_URL": moto_url, "AWS_ENDPOINT_URL_S3": moto_url}
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    aws.client.cache_clear()
+    yield variables
+    aws.client.cache_clear()
+
+
+@pytest.fixture
+def bucket(aws_environment: dict[str, str]) -> str:
+    """An empty bucket of the test's own."""
+    name = f"runway-{next(_numbers)}"
+    aws.client("s3").create_bucket(Bucket=name)
+    return name
