@@ -1,12 +1,16 @@
 """The variables an executor is started with: contract section 7."""
 
+import ctypes
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 DEFAULT_BUNDLE_REPO = "https://github.com/edanalytics/earthmover_edfi_bundles.git"
 DEFAULT_TIMEOUT_SECONDS = 3600
+
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 class BadEnvironment(Exception):
@@ -42,3 +46,13 @@ class Environment:
             bundle_repo=variables.get("BUNDLE_REPO") or DEFAULT_BUNDLE_REPO,
             possible_student_id_columns=variables.get("POSSIBLE_STUDENT_ID_COLUMNS") or None,
         )
+
+
+def keep_private() -> None:
+    """Keep other processes of this user out of this one's environment and memory, on Linux.
+
+    Children get an environment that is spelt out, but whoever runs as the same user could read
+    ours below /proc. Root still can: executors should not run as root.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -95,9 +95,15 @@ class Pipeline:
             try:
                 self.store.download(f"input/{name}", target)
             except (OSError, ValueError) as error:
+                # S3 says "denied" of what is not there to whoever may not list.
+                gone = isinstance(error, FileNotFoundError | PermissionError | ValueError)
                 raise StepFailed(
                     "input_s3_download",
-                    "An input file could not be fetched: submit the job again with its files.",
+                    "An input file is not there, or may not be read: submit the job again with"
+                    " its files."
+                    if gone
+                    else "An input file could not be fetched from where the files lie"
+                    f" ({type(error).__name__}): run the job again.",
                     name=key,
                     path=f"input/{name}",
                 ) from error

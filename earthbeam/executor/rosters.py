@@ -131,10 +131,18 @@ def download_roster_file(location: str, workspace: Workspace) -> Path:
     roster = workspace.artifacts / ROSTER_NAME
     try:
         open_store(folder).download(name, roster)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
+        # S3 says "denied" of what is not there to whoever may not list.
         raise StepFailed(
-            "missing_ods_roster", "There is no roster file for this district and year."
+            "missing_ods_roster",
+            "There is no roster file for this district and year, or it may not be read.",
         ) from None
+    except OSError as error:
+        raise StepFailed(
+            "missing_ods_roster",
+            "The roster file could not be fetched from where the files lie"
+            f" ({type(error).__name__}): run the job again.",
+        ) from error
     if roster.stat().st_size == 0:
         raise StepFailed("missing_ods_roster", "The roster file of this district is empty.")
     return roster

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from earthbeam.files import FileStore, open_store
 from runway.sandbox.bundle_repository import create_bundle_repository
 from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import TENANT, UNKNOWN, Student, students
@@ -57,6 +58,9 @@ def edu_roster() -> list[bytes]:
     return [roster_line(student) for student in known]
 
 
+KEY_PREFIX = f"ea/grand_bend/2526/{RUN}"
+
+
 @dataclass
 class Workbench:
     """One job's files, and the executor started on them as a launcher does."""
@@ -64,11 +68,18 @@ class Workbench:
     app: RecordingApp
     bundle_repo: Path
     root: Path
-    base: str = field(init=False)
+    files_base: str
+    variables: dict[str, str] = field(default_factory=dict)
+    """What the executor gets beside the contract's four: access to the files."""
 
-    def __post_init__(self) -> None:
-        self.folder = self.root / "files" / "ea" / "grand_bend" / "2526" / RUN
-        self.base = f"file://{self.folder}"
+    @property
+    def base(self) -> str:
+        return f"{self.files_base}/{KEY_PREFIX}"
+
+    @property
+    def files(self) -> FileStore:
+        """The job's files."""
+        return open_store(self.base)
 
     def job(
         self,
@@ -81,8 +92,7 @@ class Workbench:
     ) -> None:
         """Make the app hand out this job."""
         name = f"INPUT_FILE__{input_file.name}"
-        (self.folder / "input").mkdir(parents=True, exist_ok=True)
-        (self.folder / "input" / name).write_bytes(input_file.read_bytes())
+        self.files.upload(input_file, f"input/{name}")
         self.app.payload = {
             "appDataBasePath": self.base,
             "inputFiles": {"INPUT_FILE": name},
@@ -110,6 +120,7 @@ class Workbench:
             "INIT_JOB_URL": f"{self.app.url}/auth/{RUN}/init",
             "BUNDLE_REPO": str(self.bundle_repo),
             "TMPDIR": str(self.scratch),
+            **self.variables,
             **variables,
         }
         return subprocess.Popen(
@@ -134,11 +145,9 @@ class Workbench:
 
     def output(self) -> dict[str, bytes]:
         """What the run left below ``output/``."""
-        start = self.folder / "output"
         return {
-            path.relative_to(start).as_posix(): path.read_bytes()
-            for path in sorted(start.rglob("*"))
-            if path.is_file()
+            key.removeprefix("output/"): self.files.open(key).read()
+            for key in sorted(self.files.list("output"))
         }
 
 
@@ -148,9 +157,28 @@ class Ended:
     log: str
 
 
+on_file_and_s3 = pytest.mark.parametrize("storage", ["file", "s3"])
+"""Tries a test's runs on a directory and on S3."""
+
+
 @pytest.fixture
-def workbench(app: RecordingApp, bundle_repo: Path, tmp_path: Path) -> Workbench:
-    return Workbench(app, bundle_repo, tmp_path)
+def storage() -> str:
+    return "file"
+
+
+@pytest.fixture
+def workbench(
+    app: RecordingApp,
+    bundle_repo: Path,
+    tmp_path: Path,
+    storage: str,
+    request: pytest.FixtureRequest,
+) -> Workbench:
+    if storage == "file":
+        return Workbench(app, bundle_repo, tmp_path, f"file://{tmp_path}/files")
+    location = f"s3://{request.getfixturevalue('bucket')}"
+    variables = request.getfixturevalue("aws_environment")
+    return Workbench(app, bundle_repo, tmp_path, location, variables)
 
 
 WriteFile = Callable[[str, bytes], Path]

@@ -1,6 +1,12 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from earthbeam.executor.environment import BadEnvironment, Environment
+
+PROJECT = Path(__file__).resolve().parents[3]
 
 GOOD = {"INIT_TOKEN": "abc", "INIT_JOB_URL": "http://app/api/earthbeam/auth/1/init"}
 
@@ -28,3 +34,29 @@ def test_the_token_does_not_show():
 def test_a_variable_that_is_missing_or_unusable_is_named(change, named):
     with pytest.raises(BadEnvironment, match=named):
         Environment.read(GOOD | change)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux alone shows processes below /proc")
+@pytest.mark.parametrize("private", [False, True])
+def test_a_child_cannot_read_what_its_parent_was_started_with(private):
+    code = f"""
+import ctypes, os, subprocess, sys
+from earthbeam.executor.environment import keep_private
+if os.getuid() == 0:  # root may read everything
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)  # what changing the user has switched off
+if {private}:
+    keep_private()
+sys.exit(subprocess.run(["cat", f"/proc/{{os.getpid()}}/environ"], env={{}}).returncode)
+"""
+    done = subprocess.run(
+        (sys.executable, "-c", code),
+        env={"PYTHONPATH": str(PROJECT), "PATH": "/usr/bin:/bin", "SECRET": "hunter2"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ("hunter2" in done.stdout) is not private, done.stderr
+    assert ("denied" in done.stderr) is private

@@ -9,7 +9,7 @@ import pytest
 from runway.sandbox.input_files import write_interim_file
 from runway.sandbox.ods import Faults
 from runway.sandbox.population import CURRENT, EARLIER, in_group
-from tests.earthbeam.executor.conftest import edu_roster
+from tests.earthbeam.executor.conftest import edu_roster, on_file_and_s3
 from tests.earthbeam.executor.test_runs import HEADER, INTERIM, interim
 
 pytestmark = pytest.mark.slow
@@ -151,6 +151,7 @@ def test_a_repository_that_cannot_be_fetched(app, ods, workbench, good_file, tmp
     fails(app, workbench, "bundle_git_pull", BUNDLE_REPO=str(tmp_path / "nowhere"))
 
 
+@on_file_and_s3
 def test_an_input_file_that_is_gone(app, ods, workbench, good_file):
     workbench.job(good_file, INTERIM, ods)
     app.payload["inputFiles"]["INPUT_FILE"] = "INPUT_FILE__gone.csv"

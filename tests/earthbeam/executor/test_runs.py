@@ -6,10 +6,16 @@ import json
 
 import pytest
 
+from earthbeam.files import open_store
 from runway.sandbox.input_files import write_interim_file, write_summative_file
 from runway.sandbox.ods import Faults
 from runway.sandbox.population import CURRENT, in_group
-from tests.earthbeam.executor.conftest import edu_roster, roster_line
+from tests.earthbeam.executor.conftest import (
+    KEY_PREFIX,
+    edu_roster,
+    on_file_and_s3,
+    roster_line,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -36,6 +42,7 @@ def csv_rows(content):
     return list(csv.DictReader(io.StringIO(content.decode(), newline="")))
 
 
+@on_file_and_s3
 def test_a_cross_year_job_splits_its_rows_between_the_ods_and_edu(app, ods, workbench, tmp_path):
     sample = write_interim_file(tmp_path)
     expected = sample.expected
@@ -64,10 +71,9 @@ def test_a_cross_year_job_splits_its_rows_between_the_ods_and_edu(app, ods, work
     ]
 
     output = workbench.output()
-    prefix = app.payload["appDataBasePath"].split("/files/")[1]
     assert app.posted("output-files") == [
-        {"path": f"{prefix}/output/ods", "sentToOds": True},
-        {"path": f"{prefix}/output/non-ods", "sentToOds": False},
+        {"path": f"{KEY_PREFIX}/output/ods", "sentToOds": True},
+        {"path": f"{KEY_PREFIX}/output/non-ods", "sentToOds": False},
     ]
     sent = ids_sent(ods.received("studentAssessments"))
     offered = ids_sent(json_lines(output["non-ods/studentAssessments.jsonl"]))
@@ -215,11 +221,14 @@ def test_a_job_that_goes_to_no_ods_offers_everything_to_edu(app, workbench, writ
     assert (matches["odsMatched"], matches["crossYearMatched"]) == (0, 6)
 
 
+@on_file_and_s3
 def test_a_job_that_goes_to_no_ods_can_match_against_a_roster_file(app, workbench, write_file):
     known = in_group(CURRENT)[10:16]
     path = write_file("scores.csv", interim([(s.state_id, "", "A") for s in known]).encode())
     roster = write_file("roster.jsonl", b"".join(roster_line(student) for student in known))
-    workbench.job(path, INTERIM, None, rosterFilePath=f"file://{roster}")
+    open_store(workbench.files_base).upload(roster, "__rosters/ea/grand_bend/2026/roster.jsonl")
+    location = f"{workbench.files_base}/__rosters/ea/grand_bend/2026/roster.jsonl"
+    workbench.job(path, INTERIM, None, rosterFilePath=location)
 
     ended = workbench.run()
 

@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from earthbeam.executor.environment import BadEnvironment, Environment
+from earthbeam.executor.environment import BadEnvironment, Environment, keep_private
 from earthbeam.executor.program import main
 
 
@@ -19,4 +19,5 @@ class Command(BaseCommand):
             environment = Environment.read()
         except BadEnvironment as error:
             raise CommandError(str(error), returncode=2) from None
+        keep_private()
         sys.exit(main(environment))
