@@ -8,13 +8,15 @@ place of ``$transformations.input``'s source, as the student_ids package does wh
 composed with it. ``dump`` writes the rows of one node: the ones to match, where they are not those
 of the raw file.
 
-Three things differ from stock earthmover, each measured (docs/executor.md):
+Four things differ from stock earthmover, each measured (docs/executor.md):
 
 - dask names every task by hashing what it closes over, which for templates and earthmover's own
   objects falls back to pickling half of the loaded modules. Here those objects get a token that is
   unique to the object, by dask's extension point ``normalize_token``.
 - Each destination recomputes all nodes above it. Here every node is computed once and kept, as long
   as the input is small enough to be held in memory.
+- Adding or modifying columns costs dask work for every column of the frame, for each column anew.
+  Here an operation handles a whole partition as pandas does, with the same templates.
 - With `--results-file` stock earthmover recomputes the whole graph for each node, to count its
   rows. Here each destination's records are counted from its file, into a file of that shape.
 """
@@ -33,10 +35,12 @@ import dask
 import earthmover.__main__ as earthmover_main
 import jinja2
 import networkx
+import pandas
 from dask.base import normalize_token
 from earthmover.earthmover import Earthmover
 from earthmover.error_handler import ErrorHandler
 from earthmover.nodes.node import Node
+from earthmover.operations.column import AddColumnsOperation, ModifyColumnsOperation
 from earthmover.operations.operation import Operation
 from earthmover.yaml_parser import YamlMapping
 
@@ -61,6 +65,39 @@ def _identity_token(value: Any) -> str:
 def use_identity_tokens() -> None:
     for kind in (jinja2.Template, types.FunctionType, Node, Operation, ErrorHandler):
         normalize_token.register(kind, _identity_token)
+
+
+class _Partition(pandas.DataFrame):
+    """A partition as earthmover's column operations take a dask frame: ``apply`` with ``meta``."""
+
+    def apply(self, func: Any, axis: Any = 0, meta: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        if self.empty:
+            return pandas.Series(dtype=object)
+        return super().apply(func, axis=axis, **kwargs)
+
+
+def compute_columns_by_partition() -> None:
+    for kind in (AddColumnsOperation, ModifyColumnsOperation):
+        kind.execute = _by_partition(kind.execute)
+
+
+def _by_partition(execute: Any) -> Any:
+    """An operation's ``execute`` that does all of its columns in one task a partition."""
+
+    def execute_by_partition(operation: Any, data: Any, **kwargs: Any) -> Any:
+        meta = data._meta.copy()
+        for pattern in operation.columns_dict:
+            is_new = isinstance(operation, AddColumnsOperation)
+            names = [pattern] if is_new else operation.match_wildcard_columns(meta, [pattern])
+            for name in names:
+                meta[name] = pandas.Series(dtype=object)
+
+        def whole_partition(frame: Any) -> Any:
+            return pandas.DataFrame(execute(operation, _Partition(frame.copy()), **kwargs))
+
+        return data.map_partitions(whole_partition, meta=meta)
+
+    return execute_by_partition
 
 
 class FastEarthmover(Earthmover):
@@ -140,6 +177,7 @@ def count_records(output: Path) -> dict[str, int]:
 def _run_earthmover(kind: type[Earthmover], arguments: list[str]) -> Any:
     """Go through earthmover's own entry point with ``kind`` in the place of its Earthmover."""
     use_identity_tokens()
+    compute_columns_by_partition()
     # The work is Python's: threads would only take turns.
     dask.config.set(scheduler="synchronous")
     made: list[Any] = []
