@@ -2,9 +2,11 @@
 
 A child gets a session of its own, an environment that is spelt out, and no standard input. Its
 output goes to the log line by line while a bounded tail is kept. However the wait ends (the child
-exits, the run's time is over, somebody is told to stop), its whole group is gone afterwards.
+exits, the run's time is over, somebody is told to stop), its whole group is gone afterwards. If the
+executor itself is killed, Linux kills the child: nothing is sent for a run that has failed.
 """
 
+import ctypes
 import logging
 import os
 import signal
@@ -16,6 +18,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +28,9 @@ TERMINATE_SECONDS = 5.0
 _TAIL_LINES = 200
 _LINE_BYTES = 8 * 1024
 _LOGGED_BYTES = 2 * 1024 * 1024
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,8 @@ def run(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
+        # Runs after fork; the function is bound already, so that it takes no lock there.
+        preexec_fn=_die_with_executor if _prctl else None,
     )
     output = _Output(child, label, stop_when)
     try:
@@ -77,6 +85,11 @@ def run(
     if output.stop_asked.is_set():
         raise StoppedEarly(output.tail())
     return Completed(exit_code, output.tail())
+
+
+def _die_with_executor() -> None:
+    """In the child: have the kernel kill it when the executor dies."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def _end_group(child: "subprocess.Popen[bytes]") -> int:

@@ -1,5 +1,6 @@
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -22,7 +23,7 @@ def python(code, tmp_path, **options):
 
 
 def is_alive(pid: int) -> bool:
-    with suppress(ProcessLookupError):
+    with suppress(ProcessLookupError, FileNotFoundError):
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
     return False
@@ -101,6 +102,25 @@ def test_what_a_child_leaves_running_in_its_group_is_killed(tmp_path):
         tmp_path,
     )
     pid = int(done.tail)
+    deadline = time.monotonic() + 5
+    while is_alive(pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert not is_alive(pid)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is Linux's")
+def test_a_child_does_not_outlive_an_executor_that_is_killed(tmp_path):
+    child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
+    executor = (
+        "import sys, logging; from pathlib import Path; from earthbeam.executor import processes\n"
+        "logging.basicConfig(level='INFO', stream=sys.stdout, format='%(message)s')\n"
+        f"processes.run((sys.executable, '-c', {child!r}), label='child', env={{}},"
+        f" cwd=Path({str(tmp_path)!r}))"
+    )
+    with subprocess.Popen((sys.executable, "-c", executor), stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        pid = int(process.stdout.readline().split()[-1])
+        process.kill()
     deadline = time.monotonic() + 5
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
