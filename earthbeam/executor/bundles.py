@@ -107,12 +107,13 @@ def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:
     """Fetch all branches and tags; None when done, else git's last words.
 
     Shallow, since only heads are ever used. A first fetch fills a folder of its own and is moved
-    into place when it is whole, so that a killed one leaves no half mirror.
+    into place when it is whole, so that a killed one leaves no half mirror; the next one clears up.
     """
     if mirror.path.is_dir():
         done = _fetch_into(mirror.path, mirror.repository, workspace)
     else:
-        fresh = Path(tempfile.mkdtemp(prefix="fetching-", dir=mirror.path.parent))
+        fresh = half_fetched(mirror)
+        shutil.rmtree(fresh, ignore_errors=True)
         try:
             done = _git(("init", "--quiet", "--bare", str(fresh)), workspace)
             if done.exit_code == 0:
@@ -122,6 +123,11 @@ def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return None if done.exit_code == 0 else done.tail
+
+
+def half_fetched(mirror: Mirror) -> Path:
+    """Where a mirror lies until its first fetch is whole."""
+    return mirror.path.with_suffix(".fetching")
 
 
 def _fetch_into(path: Path, repository: str, workspace: Workspace) -> processes.Completed:
