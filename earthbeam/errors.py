@@ -117,7 +117,10 @@ class LaunchFailed(Exception):
 
 
 class LauncherMisconfigured(Exception):
-    """EXECUTOR_LAUNCHER names no launcher; no retry helps until the setting is mended."""
+    """The launcher's settings or rights are wrong; no retry helps until they are mended.
+
+    The text is for people.
+    """
 
 
 class RegistryError(Exception):

@@ -71,6 +71,14 @@ def record_matches(run: Run, figures: Mapping[str, Any]) -> None:
     RunMatches.objects.update_or_create(run=run, defaults=figures)
 
 
+def forget(run: Run) -> None:
+    """Drop all that the run has reported; its files stay until they are stored again."""
+    for kept in (run.updates, run.errors, run.summary, run.output_sets):
+        kept.all().delete()
+    RunMatches.objects.filter(run=run).delete()
+    UnmatchedIds.objects.filter(run=run).delete()
+
+
 def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet:
     """Keep the set of files below ``path``, a key prefix below the files' base.
 

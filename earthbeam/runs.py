@@ -49,6 +49,32 @@ def finish(run_id: UUID, success: bool) -> bool:
     return _end(run, status, [_RUNNING], _output_files(run))
 
 
+def start_over(run: Run, *, executor_size: str) -> bool:
+    """new or running → new: the run's executor is gone, and a larger one is to have a try.
+
+    The caller has read ``run`` before it learned that, and queues the launch in the same
+    transaction. What the first executor reported is forgotten, so that the second can report anew.
+    False if the run has ended, or has started over since ``run`` was read.
+    """
+    with transaction.atomic():
+        same = Run.objects.filter(
+            pk=run.pk,
+            status__in=Run.UNFINISHED,
+            launch_reference=run.launch_reference,
+            executor_size=run.executor_size,
+        )
+        if not same.update(
+            status=_NEW,
+            started_at=None,
+            launched_at=None,
+            launch_reference="",
+            executor_size=executor_size,
+        ):
+            return False
+        reports.forget(run)
+    return True
+
+
 def fail_to_start(run_id: UUID, payload: Mapping[str, Any] | None = None) -> bool:
     """new → error: no executor could be started.
 

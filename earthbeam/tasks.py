@@ -12,7 +12,7 @@ from procrastinate.job_context import JobContext
 from procrastinate.jobs import Status
 
 from earthbeam import reaper, runs
-from earthbeam.errors import LaunchFailed
+from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import get_launcher
 from earthbeam.models import Run
 
@@ -48,6 +48,8 @@ def launch_run(context: JobContext, run_id: str) -> None:
         # A fault of ours or of the configuration, which another try does not mend. A run that has
         # begun is left to its executor, and to the reaper.
         message = f"The launcher failed ({type(error).__name__}); the worker's log says why."
+        if isinstance(error, LauncherMisconfigured):
+            message = str(error)
         runs.fail_to_start(run.id, {"message": message})
         raise
 
@@ -57,6 +59,13 @@ def launch_run(context: JobContext, run_id: str) -> None:
 def reap_runs(timestamp: int) -> None:
     """Each minute: end the runs that nobody else will end."""
     reaper.reap()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name="watch_executors", queue=HOUSEKEEPING_QUEUE, queueing_lock="watch_executors")
+def watch_executors(timestamp: int) -> None:
+    """Each minute: what became of the executors that no worker waits for."""
+    get_launcher().watch()
 
 
 @app.periodic(cron="17 3 * * *")

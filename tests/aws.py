@@ -2,14 +2,16 @@
 
 import itertools
 import json
+import threading
 from collections.abc import Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from moto.core.authorization import enable_iam_authentication
 
 from earthbeam import aws
 
-__all__ = ["iam_enforced", "variables_of"]
+__all__ = ["ACCOUNT", "Answering", "iam_enforced", "variables_of"]
 
 ACCOUNT = "123456789012"
 
@@ -36,3 +38,38 @@ def variables_of(policy: Mapping[str, Any] | str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
         "AWS_SESSION_TOKEN": credentials["SessionToken"],
     }
+
+
+class Answering:
+    """A service of AWS that gives every call the same answer; enter it with ``with``.
+
+    ``calls`` are the calls it got: the operation's name and the request.
+    """
+
+    def __init__(self, answer: Mapping[str, Any], status: int = 200) -> None:
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        calls, body = self.calls, json.dumps(answer).encode()
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                request = self.rfile.read(int(self.headers["Content-Length"]))
+                calls.append((self.headers["X-Amz-Target"].split(".")[1], json.loads(request)))
+                self.send_response(status)
+                self.send_header("Content-Type", "application/x-amz-json-1.1")
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> "Answering":
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()

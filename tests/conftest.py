@@ -1,7 +1,7 @@
 """Fixtures that several packages' tests share: AWS, by moto's server in this process."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 from moto.server import ThreadedMotoServer
@@ -29,13 +29,26 @@ def moto_url() -> Iterator[str]:
 
 
 @pytest.fixture
-def aws_environment(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
+def aws_environment(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The variables with which any program finds that AWS; set for this process as well."""
     variables = {**AWS_VARIABLES, "AWS_ENDPOINT_URL": moto_url, "AWS_ENDPOINT_URL_S3": moto_url}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    aws.client.cache_clear()
-    yield variables
+    return variables
+
+
+@pytest.fixture
+def change_aws(
+    aws_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., None]]:
+    """Changes this process's variables for AWS, also for the clients that it has made."""
+
+    def change(**variables: str) -> None:
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        aws.client.cache_clear()
+
+    yield change
     aws.client.cache_clear()
 
 

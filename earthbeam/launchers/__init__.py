@@ -9,7 +9,10 @@ from django.utils.module_loading import import_string
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.models import Run
 
-LAUNCHERS = {"local": "earthbeam.launchers.local.LocalLauncher"}
+LAUNCHERS = {
+    "local": "earthbeam.launchers.local.LocalLauncher",
+    "ecs": "earthbeam.launchers.ecs.EcsLauncher",
+}
 
 
 class Launcher(Protocol):
@@ -21,6 +24,12 @@ class Launcher(Protocol):
         It may return at once, or wait for the executor's end; while it waits it asks
         ``should_stop``, which answers True when the worker is to end. Raises LaunchFailed, with the
         run still new, when no executor was started or it was stopped before it reported for work.
+        LauncherMisconfigured says that no other try helps.
+        """
+
+    def watch(self) -> None:
+        """Called each minute, also while a launch is under way: see to executors that ``launch``
+        does not wait for. End the runs of those that are gone, and those of runs that have ended.
         """
 
 

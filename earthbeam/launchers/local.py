@@ -85,6 +85,9 @@ class LocalLauncher:
         _save(run, output)
         _conclude(run, end)
 
+    def watch(self) -> None:
+        """See Launcher. Nothing: ``launch`` waits for its executor."""
+
     def _start(self, environment: dict[str, str], scratch: Path) -> "subprocess.Popen[bytes]":
         try:
             return subprocess.Popen(

@@ -31,6 +31,13 @@ class Run(models.Model):
         max_length=300, blank=True, help_text="What the launcher started: a process id, a task ARN."
     )
 
+    executor_size = models.CharField(
+        max_length=10,
+        blank=True,
+        help_text="Of the executor, where it has one: medium, or large for a lot of input and "
+        "after one that ran out of memory.",
+    )
+
     class Meta:
         ordering = ["-created_at"]
         constraints = [

@@ -204,7 +204,7 @@ def test_a_bucket_that_does_not_exist_is_a_fault_not_a_missing_file(aws_environm
 
 
 @pytest.fixture
-def refusing(aws_environment, monkeypatch):
+def refusing(change_aws):
     """S3 that refuses everything, as it does for credentials without the right to list."""
 
     class Handler(BaseHTTPRequestHandler):
@@ -224,8 +224,7 @@ def refusing(aws_environment, monkeypatch):
 
     server = HTTPServer(("127.0.0.1", 0), Handler)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-    aws.client.cache_clear()
+    change_aws(AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{server.server_port}")
     yield open_store("s3://bucket/base")
     server.shutdown()
     server.server_close()
@@ -247,22 +246,19 @@ def test_no_permission_is_told_as_such(refusing, tmp_path, act):
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_s3_that_cannot_be_reached_is_an_oserror(aws_environment, monkeypatch, tmp_path, act):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:9")
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    aws.client.cache_clear()
+def test_s3_that_cannot_be_reached_is_an_oserror(change_aws, tmp_path, act):
+    change_aws(AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
     with pytest.raises(OSError, match=r"cannot be asked \(EndpointConnectionError\)"):
         ACTS[act](open_store("s3://bucket"), tmp_path)
 
 
-def test_an_endpoint_that_is_no_url_is_an_oserror(aws_environment, monkeypatch, tmp_path):
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "localhost:9000")
-    aws.client.cache_clear()
+def test_an_endpoint_that_is_no_url_is_an_oserror(change_aws, tmp_path):
+    change_aws(AWS_ENDPOINT_URL_S3="localhost:9000")
     with pytest.raises(OSError, match="cannot be asked"):
         open_store("s3://bucket").open("a")
 
 
-def test_a_body_that_is_cut_is_an_oserror_not_a_shorter_file(aws_environment, monkeypatch):
+def test_a_body_that_is_cut_is_an_oserror_not_a_shorter_file(change_aws):
     class Cut(BaseHTTPRequestHandler):
         def do_GET(self):
             self.send_response(200)
@@ -275,8 +271,7 @@ def test_a_body_that_is_cut_is_an_oserror_not_a_shorter_file(aws_environment, mo
 
     server = HTTPServer(("127.0.0.1", 0), Cut)
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", f"http://127.0.0.1:{server.server_port}")
-    aws.client.cache_clear()
+    change_aws(AWS_ENDPOINT_URL_S3=f"http://127.0.0.1:{server.server_port}")
     with open_store("s3://bucket").open("a") as stream, pytest.raises(OSError, match="s3://bucket"):
         stream.read()
     server.shutdown()

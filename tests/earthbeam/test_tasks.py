@@ -78,7 +78,9 @@ def test_a_fault_of_the_launcher_ends_the_run_at_once(run, monkeypatch, settings
         settings.EXECUTOR_LAUNCHER = "rocket"
     work()
     run.refresh_from_db()
-    assert (run.status, run.errors.get().code) == ("error", "failed_to_start_executor")
+    error = run.errors.get()
+    assert (run.status, error.code) == ("error", "failed_to_start_executor")
+    assert ("ZeroDivisionError" if fake else "EXECUTOR_LAUNCHER") in error.payload["message"]
     assert ProcrastinateJob.objects.get(task_name="launch_run").status == "failed"
 
 

@@ -68,7 +68,6 @@ def test_s3_that_cannot_be_reached_is_told_as_such(app, workbench, job, ods):
         workbench,
         "artifact_s3_upload",
         AWS_ENDPOINT_URL_S3="http://127.0.0.1:9",
-        AWS_MAX_ATTEMPTS="1",
     )
     assert "StorageFault" in payload["message"]
     assert ods.received_counts() == {}

@@ -1,0 +1,152 @@
+"""What becomes of executors on ECS, which nobody waits for: looked at each minute.
+
+Two watchers at once do no harm: whatever they decide is a conditional update.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from earthbeam import aws, runs
+from earthbeam.launchers.ecs_parameters import NEXT_SIZE
+from earthbeam.models import Run, RunLog
+from earthbeam.tasks import launch_run
+
+logger = logging.getLogger(__name__)
+
+BATCH = 100
+"""Tasks a call: the most that DescribeTasks takes."""
+YOUNG = timedelta(minutes=5)
+"""A task may be unknown to ECS's own answers for a moment after it was taken."""
+STRAGGLERS = timedelta(hours=1)
+"""For how long after a run's end its task is stopped if it is still there."""
+
+_KILLED = 128 + 9
+_FORGOTTEN: dict[str, Any] = {
+    "stoppedReason": "ECS does not know the task any more",
+    "containers": [],
+}
+
+
+def watch() -> None:
+    """End the runs whose task has stopped, and stop the tasks whose run was ended."""
+    for cluster, batch in _batches():
+        answer = aws.client("ecs").describe_tasks(cluster=cluster, tasks=list(batch))
+        for task in answer["tasks"]:
+            run = batch[task["taskArn"]]
+            if run.status == Run.Status.ERROR:
+                _stop(cluster, run, task)
+            elif task["lastStatus"] == "STOPPED":
+                _conclude(cluster, run, task)
+        for arn in batch.keys() - {task["taskArn"] for task in answer["tasks"]}:
+            if batch[arn].status in Run.UNFINISHED and _is_old(batch[arn]):
+                _conclude(cluster, batch[arn], _FORGOTTEN)
+
+
+def _batches() -> Iterator[tuple[str, dict[str, Run]]]:
+    """Clusters, and some of their tasks' ARNs with the run of each."""
+    ended_lately = Q(status=Run.Status.ERROR, ended_at__gt=timezone.now() - STRAGGLERS)
+    clusters: defaultdict[str, list[Run]] = defaultdict(list)
+    for run in Run.objects.filter(
+        Q(status__in=Run.UNFINISHED) | ended_lately, launch_reference__contains=":task/"
+    ):
+        # arn:aws:ecs:REGION:ACCOUNT:task/CLUSTER/ID
+        clusters[run.launch_reference.split("/")[1]].append(run)
+    for cluster, members in clusters.items():
+        for start in range(0, len(members), BATCH):
+            batch = members[start : start + BATCH]
+            yield cluster, {run.launch_reference: run for run in batch}
+
+
+def _stop(cluster: str, run: Run, task: dict[str, Any]) -> None:
+    """Stop the task of a run that was ended: cancelled, or over its time."""
+    if "STOPPED" not in (task["lastStatus"], task["desiredStatus"]):
+        aws.client("ecs").stop_task(
+            cluster=cluster, task=task["taskArn"], reason="The run has ended."
+        )
+        logger.info("run %s has ended; its task is stopped", run.pk)
+
+
+def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
+    """A task has stopped, and its run has not ended: try again with more memory, or end it."""
+    if _adopt_other_task(cluster, run):
+        return
+    out_of_memory = _ran_out_of_memory(task)
+    larger = NEXT_SIZE.get(run.executor_size)
+    if out_of_memory and larger:
+        _start_over(run, larger)
+        return
+    message = (
+        "The executor ran out of memory. Split the file into smaller ones, then submit them."
+        if out_of_memory
+        else f"The executor's task stopped before it reported the outcome: {_reason(task)}."
+    )
+    if run.status == Run.Status.NEW:
+        ended = runs.fail_to_start(run.pk, {"message": message})
+    else:
+        ended = runs.fail(run.pk, "unknown", {"message": message})
+    if ended:
+        logger.warning("run %s: %s", run.pk, message)
+
+
+def _adopt_other_task(cluster: str, run: Run) -> bool:
+    """Whether another task carries out the run; from now on that one is watched.
+
+    ECS may have taken a task without its answer reaching us; the launch is tried again then, and
+    of the two executors one is turned away at the handshake.
+    """
+    others = aws.client("ecs").list_tasks(
+        cluster=cluster, startedBy=str(run.pk), desiredStatus="RUNNING"
+    )["taskArns"]
+    if not others:
+        return False
+    Run.objects.filter(pk=run.pk, launch_reference=run.launch_reference).update(
+        launch_reference=others[0]
+    )
+    return True
+
+
+def _start_over(run: Run, size: str) -> None:
+    """Queue another launch with a larger executor; only one watcher does."""
+    with transaction.atomic():
+        if runs.start_over(run, executor_size=size):
+            RunLog.objects.update_or_create(
+                run=run,
+                defaults={
+                    "text": f"The executor ({run.executor_size}) ran out of memory; "
+                    f"it is started again ({size}).\n"
+                },
+            )
+            launch_run.defer(run_id=str(run.pk))
+            logger.warning("run %s ran out of memory and starts over as %s", run.pk, size)
+
+
+def _ran_out_of_memory(task: dict[str, Any]) -> bool:
+    """Whether ECS says so, or the kernel killed the container and nobody had asked for that."""
+    told = [task.get("stoppedReason", "")]
+    told += [container.get("reason", "") for container in task["containers"]]
+    killed = any(container.get("exitCode") == _KILLED for container in task["containers"])
+    return any("OutOfMemory" in text for text in told) or (
+        killed and task.get("stopCode") == "EssentialContainerExited"
+    )
+
+
+def _reason(task: dict[str, Any]) -> str:
+    """Why ECS says it stopped, with what the container said."""
+    parts = [task.get("stoppedReason", "").rstrip(".") or "ECS gives no reason"]
+    for container in task["containers"]:
+        if container.get("reason"):
+            parts.append(container["reason"].rstrip("."))
+        if container.get("exitCode") is not None:
+            parts.append(f"exit status {container['exitCode']}")
+    return ", ".join(parts)
+
+
+def _is_old(run: Run) -> bool:
+    return run.launched_at is None or run.launched_at < timezone.now() - YOUNG
