@@ -10,10 +10,11 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
-from earthbeam.files import BadLocation, open_store
+from earthbeam.files import BadLocation, is_s3, open_store
 from earthbeam.launchers import LAUNCHERS
 
 _SHORTEST_KEY = 32  # bytes; RFC 7518, 3.2: HS256 needs a key as long as its hash
+_LONGEST_SESSION = 12 * 60 * 60  # seconds; AWS STS, AssumeRole
 
 
 @register(Tags.security)
@@ -76,7 +77,8 @@ def check_files_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         return [
             Error(
                 f"FILES_BASE cannot be used: {error}.",
-                hint="Set it to where jobs' files shall lie, such as file:///srv/runway/files.",
+                hint="Set it to where jobs' files shall lie, such as file:///srv/runway/files "
+                "or s3://BUCKET.",
                 id="runway.E004",
             )
         ]
@@ -95,6 +97,49 @@ def check_launcher(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             id="runway.E005",
         )
     ]
+
+
+@register()
+def check_executors_reach_files(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """runway.E007: executors could not read their jobs' files."""
+    on_s3, launcher = is_s3(settings.FILES_BASE), settings.EXECUTOR_LAUNCHER
+    if launcher == "ecs" and not on_s3:
+        problem = "FILES_BASE is a directory, which executors on ECS do not see."
+        hint = "Set FILES_BASE to s3://BUCKET."
+    elif launcher == "local" and on_s3 and not settings.IN_DEVELOPMENT:
+        problem = "FILES_BASE is on S3, for which the worker's own executors get no credentials."
+        hint = "Set EXECUTOR_LAUNCHER to ecs, or FILES_BASE to a directory: file:///DIRECTORY."
+    else:
+        return []
+    return [Error(problem, hint=hint, id="runway.E007")]
+
+
+@register()
+def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E008: ECS cannot be found. runway.W003: runs outlive their credentials."""
+    if settings.EXECUTOR_LAUNCHER != "ecs":
+        return []
+    found: list[CheckMessage] = []
+    if not settings.ENVLABEL:
+        found.append(
+            Error(
+                "EXECUTOR_LAUNCHER is ecs, but ENVLABEL is not set.",
+                hint="Set ENVLABEL to the label below which SSM holds the parameters of ECS.",
+                id="runway.E008",
+            )
+        )
+    if settings.EXECUTOR_TIMEOUT_SECONDS > _LONGEST_SESSION:
+        found.append(
+            Warning(
+                "EXECUTOR_TIMEOUT_SECONDS is above 12 hours, after which executors' credentials "
+                "for S3 end.",
+                hint=f"Set it to {_LONGEST_SESSION} at most.",
+                id="runway.W003",
+            )
+        )
+    return found
 
 
 @register()

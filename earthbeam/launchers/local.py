@@ -1,8 +1,9 @@
 """Executors as child processes of the queue worker, whose concurrency bounds how many run.
 
 The child gets the contract's variables and nothing of ours. It is given its whole time limit and a
-little more to report; then, or when the worker is told to end, it is asked to end (and reports that
-by itself), and killed if it does not. Whatever happens, the run has ended when ``launch`` returns.
+little more to report; then, or when the worker is told to end, or when somebody has ended the run,
+it is asked to end (and reports that by itself), and killed if it does not. Whatever happens, the
+run has ended when ``launch`` returns.
 """
 
 import logging
@@ -23,6 +24,7 @@ from django.utils import timezone
 
 from earthbeam import payload, runs, tokens
 from earthbeam.errors import LaunchFailed
+from earthbeam.files import is_s3
 from earthbeam.launchers import children
 from earthbeam.launchers.output import Masker, Output
 from earthbeam.models import Run, RunLog
@@ -122,6 +124,8 @@ class LocalLauncher:
                 if stopped or overdue:
                     return _End(self._end(child), overdue, stopped)
                 time.sleep(_POLL_SECONDS)
+            if _was_ended(run):
+                return _End(self._end(child))
 
     def _end(self, child: "subprocess.Popen[bytes]") -> int:
         children.terminate(child)
@@ -144,7 +148,28 @@ def _environment(run: Run, token: str, scratch: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
+        **_access_to_files(run),
     }
+
+
+def _access_to_files(run: Run) -> dict[str, str]:
+    """In development the worker's own access to S3, for a job whose files lie there.
+
+    Elsewhere executors run on ECS then, with credentials for their own job alone.
+    """
+    if not (settings.IN_DEVELOPMENT and is_s3(run.job.files_base)):
+        return {}
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+
+
+def _was_ended(run: Run) -> bool:
+    """Whether the run failed meanwhile: by its own report, or because somebody cancelled it."""
+    try:
+        return Run.objects.filter(pk=run.pk, status=Run.Status.ERROR).exists()
+    except DatabaseFault:
+        return False
+    finally:
+        connection.close()
 
 
 def _ods_secrets(run: Run) -> list[str]:

@@ -31,6 +31,7 @@ def test_the_development_fallbacks_pass():
         ("APP_URL", "http://", "runway.E003"),
         ("FILES_BASE", "ftp://files", "runway.E004"),
         ("FILES_BASE", "/srv/files", "runway.E004"),
+        ("FILES_BASE", "s3://", "runway.E004"),
         ("EXECUTOR_LAUNCHER", "rocket", "runway.E005"),
         ("ROSTER_STREAMS_MAX", 16, "runway.E006"),
     ],
@@ -41,6 +42,38 @@ def test_a_mistake_is_found_and_its_hint_says_what_to_set(settings, name, value,
     found = [message for message in run_checks() if message.id == id]
     assert found
     assert all(message.hint for message in found)
+
+
+@pytest.mark.parametrize(
+    ("launcher", "base", "development", "found"),
+    [
+        ("ecs", "s3://bucket", False, set()),
+        ("ecs", "file:///srv/runway", False, {"runway.E007"}),
+        ("local", "file:///srv/runway", False, set()),
+        ("local", "s3://bucket", False, {"runway.E007"}),
+        ("local", "s3://bucket", True, set()),
+    ],
+)
+def test_executors_must_reach_the_files(settings, launcher, base, development, found):
+    settings.EXECUTOR_LAUNCHER, settings.FILES_BASE = launcher, base
+    settings.IN_DEVELOPMENT, settings.ENVLABEL = development, "test"
+    settings.APP_URL = "https://runway.test"
+    assert ids() == found
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found"),
+    [
+        ("ENVLABEL", None, {"runway.E008"}),
+        ("EXECUTOR_TIMEOUT_SECONDS", 43_201, {"runway.W003"}),
+        ("EXECUTOR_TIMEOUT_SECONDS", 43_200, set()),
+    ],
+)
+def test_what_ecs_needs(settings, name, value, found):
+    settings.EXECUTOR_LAUNCHER, settings.FILES_BASE = "ecs", "s3://bucket"
+    settings.ENVLABEL = "test"
+    setattr(settings, name, value)
+    assert ids() == found
 
 
 @pytest.mark.parametrize(

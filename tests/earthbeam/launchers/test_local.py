@@ -192,6 +192,39 @@ def test_people_can_follow_the_log_while_no_connection_is_held(run):
     assert "worker was stopped" in payload["message"]
 
 
+@pytest.mark.parametrize("status", ["new", "running"])
+def test_an_executor_whose_run_was_cancelled_is_ended_with_all_it_started(run, status):
+    if status == "running":
+        running(run)
+
+    def launch():
+        try:
+            launcher("stubborn", stop_seconds=0.5).launch(run, never)
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=launch)
+    thread.start()
+    wait_until(lambda: RunLog.objects.filter(run=run, text__startswith="grandchild").exists())
+    runs.fail(run.pk, "unknown", {"message": "Cancelled by ops."})
+    thread.join(timeout=20)
+    assert not thread.is_alive()
+    assert error_of(run) == ("unknown", {"message": "Cancelled by ops."})
+    wait_until(lambda: not alive(int(log_of(run).split()[1])))
+
+
+@pytest.mark.parametrize("development", [True, False])
+def test_only_in_development_executors_get_the_workers_access_to_s3(
+    run, settings, monkeypatch, development
+):
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of the worker")
+    settings.IN_DEVELOPMENT = development
+    run.job.files_base = "s3://bucket"
+    launcher("environment").launch(run, never)
+    environment = json.loads(log_of(run))["environment"]
+    assert environment.get("AWS_SESSION_TOKEN") == ("of the worker" if development else None)
+
+
 def test_a_worker_that_stops_before_the_handshake_leaves_the_run_for_the_next_one(run):
     with pytest.raises(LaunchFailed, match="stopped"):
         launcher("sleep").launch(run, lambda: True)
