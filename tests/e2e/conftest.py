@@ -1,3 +1,4 @@
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -7,17 +8,28 @@ from django.db import connection
 
 from runway.demo.seed import seed
 from runway.sandbox.bundle_repository import create_bundle_repository
+from runway.sandbox.chunked_snowflake import ChunkedSnowflake, lines_table
 from runway.sandbox.edu import SandboxEdu
 from runway.sandbox.input_files import InputFile, write_interim_file, write_summative_file
 from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import students
+from tests.e2e import impatient
 from tests.e2e.stack import Stack
+from tests.earthbeam.executor.conftest import edu_roster
 
 
 @pytest.fixture(scope="package")
 def edu() -> Iterator[SandboxEdu]:
     with SandboxEdu() as edu:
         yield edu
+
+
+@pytest.fixture
+def halting_edu() -> Iterator[ChunkedSnowflake]:
+    """An EDU that sends its roster in two parts, for a fault in between."""
+    lines = [line.decode() for line in edu_roster()]
+    with ChunkedSnowflake([lines_table(lines[:400]), lines_table(lines[400:])]) as snowflake:
+        yield snowflake
 
 
 @pytest.fixture(scope="package")
@@ -32,8 +44,6 @@ def running_stack(
     repository = create_bundle_repository(folder / "bundles")
     stack = Stack(folder, repository, edu.environment())
     try:
-        stack.start_web()
-        stack.start_worker()
         yield stack
     finally:
         stack.stop("worker", "web")
@@ -49,15 +59,35 @@ def ods() -> Iterator[SandboxOds]:
 
 
 @pytest.fixture
-def stack(
+def district(
     transactional_db: None, running_stack: Stack, ods: SandboxOds, settings: Any
 ) -> Iterator[Stack]:
-    """Runway with a partner whose one district has this ODS, and jobs that find both."""
-    # Not the workers: this stack's own lives on.
-    _empty("procrastinate_jobs")
+    """A partner whose one district has this ODS; jobs of it find both."""
     settings.BUNDLE_REPO = str(running_stack.bundle_repository)
+    _empty("procrastinate_jobs")  # not the workers: this stack's own lives on
     seed(ods.url)
+    logs = {name: len(running_stack.log(name)) for name in ("web", "worker")}
     yield running_stack
+    _empty("procrastinate_jobs")
+    running_stack.tidy_up()
+    for name, before in logs.items():  # shown for a test that failed
+        sys.stdout.write(f"--- {name}\n{running_stack.log(name)[before:][-5000:]}\n")
+
+
+@pytest.fixture
+def stack(district: Stack) -> Stack:
+    """Runway at that district's service, as it is deployed."""
+    district.start_web()
+    district.start_worker()
+    return district
+
+
+@pytest.fixture
+def impatient_stack(district: Stack) -> Stack:
+    """The same with programs that soon give up: for what never gets better."""
+    district.start_web(impatient.WEB)
+    district.start_worker(*impatient.WORKER)
+    return district
 
 
 @pytest.fixture

@@ -51,8 +51,14 @@ def wait_until(what: str, condition: Callable[[], object], seconds: float = 60.0
 
 
 def wait_for_step(run: Run, action: str) -> None:
-    """Wait until the run has begun a step."""
-    wait_until(f"{action} begins", lambda: run.updates.filter(action=action).exists())
+    """Wait until the run has begun a step, which it must do before it ends."""
+
+    def begun() -> bool:
+        run.refresh_from_db()
+        return run.status not in Run.UNFINISHED or run.updates.filter(action=action).exists()
+
+    wait_until(f"{action} begins", begun)
+    assert run.status in Run.UNFINISHED, (steps(run), list(run.errors.values("code", "payload")))
 
 
 def wait_for_end(run: Run, seconds: float = 60.0) -> Run:
@@ -62,7 +68,7 @@ def wait_for_end(run: Run, seconds: float = 60.0) -> Run:
         run.refresh_from_db()
         return run.status not in Run.UNFINISHED and not _launch(run).exists()
 
-    wait_until(f"the end of a run that has reported {steps(run)}", over, seconds)
+    wait_until("the run's end", over, seconds)
     return run
 
 
@@ -74,6 +80,13 @@ def _launch(run: Run) -> Any:
 
 def steps(run: Run) -> list[str]:
     return [str(update) for update in run.updates.all()]
+
+
+def life(run: Run) -> list[Any]:
+    """When the run was created, launched, started and ended."""
+    times = [run.created_at, run.launched_at, run.started_at, run.ended_at]
+    assert None not in times
+    return times
 
 
 def only_error(run: Run) -> tuple[str, dict[str, Any]]:

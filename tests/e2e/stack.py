@@ -1,8 +1,8 @@
 """Runway's processes on free ports, as a deployment runs them; tests kill and restart them."""
 
 import os
+import shutil
 import signal
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
@@ -28,6 +28,7 @@ class Stack:
         self._address = f"127.0.0.1:{free_port()}"
         self._services: dict[str, Services] = {}
         self._pids: dict[str, int] = {}
+        self._running: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}
         self._environment = {
             "DJANGO_SETTINGS_MODULE": "runway.settings",
             "RUNWAY_ENV": "development",
@@ -40,31 +41,40 @@ class Stack:
             "WEB_CONCURRENCY": "1",
         }
 
-    def start_web(self, edu: dict[str, str] | None = None) -> None:
-        """Start gunicorn anew and wait until it answers; ``edu``: variables of another EDU."""
+    def start_web(self, app: str = "runway.wsgi", edu: dict[str, str] | None = None) -> None:
+        """Have gunicorn serve ``app``, started anew unless it does; ``edu``: another EDU's
+        variables, none at all for no EDU."""
         self._start(
             "web",
-            *("-m", "gunicorn", "runway.wsgi"),
+            *("-m", "gunicorn", app),
             env=self._edu if edu is None else dict.fromkeys(self._edu, "") | edu,
             answers_at=f"http://{self._address}/healthz",
         )
 
+    def edu_at(self, port: int) -> dict[str, str]:
+        """The variables of an EDU that listens on another port, with the same credentials."""
+        return self._edu | {"EDU_SNOWFLAKE_PORT": str(port)}
+
     def start_worker(self, *argv: str) -> None:
-        """Start `manage.py worker` anew, or another Python program that is a worker."""
+        """Have `manage.py worker`, or the program ``argv``, be the worker, as above."""
         self._start("worker", *(argv or ("manage.py", "worker")), env={"TMPDIR": str(self.scratch)})
 
     def _start(
         self, name: str, *argv: str, env: dict[str, str], answers_at: str | None = None
     ) -> None:
+        if self._running.get(name) == (argv, env):
+            return
         self.stop(name)
         service = self._services[name] = Services(self._logs)
         self._pids[name] = service.start(
             name, *argv, env=self._environment | env, answers_at=answers_at
         )
+        self._running[name] = argv, env
 
     def stop(self, *names: str) -> None:
         """End processes as their supervisor would; harmless for those that do not run."""
         for name in names:
+            self._running.pop(name, None)
             if name in self._services:
                 self._services.pop(name).stop()
                 del self._pids[name]
@@ -75,20 +85,36 @@ class Stack:
         self.stop(name)
 
     def log(self, name: str) -> str:
-        return (self._logs / f"{name}.log").read_text(errors="replace")
+        """What a process and those before it have printed."""
+        log = self._logs / f"{name}.log"
+        return log.read_text(errors="replace") if log.exists() else ""
 
     def left_behind(self) -> list[str]:
         """What runs have left on this machine: processes (their command lines) and folders."""
-        worker = self._pids.get("worker")
-        processes = [command for pid, command in self._processes() if pid != worker]
-        return processes + [path.name for path in self.scratch.iterdir()]
+        return [*self.processes().values(), *(path.name for path in self.scratch.iterdir())]
 
-    def _processes(self) -> Iterator[tuple[int, str]]:
+    def processes(self) -> dict[int, str]:
+        """The command lines of all executors and what they have started, by process id."""
+        found = {}
         for folder in Path("/proc").glob("[0-9]*"):
             with suppress(OSError):
                 if str(self.scratch).encode() in (folder / "environ").read_bytes():
                     command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                    yield int(folder.name), command.decode(errors="replace").strip()
+                    found[int(folder.name)] = command.decode(errors="replace").strip()
+        found.pop(self._pids.get("worker", 0), None)
+        return found
+
+    def is_running(self, text: str) -> bool:
+        """Whether a run has a process with ``text`` in its command line."""
+        return any(text in line for line in self.processes().values())
+
+    def tidy_up(self) -> None:
+        """End what a test has left behind."""
+        for pid in self.processes():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        for path in self.scratch.iterdir():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _database_url() -> str:

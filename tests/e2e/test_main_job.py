@@ -12,6 +12,7 @@ from tests.e2e.jobs import (
     csv_rows,
     executor_pid,
     json_lines,
+    life,
     output,
     steps,
     student_ids,
@@ -85,7 +86,7 @@ def test_a_file_is_split_between_the_ods_edu_and_its_owner(stack, ods, interim):
 
     assert run.status == "success", run.log.text
     assert not run.errors.exists()
-    assert run.created_at <= run.launched_at <= run.started_at <= run.ended_at
+    assert life(run) == sorted(life(run))
     assert steps(run) == [*ALL_STEPS, "done success"]
     splits_as_expected(run, interim, ods)
     stored = {file.path: file.size for file in run.output_files.all()}

@@ -1,0 +1,216 @@
+"""Killing Runway's own processes in the middle of a run: it ends, and says what happened."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from functools import partial
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from earthbeam import reaper
+from earthbeam.jobs import start_run
+from earthbeam.models import OutputSet, Run, RunLog
+from runway.sandbox.input_files import InputFile
+from runway.sandbox.ods import Faults, SandboxOds
+from tests.e2e.jobs import (
+    ALL_STEPS,
+    STEPS,
+    executor_pid,
+    nothing_was_sent,
+    only_error,
+    steps,
+    submit,
+    wait_for_end,
+    wait_for_step,
+    wait_until,
+)
+
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+
+@contextmanager
+def slow(ods: SandboxOds) -> Iterator[None]:
+    """Hold a run in the steps that talk to the ODS."""
+    ods.faults = Faults(delay_seconds=3)
+    yield
+    ods.faults = Faults()
+
+
+@contextmanager
+def without_output_sets() -> Iterator[None]:
+    """Hold a run in its last step: the app cannot store its first output set."""
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(f"lock table {OutputSet._meta.db_table} in share mode")
+        yield
+
+
+def succeeded(run: Run, sample: InputFile, ods: SandboxOds) -> None:
+    """Everything is there, and nothing twice."""
+    expected = sample.expected
+    assert run.status == "success", run.log.text
+    assert not run.errors.exists()
+    assert steps(run) == [*ALL_STEPS, "done success"]
+    assert sorted(each.sent_to_ods for each in run.output_sets.all()) == [False, True]
+    assert (run.matches.ods_matched, run.matches.cross_year_matched, run.matches.unmatched) == (
+        *(expected.ods, expected.cross_year, expected.unmatched),
+    )
+    records = run.summary.get(resource="studentAssessments")
+    assert records.records_processed == expected.ods + expected.cross_year
+    assert records.records_failed == 0
+    assert len(ods.received("studentAssessments")) == expected.ods
+
+
+def test_an_executor_killed_in_any_step_ends_its_run_and_the_job_can_be_run_again(
+    stack, ods, interim
+):
+    job = submit(interim)
+    # The step, what holds the run in it, and the child that is at work then.
+    for step, held, child in (
+        ("refresh_bundle_code", nullcontext(), ""),
+        ("earthmover_deps", nullcontext(), "prepare_bundle"),
+        ("get_student_roster", slow(ods), "lightbeam"),
+        ("earthmover_run", nullcontext(), "fast_earthmover"),
+        ("lightbeam_send", slow(ods), "lightbeam"),
+        ("upload_output", without_output_sets(), ""),
+    ):
+        run = start_run(job)
+        if STEPS.index(step) > STEPS.index("earthmover_run"):
+            wait_for_step(run, "earthmover_run")  # with an ODS as fast as ever
+        with held:
+            wait_for_step(run, step)
+            wait_until(f"{child} runs", partial(stack.is_running, child))
+            os.killpg(executor_pid(run), signal.SIGKILL)
+        wait_for_end(run, seconds=15)
+
+        code, payload = only_error(run)
+        assert code == "unknown"
+        assert "SIGKILL" in payload["message"]
+        assert steps(run)[-1] == f"{step} begin"
+        assert stack.left_behind() == []
+        if STEPS.index(step) < STEPS.index("lightbeam_send"):
+            assert nothing_was_sent(ods)
+
+    succeeded(wait_for_end(start_run(job)), interim, ods)
+
+
+def test_a_web_process_killed_and_restarted_in_the_middle_of_a_run_costs_it_nothing(
+    stack, ods, interim
+):
+    run = start_run(submit(interim))
+    wait_for_step(run, "earthmover_run")
+    stack.kill("web")
+    wait_until("a report that nobody takes", lambda: "again in" in log_of(run))
+    stack.start_web()
+    succeeded(wait_for_end(run), interim, ods)
+    assert stack.left_behind() == []
+
+
+def test_a_web_process_killed_while_it_streams_a_roster_and_restarted_costs_the_run_nothing(
+    stack, halting_edu, ods, interim
+):
+    half_sent = threading.Event()
+
+    def stall(request, number):
+        half_sent.set()
+        return request.stall(5)
+
+    halting_edu.on_chunk = stall
+    stack.start_web(edu=stack.edu_at(halting_edu.port))
+    run = start_run(submit(interim))
+    assert half_sent.wait(60)
+    halting_edu.on_chunk = None
+    stack.kill("web")
+    stack.start_web(edu=stack.edu_at(halting_edu.port))
+
+    succeeded(wait_for_end(run), interim, ods)
+    assert "EDU's roster: the roster stream broke off" in run.log.text
+    assert stack.left_behind() == []
+
+
+def test_a_web_process_that_does_not_come_back_ends_the_run(impatient_stack, ods, interim):
+    run = start_run(submit(interim))
+    wait_for_step(run, "earthmover_run")
+    impatient_stack.kill("web")
+    wait_for_end(run)
+
+    code, payload = only_error(run)
+    assert code == "unknown"
+    assert "before it reported the outcome" in payload["message"]
+    assert "The outcome could not be reported" in run.log.text
+    assert nothing_was_sent(ods)
+    assert impatient_stack.left_behind() == []
+
+
+def test_without_a_web_process_a_run_does_not_begin_and_says_so(stack, ods, interim):
+    stack.stop("web")
+    run = wait_for_end(start_run(submit(interim)))
+
+    code, payload = only_error(run)
+    assert code == "failed_to_start_executor"
+    assert "before it reported for work" in payload["message"]
+    assert run.started_at is None
+    assert "The run cannot begin" in run.log.text
+    assert stack.left_behind() == []
+
+
+def test_an_executor_whose_worker_was_killed_finishes_by_itself(stack, ods, interim):
+    run = start_run(submit(interim))
+    wait_for_step(run, "earthmover_run")
+    stack.kill("worker")
+    wait_until("the run's end", lambda: status(run) != "running")
+    wait_until("the executor's end", lambda: not stack.processes())
+    succeeded(run, interim, ods)
+
+
+def test_a_run_whose_worker_and_executor_were_killed_is_reaped_and_the_job_can_be_run_again(
+    stack, ods, interim
+):
+    job = submit(interim)
+    run = start_run(job)
+    wait_for_step(run, "earthmover_run")
+    stack.kill("worker")
+    os.killpg(executor_pid(run), signal.SIGKILL)
+    assert (reaper.reap(), status(run)) == (0, "running")
+    time_passes(run)
+    assert (reaper.reap(), status(run)) == (1, "error")
+    assert only_error(run) == ("executor_timeout", {"timeout_seconds": run.timeout_seconds})
+
+    stack.tidy_up()
+    stack.start_worker()
+    succeeded(wait_for_end(start_run(job)), interim, ods)
+    assert stack.left_behind() == []
+
+
+def test_the_late_success_of_an_executor_that_was_given_up_changes_nothing(stack, ods, interim):
+    run = start_run(submit(interim))
+    wait_for_step(run, "earthmover_run")
+    with slow(ods):
+        wait_for_step(run, "lightbeam_send")
+        stack.kill("worker")
+        time_passes(run)
+        assert reaper.reap() == 1
+    wait_until("the executor's end", lambda: not stack.processes())
+
+    assert "done success" in steps(run)
+    assert status(run) == "error"
+    assert only_error(run)[0] == "executor_timeout"
+
+
+def time_passes(run: Run) -> None:
+    """As long as a run may take, and a little more."""
+    limit = timedelta(seconds=run.timeout_seconds) + reaper.OVERTIME
+    Run.objects.filter(pk=run.pk).update(started_at=timezone.now() - limit - timedelta(seconds=1))
+
+
+def status(run: Run) -> str:
+    run.refresh_from_db()
+    return run.status
+
+
+def log_of(run: Run) -> str:
+    return "".join(RunLog.objects.filter(run=run).values_list("text", flat=True))
