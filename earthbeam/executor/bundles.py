@@ -55,9 +55,8 @@ def refresh_mirror(repository: str, workspace: Workspace) -> Mirror:
 
     Raises StepFailed(bundle_git_pull) when the repository cannot be fetched, after three tries.
     """
-    path = _mirrors_folder() / hashlib.sha256(repository.encode()).hexdigest()[:16]
-    mirror = Mirror(path, repository)
-    with _locked(path.with_suffix(".lock")):
+    mirror = Mirror(mirror_path(repository), repository)
+    with _locked(mirror.path.with_suffix(".lock")):
         for pause in (*FETCH_PAUSES, None):
             tail = _fetch(mirror, workspace)
             if tail is None:
@@ -70,6 +69,11 @@ def refresh_mirror(repository: str, workspace: Workspace) -> Mirror:
         "The bundle repository could not be fetched; see the log for git's reason.",
         stacktrace=tail,
     )
+
+
+def mirror_path(repository: str) -> Path:
+    """Where the mirror of ``repository`` is kept on this machine."""
+    return _mirrors_folder() / hashlib.sha256(repository.encode()).hexdigest()[:16]
 
 
 def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspace) -> None:

@@ -1,6 +1,14 @@
 """How a run fails. The codes and their fields are the contract's list of error codes."""
 
+import errno
+import os
 from typing import Any
+
+NO_SPACE = (
+    "The executor ran out of disk space: run the job again, or give executors a larger disk"
+    " (a run needs several times the size of its input and rosters)."
+)
+_NO_SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StepFailed(Exception):
@@ -35,3 +43,16 @@ class Terminated(Interrupted):
 
 class AppUnreachable(Exception):
     """The app did not accept a report, in all tries: nobody is left to tell."""
+
+
+def is_no_space(error: BaseException | None) -> bool:
+    """Whether a full disk is behind an error: ours, or one that a child printed."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _NO_SPACE_ERRORS:
+            return True
+        if isinstance(error, StepFailed):
+            trace = str(error.fields.get("stacktrace", ""))
+            if any(os.strerror(number) in trace for number in _NO_SPACE_ERRORS):
+                return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -20,16 +20,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earthbeam.executor import interruption
+
 logger = logging.getLogger(__name__)
 
-TERMINATE_SECONDS = 5.0
+TERMINATE_SECONDS = 3.0
 """How long a group may take to end after SIGTERM, before SIGKILL."""
+
+STRAYS_SECONDS = 5.0
+"""How long to go after processes that start others faster than they are killed."""
 
 _TAIL_LINES = 200
 _LINE_BYTES = 8 * 1024
 _LOGGED_BYTES = 2 * 1024 * 1024
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
 _prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
 
 
@@ -63,25 +68,30 @@ def run(
     line; answering True ends the child and raises StoppedEarly.
     An exception raised meanwhile by a signal handler passes through, after the group is gone.
     """
-    child = subprocess.Popen(
-        argv,
-        env=dict(env),
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-        # Runs after fork; the function is bound already, so that it takes no lock there.
-        preexec_fn=_die_with_executor if _prctl else None,
-    )
-    output = _Output(child, label, stop_when)
-    try:
-        while child.poll() is None and not output.stop_asked.is_set():
-            with suppress(subprocess.TimeoutExpired):
-                child.wait(timeout=0.2 if output.is_open() else None)
-    finally:
-        exit_code = _end_group(child)
-        output.close()
+    # An interruption must neither lose a child that has just started nor spare one that is ending.
+    with interruption.held():
+        child = subprocess.Popen(
+            argv,
+            env=dict(env),
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            # Runs after fork; the function is bound already, so that it takes no lock there.
+            preexec_fn=_die_with_executor if _prctl else None,
+        )
+        output = _Output(child, label, stop_when)
+        _strays.child_started()
+        try:
+            with interruption.let_through():
+                while child.poll() is None and not output.stop_asked.is_set():
+                    with suppress(subprocess.TimeoutExpired):
+                        child.wait(timeout=0.2 if output.is_open() else None)
+        finally:
+            exit_code = _end_group(child)
+            _strays.end()
+            output.close()
     if output.stop_asked.is_set():
         raise StoppedEarly(output.tail())
     return Completed(exit_code, output.tail())
@@ -105,6 +115,58 @@ def _end_group(child: "subprocess.Popen[bytes]") -> int:
 def _signal_group(child: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
+
+
+class _Strays:
+    """What children leave running in sessions of their own, where their group's end misses it."""
+
+    def __init__(self) -> None:
+        self._adopted = False
+        self._children = 0
+        self._lock = threading.Lock()
+
+    def adopt(self) -> None:
+        self._adopted = bool(_prctl) and _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+    def child_started(self) -> None:
+        with self._lock:
+            self._children += 1
+
+    def end(self) -> None:
+        """One child less. After the last one, whatever is below this process is a stray."""
+        with self._lock:
+            self._children -= 1
+            if self._children or not self._adopted:
+                return
+            deadline = time.monotonic() + STRAYS_SECONDS
+            while (strays := _children_of(os.getpid())) and time.monotonic() < deadline:
+                for pid in strays:
+                    with suppress(ProcessLookupError, PermissionError):
+                        os.kill(pid, signal.SIGKILL)
+                    with suppress(ChildProcessError):
+                        os.waitpid(pid, os.WNOHANG)
+                time.sleep(0.01)
+
+
+_strays = _Strays()
+
+
+def adopt_strays() -> None:
+    """Become the parent of every orphan below this process (on Linux), so that ``run`` ends them.
+
+    For a program that starts processes by ``run`` alone: it kills any other child.
+    """
+    _strays.adopt()
+
+
+def _children_of(parent: int) -> list[int]:
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # PID (NAME) STATE PPID …, where the name may hold blanks and parentheses.
+            if int(stat.read_text(errors="replace").rpartition(")")[2].split()[1]) == parent:
+                found.append(int(stat.parent.name))
+    return found
 
 
 class _Output:

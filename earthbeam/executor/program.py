@@ -1,26 +1,26 @@
 """The executor's life: handshake, one run, a report of how it ended, an exit status."""
 
 import logging
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import Any
 
 import requests
 
 from earthbeam.executor import job as jobs
-from earthbeam.executor import log
+from earthbeam.executor import log, processes
 from earthbeam.executor.app_client import AppClient, Refused
+from earthbeam.executor.discretion import mask_words_of
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import (
+    NO_SPACE,
     AppUnreachable,
     Interrupted,
     StepFailed,
     Terminated,
     TimedOut,
+    is_no_space,
 )
+from earthbeam.executor.interruption import interruptible
 from earthbeam.executor.pipeline import Pipeline
 from earthbeam.executor.progress import Progress
 from earthbeam.executor.workspace import Workspace
@@ -38,18 +38,19 @@ def main(environment: Environment) -> int:
     redactor = log.Redactor()
     redactor.add_secrets(environment.init_token)
     log.set_up(redactor)
+    processes.adopt_strays()
     app = AppClient()
     try:
         token, job_url = app.init(environment.init_job_url, environment.init_token)
         redactor.add_secrets(token)
         payload = app.job(job_url)
-        progress = Progress(app, jobs.app_urls(payload), redactor)
+        urls = jobs.app_urls(payload)
     except (Refused, AppUnreachable, StepFailed, requests.RequestException, KeyError) as error:
         # Without the app's URLs there is nobody to report to; the launcher sees the exit status.
         logger.error("The run cannot begin: %s", error)
         return NOT_REPORTED
     try:
-        return _run_and_report(payload, environment, app, progress, redactor)
+        return _run_and_report(payload, urls, environment, app, redactor)
     except (Refused, AppUnreachable) as error:
         logger.error("The outcome could not be reported: %s", error)
         return NOT_REPORTED
@@ -57,16 +58,22 @@ def main(environment: Environment) -> int:
 
 def _run_and_report(
     payload: Any,
+    urls: jobs.AppUrls,
     environment: Environment,
     app: AppClient,
-    progress: Progress,
     redactor: log.Redactor,
 ) -> int:
+    try:
+        workspace = Workspace()
+    except OSError as error:
+        Progress(app, urls, redactor.redact).fail(_as_failure(error, environment))
+        return REPORTED
     failure: StepFailed | None = None
     pipeline: Pipeline | None = None
-    with Workspace() as workspace:
+    with workspace:
+        progress = Progress(app, urls, _redacting(redactor, workspace))
         try:
-            with _interruptible(environment.timeout_seconds):
+            with interruptible(environment.timeout_seconds):
                 job = jobs.parse(payload)
                 if job.ods:
                     redactor.add_secrets(job.ods.client_secret)
@@ -86,10 +93,31 @@ def _run_and_report(
         return NOT_REPORTED if pipeline is None else REPORTED
 
 
+def _redacting(redactor: log.Redactor, workspace: Workspace) -> Callable[[str], str]:
+    """Takes secrets, and students of the input files, out of a text that is to be reported."""
+
+    def redact(text: str) -> str:
+        inputs = [path for path in workspace.input.rglob("*") if path.is_file()]
+        try:
+            text = mask_words_of(inputs, workspace.bundle, text)
+        except OSError:
+            return "(left out, as the input could not be read to keep students out of it)"
+        return redactor.redact(text)
+
+    return redact
+
+
 def _as_failure(error: BaseException, environment: Environment) -> StepFailed:
     """The failure to report for whatever ended a run."""
+    if is_no_space(error):
+        code, fields = (error.code, error.fields) if isinstance(error, StepFailed) else ("", {})
+        failure = StepFailed(code or "unknown", NO_SPACE, **fields)
+        failure.__cause__ = error
+        return failure
     if isinstance(error, StepFailed):
         return error
+    if isinstance(error, Refused):
+        return StepFailed("unknown", f"The app did not take a report: {error}.")
     if isinstance(error, TimedOut):
         return StepFailed(
             "executor_timeout",
@@ -101,29 +129,3 @@ def _as_failure(error: BaseException, environment: Environment) -> StepFailed:
     failure = StepFailed("unknown", f"Something unexpected went wrong ({type(error).__name__}).")
     failure.__cause__ = error
     return failure
-
-
-@contextmanager
-def _interruptible(timeout_seconds: int) -> Iterator[None]:
-    """Raise TimedOut or Terminated, wherever the program is, until the block is left.
-
-    Afterwards neither interrupts any more, so that the outcome can be reported in peace.
-    """
-
-    def time_out(number: int, frame: FrameType | None) -> None:
-        raise TimedOut
-
-    def terminate(number: int, frame: FrameType | None) -> None:
-        raise Terminated
-
-    assert threading.current_thread() is threading.main_thread()
-    signal.signal(signal.SIGALRM, time_out)
-    signal.signal(signal.SIGTERM, terminate)
-    signal.signal(signal.SIGINT, terminate)
-    signal.alarm(timeout_seconds)
-    try:
-        yield
-    finally:
-        signal.alarm(0)
-        for number in (signal.SIGALRM, signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)

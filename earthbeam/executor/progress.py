@@ -1,34 +1,42 @@
 """Telling the app where a run is: steps in order, then how it ended."""
 
+import json
 import logging
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 from earthbeam.executor.app_client import AppClient
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import AppUrls
-from earthbeam.executor.log import Redactor
 
 logger = logging.getLogger(__name__)
 
 STACK_TRACE_BYTES = 6 * 1024
-"""An error report stays under 8 kB: the end of a stack trace says most."""
+"""Of a stack trace, as JSON: its end says most."""
+_FIELD_BYTES = 1024
+"""Of any other text; an error report stays under 8 kB."""
 
 
 class Progress:
-    """Posts the steps: one succeeds when the next begins; the one current in a failure failed."""
+    """Posts the steps: one succeeds when the next begins; the one current in a failure failed.
 
-    def __init__(self, app: AppClient, urls: AppUrls, redactor: Redactor) -> None:
+    ``redact`` takes secrets and students out of a text that is to be reported.
+    """
+
+    def __init__(self, app: AppClient, urls: AppUrls, redact: Callable[[str], str]) -> None:
         self._app = app
         self._urls = urls
-        self._redactor = redactor
+        self._redact = redact
         self._current: str | None = None
+        self._unconfirmed: tuple[str, str] | None = None
 
     def begin(self, action: str) -> None:
         """The next step begins, so the current one has succeeded."""
         self._end_current("success")
         logger.info("== %s", action)
-        self._post(action, "begin")
         self._current = action
+        self._post(action, "begin")
 
     def succeed(self) -> None:
         """The run has done all it had to."""
@@ -37,22 +45,30 @@ class Progress:
 
     def fail(self, error: StepFailed) -> None:
         """The run cannot go on: the current step failed, why, and that was it."""
+        if self._unconfirmed is not None:
+            # Interrupted as it was being posted; a repeat does no harm.
+            self._post(*self._unconfirmed)
+        payload = self._error_payload(error)
+        logger.error("failed: %s %s\n%s", error.code, error.message, payload["stacktrace"])
         self._end_current("failure")
-        payload = error.payload()
-        trace = payload.pop("stacktrace", None) or "".join(traceback.format_exception(error))
-        body = {
-            "code": error.code,
-            "payload": {
-                **{key: self._redacted(value) for key, value in payload.items()},
-                "stacktrace": _end_of(self._redactor.redact(trace)),
-            },
-        }
-        logger.error("failed: %s %s", error.code, error.message)
-        self._app.report(self._urls.error, body)
+        self._app.report(self._urls.error, {"code": error.code, "payload": payload})
         self._post("done", "failure")
 
-    def _redacted(self, value: object) -> object:
-        return self._redactor.redact(value) if isinstance(value, str) else value
+    def _error_payload(self, error: StepFailed) -> dict[str, Any]:
+        payload = error.payload()
+        trace = payload.pop("stacktrace", None) or "".join(traceback.format_exception(error))
+        return {
+            **{key: self._bounded_field(value) for key, value in payload.items()},
+            "stacktrace": _end_of(self._redact(trace), STACK_TRACE_BYTES),
+        }
+
+    def _bounded_field(self, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        text = self._redact(value)
+        while _size(text) > _FIELD_BYTES:
+            text = text[: len(text) * 7 // 8]
+        return text
 
     def _end_current(self, status: str) -> None:
         if self._current is not None:
@@ -60,8 +76,19 @@ class Progress:
             self._post(action, status)
 
     def _post(self, action: str, status: str) -> None:
+        self._unconfirmed = action, status
         self._app.report(self._urls.status, {"action": action, "status": status})
+        self._unconfirmed = None
 
 
-def _end_of(trace: str) -> str:
-    return trace.encode()[-STACK_TRACE_BYTES:].decode(errors="ignore")
+def _end_of(text: str, size: int) -> str:
+    """The end of ``text`` that takes at most ``size`` bytes as JSON, where a letter outside ASCII
+    or a control character takes six."""
+    end = text[-size:]
+    while _size(end) > size:
+        end = end[len(end) // 8 + 1 :]
+    return end
+
+
+def _size(text: str) -> int:
+    return len(json.dumps(text))

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
@@ -72,6 +73,10 @@ class RecordingApp:
 
             def log_message(self, *_: object) -> None:
                 pass
+
+            def handle(self) -> None:
+                with suppress(ConnectionError):  # an executor may be stopped at any moment
+                    super().handle()
 
             def answer(self, status: int, body: Any) -> None:
                 content = json.dumps(body).encode()
