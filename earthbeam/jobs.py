@@ -1,12 +1,14 @@
-"""Making jobs, storing their files and starting runs: what a person or a client asks for."""
+"""Jobs, their files, starting and cancelling runs: what a person or a client asks for."""
 
+from contextlib import suppress
 from typing import BinaryIO, cast
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from procrastinate.exceptions import AlreadyEnqueued
 
-from earthbeam import errors, paths
+from earthbeam import errors, paths, runs
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.files import open_store
 from earthbeam.job_rules import (
@@ -17,7 +19,7 @@ from earthbeam.job_rules import (
     school_year_config,
 )
 from earthbeam.models import Job, JobFile, Run
-from earthbeam.tasks import launch_run
+from earthbeam.tasks import launch_run, watch_executors
 
 
 def create_job(request: JobRequest, *, created_by: User | None = None, api_client: str = "") -> Job:
@@ -95,6 +97,19 @@ def start_run(job: Job) -> Run:
             raise errors.RunInProgress from None
         raise
     return run
+
+
+def cancel_run(run: Run, by: str) -> bool:
+    """End ``run`` on behalf of ``by``; False if it has ended already.
+
+    Its executor is ended by its launcher: seconds later on a worker's own machine, within a minute
+    or so on ECS.
+    """
+    if not runs.fail(run.pk, "unknown", {"message": f"Cancelled by {by}."}):
+        return False
+    with suppress(AlreadyEnqueued):
+        watch_executors.defer(timestamp=0)
+    return True
 
 
 class _Upload:

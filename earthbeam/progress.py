@@ -1,0 +1,53 @@
+"""A run as it goes, in lines for people."""
+
+import time
+from collections.abc import Iterator
+
+from earthbeam.models import Run, RunMatches, RunUpdate
+
+POLL_SECONDS = 1.0
+
+
+def follow(run: Run) -> Iterator[str]:
+    """The run's steps as they begin or fail, until it has ended; ``run`` is refreshed meanwhile.
+
+    Every run ends: what nobody else ends, the worker's housekeeping does.
+    """
+    told: set[tuple[str, str]] = set()
+    yield "Queued"
+    while True:
+        run.refresh_from_db()  # before its updates: they are all there once it has ended
+        for update in run.updates.all():
+            step = (update.action, update.status)
+            if step not in told and (line := _line(update)):
+                yield line
+            told.add(step)
+        if run.status not in Run.UNFINISHED:
+            break
+        time.sleep(POLL_SECONDS)
+    yield from _outcome(run)
+
+
+def _line(update: RunUpdate) -> str | None:
+    if update.action == RunUpdate.Action.DONE:
+        return None
+    label = update.get_action_display()
+    if update.status == RunUpdate.Status.BEGIN:
+        return f"{label} …"
+    return f"{label}: failed" if update.status == RunUpdate.Status.FAILURE else None
+
+
+def _outcome(run: Run) -> Iterator[str]:
+    if matches := RunMatches.objects.filter(run=run).first():
+        yield (
+            f"{matches.input_rows} rows: {matches.ods_matched} to the ODS, "
+            f"{matches.cross_year_matched} to the other set, {matches.unmatched} unmatched"
+        )
+    for counts in run.summary.all():
+        yield (
+            f"{counts.resource}: {counts.records_processed} processed, "
+            f"{counts.records_skipped} skipped, {counts.records_failed} failed"
+        )
+    for error in run.errors.all():
+        yield f"{error.code}: {error.payload.get('message', 'see the run in the admin')}"
+    yield run.get_status_display()
