@@ -1,10 +1,21 @@
 """The job payload (contract section 3), checked before anything is done with it."""
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
 
 from earthbeam.executor.errors import StepFailed
 from earthbeam.files import BadLocation, checked_key, open_store
+
+# Names of inputs and parameters become variables of the tools' environment, and must not be ones
+# that say how programs run, what they load, or where credentials go.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_RESERVED = re.compile(
+    r"PATH|HOME|TMPDIR|SHELL|IFS|ENV|LANG|LANGUAGE|GCONV_PATH|PYTHON.*|.*_PROXY"
+    r"|(LC|LD|DYLD|GIT|BASH|MALLOC|DASK|OPENSSL|SSL|REQUESTS|CURL|AWS|INIT|EDFI_API)_.*",
+    re.IGNORECASE,
+)
+_CODE = re.compile(r"[\r\n]|\{\{|\{%|\{#")
 
 
 @dataclass(frozen=True)
@@ -81,8 +92,8 @@ def parse(payload: Any) -> Job:
     send_to_ods = fields.boolean("sendToOds")
     job = Job(
         base_path=fields.text("appDataBasePath").rstrip("/"),
-        input_files=fields.mapping("inputFiles").all_texts(),
-        input_params=fields.mapping("inputParams").all_texts(),
+        input_files=fields.mapping("inputFiles").variables(),
+        input_params=_parameters(fields),
         descriptor_mappings=_descriptor_mappings(fields),
         bundle_path=bundle.text("path").strip("/"),
         bundle_branch=bundle.text("branch"),
@@ -109,6 +120,15 @@ def parse(payload: Any) -> Job:
 def invalid(message: str) -> StepFailed:
     """The failure for a payload that cannot be worked on."""
     return StepFailed("invalid_job", message)
+
+
+def _parameters(fields: "_Fields") -> dict[str, str]:
+    parameters = fields.mapping("inputParams").variables()
+    for key, value in parameters.items():
+        # Bundles put values into YAML that is Jinja at the same time.
+        if _CODE.search(value):
+            raise invalid(f"inputParams.{key} must be one line, without {{{{, {{% or {{#")
+    return parameters
 
 
 def _ods(fields: "_Fields") -> Ods:
@@ -159,6 +179,8 @@ class _Fields:
         value = self.value.get(key)
         if not isinstance(value, str) or not value:
             raise invalid(f"{self._name(key)} must be a text that is not empty")
+        if "\0" in value:
+            raise invalid(f"{self._name(key)} must not hold a NUL character")
         return value
 
     def optional_text(self, key: str) -> str | None:
@@ -177,5 +199,14 @@ class _Fields:
     def mapping(self, key: str) -> "_Fields":
         return _Fields(self.value.get(key), self._name(key))
 
-    def all_texts(self) -> dict[str, str]:
+    def variables(self) -> dict[str, str]:
+        """All fields, which are to become environment variables."""
+        for key in self.value:
+            if not _VARIABLE.fullmatch(key) or _RESERVED.fullmatch(key):
+                raise invalid(
+                    f"{self.path} has a name that cannot be given to a bundle, {key[:80]!a}:"
+                    " name it differently in the bundle"
+                )
+        if len({key.lower() for key in self.value}) < len(self.value):
+            raise invalid(f"{self.path} has names that differ in their case alone")
         return {key: self.text(key) for key in self.value}

@@ -10,6 +10,7 @@ from earthbeam.executor.artifacts import Artifacts
 from earthbeam.executor.delimited import BadFile
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.input_files import local_path
 from earthbeam.executor.job import Job
 from earthbeam.executor.log import Redactor
 from earthbeam.executor.match_step import (
@@ -91,7 +92,8 @@ class Pipeline:
     def get_input_files(self) -> Path:
         self.progress.begin("get_input_files")
         for key, name in self.job.input_files.items():
-            target = self.workspace.input / transform.local_name(key, name)
+            target = local_path(self.workspace.input, key, name)
+            target.parent.mkdir(exist_ok=True)
             try:
                 self.store.download(f"input/{name}", target)
             except (OSError, ValueError) as error:
@@ -107,9 +109,7 @@ class Pipeline:
                     name=key,
                     path=f"input/{name}",
                 ) from error
-        return self.workspace.input / transform.local_name(
-            "INPUT_FILE", self.job.input_files["INPUT_FILE"]
-        )
+        return local_path(self.workspace.input, "INPUT_FILE", self.job.input_files["INPUT_FILE"])
 
     def match_and_transform(
         self, bundle: transform.BundleDescription, roster: Path, input_file: Path

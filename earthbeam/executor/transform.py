@@ -10,6 +10,7 @@ from earthbeam.executor import fast_earthmover_path, prepare_bundle_path, proces
 from earthbeam.executor.bundles import Mirror
 from earthbeam.executor.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.input_files import local_path
 from earthbeam.executor.job import Job
 from earthbeam.executor.workspace import ODS_SET, Workspace
 from earthbeam.matching import DEFAULT_REQUIRED_RATE
@@ -190,7 +191,7 @@ def _cannot_transform(done: processes.Completed) -> StepFailed:
 
 
 def _inputs(job: Job, workspace: Workspace) -> dict[str, Path]:
-    return {key: workspace.input / local_name(key, name) for key, name in job.input_files.items()}
+    return {key: local_path(workspace.input, key, name) for key, name in job.input_files.items()}
 
 
 def _environment(
@@ -212,8 +213,3 @@ def _environment(
         "STATE_FILE": str(private / f"{output.parent.name}-runs.csv"),
         "STATE_DIR": str(private),
     }
-
-
-def local_name(key: str, stored_name: str) -> str:
-    """An input file's name here: as its user named it, since bundles read facts from it."""
-    return stored_name.removeprefix(f"{key}__").replace("/", "__")
