@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from earthbeam import payload, reports, runs, tokens
+from earthbeam import payload, relaunch, reports, runs, tokens
 from earthbeam.api import serializers
 from earthbeam.api.authentication import (
     AccessTokenAuthentication,
@@ -111,7 +111,9 @@ class StatusView(ReportView):
     def keep(self, run: Run, report: Any) -> None:
         reports.record_update(run, report["action"], report["status"])
         if report["action"] == "done":
-            runs.finish(run.pk, success=report["status"] == "success")
+            success = report["status"] == "success"
+            if success or not relaunch.after_failure(run):
+                runs.finish(run.pk, success)
 
 
 class ErrorView(ReportView):

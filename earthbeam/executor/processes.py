@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from earthbeam.executor import interruption
+from earthbeam.executor.errors import StepFailed
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +66,8 @@ def run(
     """Run ``argv`` to its end and return how it ended.
 
     ``label`` precedes its lines in the log; None keeps them out of it. ``stop_when`` sees every
-    line; answering True ends the child and raises StoppedEarly.
+    line; answering True ends the child and raises StoppedEarly. Raises StepFailed when somebody
+    else killed the child, as the system does when memory runs out.
     An exception raised meanwhile by a signal handler passes through, after the group is gone.
     """
     # An interruption must neither lose a child that has just started nor spare one that is ending.
@@ -94,7 +96,20 @@ def run(
             output.close()
     if output.stop_asked.is_set():
         raise StoppedEarly(output.tail())
+    if exit_code == -signal.SIGKILL:
+        raise _killed(label or Path(argv[0]).name, output.tail())
     return Completed(exit_code, output.tail())
+
+
+def _killed(name: str, tail: str) -> StepFailed:
+    """For a child that was killed, though not by us; the app may try again with more memory."""
+    return StepFailed(
+        "unknown",
+        f"The system killed {name}, most often because memory ran out. Split the file into smaller"
+        " ones, or give executors more memory.",
+        out_of_memory=True,
+        stacktrace=tail,
+    )
 
 
 def _die_with_executor() -> None:

@@ -16,14 +16,9 @@ from django.utils import timezone
 from earthbeam import aws, payload, tokens
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import ecs_watcher, job_credentials
-from earthbeam.launchers.ecs_parameters import (
-    LARGE,
-    MEDIUM,
-    EcsParameters,
-    forget_parameters,
-    get_parameters,
-)
+from earthbeam.launchers.ecs_parameters import EcsParameters, forget_parameters, get_parameters
 from earthbeam.models import Job, Run
+from earthbeam.relaunch import LARGE, MEDIUM
 
 logger = logging.getLogger(__name__)
 

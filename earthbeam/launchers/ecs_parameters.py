@@ -9,10 +9,8 @@ from django.conf import settings
 
 from earthbeam import aws
 from earthbeam.errors import LauncherMisconfigured
+from earthbeam.relaunch import LARGE, MEDIUM
 
-MEDIUM, LARGE = "medium", "large"
-NEXT_SIZE = {MEDIUM: LARGE}
-"""The deployment also has a small size, which no run uses."""
 KEEP_SECONDS = 300
 
 

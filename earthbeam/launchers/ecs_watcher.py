@@ -9,14 +9,11 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from earthbeam import aws, runs
-from earthbeam.launchers.ecs_parameters import NEXT_SIZE
-from earthbeam.models import Run, RunLog
-from earthbeam.tasks import launch_run
+from earthbeam import aws, relaunch, runs
+from earthbeam.models import Run
 
 logger = logging.getLogger(__name__)
 
@@ -78,9 +75,8 @@ def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
     if _adopt_other_task(cluster, run):
         return
     out_of_memory = _ran_out_of_memory(task)
-    larger = NEXT_SIZE.get(run.executor_size)
-    if out_of_memory and larger:
-        _start_over(run, larger)
+    if out_of_memory and run.executor_size in relaunch.NEXT_SIZE:
+        relaunch.with_more_memory(run)  # or another watcher has done so
         return
     message = (
         "The executor ran out of memory. Split the file into smaller ones, then submit them."
@@ -110,21 +106,6 @@ def _adopt_other_task(cluster: str, run: Run) -> bool:
         launch_reference=others[0]
     )
     return True
-
-
-def _start_over(run: Run, size: str) -> None:
-    """Queue another launch with a larger executor; only one watcher does."""
-    with transaction.atomic():
-        if runs.start_over(run, executor_size=size):
-            RunLog.objects.update_or_create(
-                run=run,
-                defaults={
-                    "text": f"The executor ({run.executor_size}) ran out of memory; "
-                    f"it is started again ({size}).\n"
-                },
-            )
-            launch_run.defer(run_id=str(run.pk))
-            logger.warning("run %s ran out of memory and starts over as %s", run.pk, size)
 
 
 def _ran_out_of_memory(task: dict[str, Any]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from earthbeam.executor import processes
+from earthbeam.executor.errors import StepFailed
 
 
 def python(code, tmp_path, **options):
@@ -27,6 +28,13 @@ def is_alive(pid: int) -> bool:
         os.kill(pid, 0)
         return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
     return False
+
+
+def test_a_child_that_the_system_kills_is_reported_as_out_of_memory(tmp_path):
+    code = "import os; print('last', flush=True); os.kill(os.getpid(), 9)"
+    with pytest.raises(StepFailed, match="memory ran out") as caught:
+        python(code, tmp_path)
+    assert caught.value.fields == {"out_of_memory": True, "stacktrace": "last"}
 
 
 def test_exit_code_and_output_are_returned(tmp_path):

@@ -7,6 +7,7 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
+from rest_framework.test import APIClient
 
 from earthbeam import reports, runs, tokens
 from earthbeam.launchers import ecs_watcher
@@ -119,6 +120,47 @@ def test_a_run_that_died_of_memory_starts_over_once_on_the_next_size(
     assert "ran out of memory" in message
     assert "smaller" in message
     assert queued() == 1
+
+
+@pytest.fixture
+def report(run):
+    """Posts to the API as the run's executor."""
+
+    def post(name, body):
+        answer = APIClient().post(
+            f"/api/earthbeam/jobs/{run.pk}/{name}",
+            body,
+            format="json",
+            headers={"Authorization": f"Bearer {tokens.access_token(run)}"},
+        )
+        assert answer.status_code == 201
+
+    return post
+
+
+@pytest.mark.parametrize(
+    ("size", "payload", "again"),
+    [
+        ("medium", {"stacktrace": "", "out_of_memory": True}, True),
+        ("large", {"stacktrace": "", "out_of_memory": True}, False),
+        ("", {"stacktrace": "", "out_of_memory": True}, False),
+        ("medium", {"stacktrace": ""}, False),
+    ],
+)
+def test_a_run_whose_executor_lost_a_child_to_memory_starts_over(
+    launcher, run, report, size, payload, again
+):
+    Run.objects.update(executor_size=size)
+    report("status", {"action": "earthmover_run", "status": "failure"})
+    report("error", {"code": "unknown", "payload": payload})
+    for _ in range(2):  # as when the first answer was lost
+        report("status", {"action": "done", "status": "failure"})
+    run.refresh_from_db()
+    assert run.status == ("new" if again else "error")
+    assert run.errors.exists() is not again
+    assert queued() == (1 if again else 0)
+    launcher.watch()
+    assert queued() == (1 if again else 0)
 
 
 def test_what_the_first_executor_reported_does_not_hinder_the_second(launcher, ecs, run):
