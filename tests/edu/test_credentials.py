@@ -7,22 +7,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import boto3
 import pytest
 from cryptography.hazmat.primitives import serialization
-from moto.server import ThreadedMotoServer
 
 from edu.credentials import EduCredentials, lookup
 from edu.errors import CredentialLookupFailed, KeyUnreadable, NotConfigured
 from runway.sandbox.edu import encode_key
 
 ENVLABEL = "test"
-
-
-@pytest.fixture(scope="module")
-def moto_url():
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
 
 
 @pytest.fixture
