@@ -103,8 +103,10 @@ def test_a_web_process_killed_and_restarted_in_the_middle_of_a_run_costs_it_noth
 ):
     run = start_run(submit(interim))
     wait_for_step(run, "earthmover_run")
-    stack.kill("web")
-    wait_until("a report that nobody takes", lambda: "again in" in log_of(run))
+    with slow(ods):
+        wait_for_step(run, "lightbeam_send")
+        stack.kill("web")
+    wait_until("a report that nobody takes", lambda: ": ConnectionError; again" in log_of(run))
     stack.start_web()
     succeeded(wait_for_end(run), interim, ods)
     assert stack.left_behind() == []
