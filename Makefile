@@ -38,6 +38,7 @@ check: lint types migrations deploy-check
 lint: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/hadolint Dockerfile Dockerfile.executor
 
 # The type checker loads the settings; they need a database's name, not the database.
 types: $(INSTALLED)

@@ -1,0 +1,30 @@
+# The web process and the worker: one image, two commands.
+#   docker run IMAGE                                       the web process, on port 8000
+#   docker run IMAGE python manage.py worker               launches runs (EXECUTOR_LAUNCHER=ecs)
+# Settings come from the environment (.env.example); the image holds no secret.
+FROM python:3.11-slim-bookworm
+
+ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 \
+    BIND=0.0.0.0:8000
+
+# git: `manage.py sync_bundles` reads the bundle repository with it.
+# hadolint ignore=DL3008
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends git \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --create-home --uid 10001 runway
+
+WORKDIR /srv/runway
+COPY requirements.txt ./
+RUN pip install -r requirements.txt
+COPY manage.py gunicorn.conf.py ./
+COPY runway runway
+COPY partners partners
+COPY edu edu
+COPY earthbeam earthbeam
+COPY templates templates
+RUN rm -rf runway/sandbox runway/demo
+
+USER 10001
+EXPOSE 8000
+CMD ["gunicorn", "runway.wsgi"]
