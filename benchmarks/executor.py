@@ -1,0 +1,295 @@
+"""`make bench-executor`: two passes by stock tools as the contract tells, and by our executor.
+
+    python -m benchmarks.executor [--big-stock]
+
+Both start from the same files: a bundle repository, an input file, this year's roster and a roster
+of all years. Stock: `earthmover deps` of the composed project, then `earthmover run --results-file`
+against this year's roster, and again with the rows that it left against the roster of all years.
+Ours: the executor's own steps from "Preparing the bundle" to the last transform. Fetching rosters
+and sending are lightbeam's in both, and left out. Runs are interleaved; ratios are of medians.
+
+Stock takes many minutes on the big cases: they are measured with --big-stock only and kept, with
+their date, in benchmarks/stock_executor.json. With BUNDLE_REPO at a clone of the public bundle
+repository, STAR, MAP_Growth and PSAT_SAT are measured as well.
+"""
+
+import argparse
+import csv
+import json
+import os
+import random
+import shutil
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import PROJECT, Cost, machine, python, run_child, write_results
+from runway.sandbox.bundle_repository import create_bundle_repository
+
+KEPT_STOCK = Path(__file__).with_name("stock_executor.json")
+PUBLIC = "https://github.com/edanalytics/earthmover_edfi_bundles.git"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A bundle to measure with, and what its input needs."""
+
+    name: str
+    sample: str
+    id_column: str
+    params: tuple[tuple[str, str], ...]
+    is_public: bool = False
+
+
+SUMMATIVE = Subject(
+    *("SAMPLE_SUMMATIVE", "sample_MA_anonymized_file.csv", "StateID", (("API_YEAR", "2026"),))
+)
+SUBJECTS = (
+    SUMMATIVE,
+    Subject(
+        *("SAMPLE_INTERIM", "sample_anonymized_file.csv", "StateStudentID"),
+        (("API_YEAR", "2026"),),
+    ),
+)
+PUBLIC_SUBJECTS = (
+    Subject(
+        *("STAR", "SR_sample_anonymized_file.csv", "StudentStateID", (("API_YEAR", "2022"),)),
+        is_public=True,
+    ),
+    Subject(
+        *("MAP_Growth", "sample_anonymized_file.csv", "StudentID", (("API_YEAR", "2026"),)),
+        is_public=True,
+    ),
+    Subject(
+        *("PSAT_SAT", "sample_anonymized_file_psat_10.csv", "STATE_STUDENT_ID"),
+        (("API_YEAR", "2026"), ("TEST_TYPE", "PSAT 10")),
+        is_public=True,
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """Rows of input and lines of each roster, and how often each side is run."""
+
+    label: str
+    rows: int
+    ods_roster: int
+    edu_roster: int
+    repeats: int
+    stock: str  # "measured", "kept" or "none"
+
+
+CASES = (
+    Case("50x1k", 50, 1_000, 1_000, 3, "measured"),
+    Case("50x50k", 50, 50_000, 50_000, 3, "kept"),
+    Case("5kx50k", 5_000, 50_000, 50_000, 2, "kept"),
+    Case("5kx1k", 5_000, 1_000, 5_000, 2, "none"),
+    Case("5kx1M", 5_000, 1_000, 1_000_000, 2, "none"),
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="make bench-executor", description=__doc__)
+    parser.add_argument("--big-stock", action="store_true", help="measure stock's big cases too")
+    options = parser.parse_args()
+    runs: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        bench = Bench(Path(folder))
+        for case in CASES:
+            runs += bench.measure(SUMMATIVE, case, big_stock=options.big_stock)
+        for subject in (*SUBJECTS[1:], *(PUBLIC_SUBJECTS if bench.public else ())):
+            runs += bench.measure(subject, CASES[0], big_stock=False)
+    figures = _figures(runs)
+    where = machine("earthmover", "dask", "pandas")
+    path = write_results("executor", where, runs, figures)
+    _tell(runs, figures)
+    print(f"\nKept in {path.relative_to(PROJECT)}.")
+
+
+class Bench:
+    """The repositories and scratch space of one benchmark."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.sandbox = create_bundle_repository(folder / "sandbox-bundles")
+        given = os.environ.get("BUNDLE_REPO", "")
+        self.public = Path(given) if given and Path(given, "registry.json").exists() else None
+
+    def measure(self, subject: Subject, case: Case, *, big_stock: bool) -> list[dict[str, Any]]:
+        """Run both sides in turn; returns a row a run."""
+        place = self.folder / f"{subject.name}-{case.label}"
+        place.mkdir()
+        repository = self.public if subject.is_public and self.public else self.sandbox
+        files = write_files(subject, case, repository, place)
+        runs = []
+        stock_wanted = case.stock == "measured" or (case.stock == "kept" and big_stock)
+        for number in range(case.repeats):
+            print(f"{subject.name} {case.label} {number + 1}/{case.repeats}", flush=True)
+            ours = self._run("ours", subject, repository, files, place / f"ours-{number}")
+            runs.append(_row(subject, case, "ours", ours))
+            if stock_wanted and (case.stock == "measured" or number == 0):
+                stock = self._run("stock", subject, repository, files, place / f"stock-{number}")
+                equal = _same_results(place / f"stock-{number}", place / f"ours-{number}")
+                runs.append(_row(subject, case, "stock", stock) | {"results_equal": equal})
+        if case.stock == "kept":
+            runs += _kept_stock(subject, case, [run for run in runs if run["side"] == "stock"])
+        shutil.rmtree(place)
+        return runs
+
+    def _run(
+        self, side: str, subject: Subject, repository: Path, files: "Files", place: Path
+    ) -> Cost:
+        place.mkdir()
+        job = {
+            "bundle": subject.name,
+            "repository": str(repository),
+            "params": dict(subject.params),
+            **{name: str(path) for name, path in asdict(files).items()},
+            "place": str(place),
+        }
+        (place / "job.json").write_text(json.dumps(job))
+        return run_child(
+            python("-m", f"benchmarks.executor_{side}", str(place / "job.json")),
+            env={"PATH": os.environ["PATH"], "HOME": str(place), "LANG": "C.UTF-8"},
+            cwd=PROJECT,
+            log=place / "log",
+        )
+
+
+@dataclass(frozen=True)
+class Files:
+    input_file: Path
+    ods_roster: Path
+    edu_roster: Path
+
+
+def write_files(subject: Subject, case: Case, repository: Path, place: Path) -> Files:
+    """An input of which six tenths are in the ODS, three more in EDU, and one tenth in neither."""
+    rng = random.Random(7)
+    sample = repository / "assessments" / subject.name / "data" / subject.sample
+    with sample.open(encoding="utf-8-sig", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if any(row.values())]
+    known, left = case.rows * 6 // 10, case.rows * 3 // 10
+    input_file = place / subject.sample
+    with input_file.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        order = list(range(case.rows))
+        rng.shuffle(order)
+        for number in order:
+            writer.writerow(rows[number % len(rows)] | {subject.id_column: _state_id(number)})
+    rosters = {"ods": range(case.ods_roster), "edu": range(case.edu_roster)}
+    paths = {}
+    for name, size in rosters.items():
+        paths[name] = place / f"{name}_roster.jsonl"
+        # Students beyond the input's own have numbers far above them.
+        here = range(known) if name == "ods" else range(known + left)
+        others = range(10_000_000, 10_000_000 + max(0, len(size) - len(here)))
+        with paths[name].open("w", encoding="utf-8") as file:
+            file.writelines(
+                _roster_lines((*here, *others) if len(size) < 10**6 else _both(here, others))
+            )
+    return Files(input_file, paths["ods"], paths["edu"])
+
+
+def _both(first: range, second: range) -> Iterator[int]:
+    yield from first
+    yield from second
+
+
+def _state_id(number: int) -> str:
+    return str(1_000_000_000 + number)
+
+
+def _roster_lines(numbers: Any) -> Iterator[str]:
+    for number in numbers:
+        yield (
+            '{"educationOrganizationReference":{"educationOrganizationId":255901,'
+            '"link":{"rel":"LocalEducationAgency"}},'
+            f'"studentReference":{{"studentUniqueId":"{600_000 + number}"}},'
+            '"studentIdentificationCodes":[{"studentIdentificationSystemDescriptor":'
+            '"uri://ed-fi.org/StudentIdentificationSystemDescriptor#State",'
+            f'"identificationCode":"{_state_id(number)}"}},'
+            '{"studentIdentificationSystemDescriptor":'
+            '"uri://ed-fi.org/StudentIdentificationSystemDescriptor#Local",'
+            f'"identificationCode":"L{number}"}}]}}\n'
+        )
+
+
+def _same_results(stock: Path, ours: Path) -> bool:
+    """Whether both sides made the same records in both sets, in whatever order."""
+    return all(_records(stock / name) == _records(ours / name) for name in ("ods", "non-ods"))
+
+
+def _records(folder: Path) -> dict[str, list[str]]:
+    return {
+        path.name: sorted(path.read_text(encoding="utf-8").splitlines())
+        for path in folder.glob("*.jsonl")
+        if path.stat().st_size
+    }
+
+
+def _row(subject: Subject, case: Case, side: str, cost: Cost) -> dict[str, Any]:
+    return {"bundle": subject.name, "case": case.label, "side": side, **asdict(cost)}
+
+
+def _kept_stock(
+    subject: Subject, case: Case, measured: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Keep what was just measured; give back what was kept before, if nothing was."""
+    kept = json.loads(KEPT_STOCK.read_text()) if KEPT_STOCK.exists() else {}
+    key = f"{subject.name} {case.label}"
+    if measured:
+        date = datetime.now(UTC).date().isoformat()
+        kept[key] = measured[0] | {"measured_on": date}
+        KEPT_STOCK.write_text(json.dumps(kept, indent=1) + "\n")
+        return []
+    return [kept[key]] if key in kept else []
+
+
+def _median(runs: list[dict[str, Any]], case: str, side: str, key: str = "wall_seconds") -> float:
+    values = [
+        run[key]
+        for run in runs
+        if (run["bundle"], run["case"], run["side"]) == (SUMMATIVE.name, case, side)
+    ]
+    return statistics.median(values) if values else float("nan")
+
+
+def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    def ratio(case: str) -> float:
+        return round(_median(runs, case, "stock") / _median(runs, case, "ours"), 1)
+
+    growth = _median(runs, "5kx1M", "ours") - _median(runs, "5kx1k", "ours")
+    peak = _median(runs, "5kx1M", "ours", "peak_mb") - _median(runs, "5kx1k", "ours", "peak_mb")
+    return {
+        "ratio_50x1k": ratio("50x1k"),
+        "ratio_50x50k": ratio("50x50k"),
+        "ratio_5kx50k": ratio("5kx50k"),
+        "growth_1k_to_1m_seconds": round(growth, 1),
+        "extra_peak_mb_1m": round(peak, 1),
+        "results_equal": all(run.get("results_equal", True) for run in runs),
+    }
+
+
+def _tell(runs: list[dict[str, Any]], figures: dict[str, Any]) -> None:
+    print(f"\n{'bundle':<18}{'case':<9}{'side':<7}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
+    for run in runs:
+        kept = f"  measured on {run['measured_on']}" if "measured_on" in run else ""
+        print(
+            f"{run['bundle']:<18}{run['case']:<9}{run['side']:<7}{run['wall_seconds']:>9.1f}"
+            f"{run['cpu_seconds']:>9.1f}{run['peak_mb']:>9.0f}{kept}"
+        )
+    print()
+    for name, value in figures.items():
+        print(f"{name:<28}{value}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,59 @@
+"""One measured run of the executor's own steps on files that lie ready; see benchmarks.executor."""
+
+import json
+import logging
+import shutil
+import sys
+from pathlib import Path
+
+from earthbeam.executor import bundles, transform
+from earthbeam.executor.job import AppUrls, Job
+from earthbeam.executor.log import Redactor
+from earthbeam.executor.match_step import match_students
+from earthbeam.executor.workspace import Workspace
+
+
+def main(job_file: Path) -> None:
+    given = json.loads(job_file.read_text())
+    place, input_file = Path(given["place"]), Path(given["input_file"])
+    job = Job(
+        base_path="file:///unused/a/b/c/d",
+        input_files={"INPUT_FILE": f"INPUT_FILE__{input_file.name}"},
+        input_params=given["params"],
+        descriptor_mappings={},
+        bundle_path=f"assessments/{given['bundle']}",
+        bundle_branch="main",
+        urls=AppUrls(*["http://unused"] * 7),
+        send_to_ods=True,
+        cross_year_match_available=True,
+        roster_file_path=None,
+        ods=None,
+    )
+    logging.basicConfig(level=logging.INFO)
+    with Workspace() as workspace:
+        mirror = bundles.refresh_mirror(given["repository"], workspace)
+        bundles.check_out(mirror, job.bundle_path, job.bundle_branch, workspace)
+        bundle = transform.prepare_bundle(job, mirror, workspace)
+        local = workspace.input / input_file.name
+        shutil.copyfile(input_file, local)
+        rows = transform.rows_to_match(job, bundle, local, workspace)
+        matched = match_students(
+            job,
+            bundle,
+            rows,
+            Path(given["ods_roster"]),
+            lambda: Path(given["edu_roster"]),
+            None,
+            workspace,
+            Redactor(),
+        )
+        for name, set_input in matched.set_inputs.items():
+            results = workspace.artifacts / f"results-{name}.json"
+            output = transform.transform_set(
+                name, set_input, rows.raw_encoding, job, workspace, results
+            )
+            shutil.copytree(output, place / name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
