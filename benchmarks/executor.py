@@ -20,7 +20,6 @@ import os
 import random
 import shutil
 import statistics
-import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -292,4 +291,4 @@ def _tell(runs: list[dict[str, Any]], figures: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -70,7 +70,7 @@ def use_identity_tokens() -> None:
 class _Partition(pandas.DataFrame):
     """A partition as earthmover's column operations take a dask frame: ``apply`` with ``meta``."""
 
-    def apply(self, func: Any, axis: Any = 0, meta: Any = None, **kwargs: Any) -> Any:  # type: ignore[override]
+    def apply(self, func: Any, axis: Any = 0, meta: Any = None, **kwargs: Any) -> Any:
         if self.empty:
             return pandas.Series(dtype=object)
         return super().apply(func, axis=axis, **kwargs)

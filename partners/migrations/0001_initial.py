@@ -3,13 +3,13 @@
 import django.core.validators
 import django.db.models.deletion
 import django.db.models.expressions
-import partners.encryption
 from django.conf import settings
 from django.db import migrations, models
 
+import partners.encryption
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -18,97 +18,275 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Partner',
+            name="Partner",
             fields=[
-                ('id', models.CharField(max_length=50, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^[a-z0-9][a-z0-9_-]*$', 'Use small letters, digits, - and _ only.')], verbose_name='code')),
-                ('name', models.CharField(max_length=200)),
-                ('cross_year_match_enabled', models.BooleanField(default=False, help_text="Match rows that the ODS roster leaves against EDU's roster of all years.", verbose_name='cross-year matching')),
-                ('descriptor_namespace', models.CharField(blank=True, help_text="Replaces the bundles' default, such as uri://ed-fi.org. Empty: their default.", max_length=255)),
-                ('edu_generation', models.PositiveIntegerField(default=0, editable=False, help_text='Adding one makes every process replace its EDU connections.', verbose_name='EDU connection generation')),
+                (
+                    "id",
+                    models.CharField(
+                        max_length=50,
+                        primary_key=True,
+                        serialize=False,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[a-z0-9][a-z0-9_-]*$", "Use small letters, digits, - and _ only."
+                            )
+                        ],
+                        verbose_name="code",
+                    ),
+                ),
+                ("name", models.CharField(max_length=200)),
+                (
+                    "cross_year_match_enabled",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Match rows that the ODS roster leaves against EDU's roster of all years.",
+                        verbose_name="cross-year matching",
+                    ),
+                ),
+                (
+                    "descriptor_namespace",
+                    models.CharField(
+                        blank=True,
+                        help_text="Replaces the bundles' default, such as uri://ed-fi.org. Empty: their default.",
+                        max_length=255,
+                    ),
+                ),
+                (
+                    "edu_generation",
+                    models.PositiveIntegerField(
+                        default=0,
+                        editable=False,
+                        help_text="Adding one makes every process replace its EDU connections.",
+                        verbose_name="EDU connection generation",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='SchoolYear',
+            name="SchoolYear",
             fields=[
-                ('id', models.CharField(max_length=4, primary_key=True, serialize=False, validators=[django.core.validators.RegexValidator('^\\d{4}$', 'Four digits, such as 2526 for 2025-26.')])),
-                ('start_year', models.PositiveSmallIntegerField()),
-                ('end_year', models.PositiveSmallIntegerField(unique=True)),
+                (
+                    "id",
+                    models.CharField(
+                        max_length=4,
+                        primary_key=True,
+                        serialize=False,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^\\d{4}$", "Four digits, such as 2526 for 2025-26."
+                            )
+                        ],
+                    ),
+                ),
+                ("start_year", models.PositiveSmallIntegerField()),
+                ("end_year", models.PositiveSmallIntegerField(unique=True)),
             ],
             options={
-                'ordering': ['-end_year'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('end_year', django.db.models.expressions.CombinedExpression(models.F('start_year'), '+', models.Value(1)))), name='school_year_ends_a_year_later')],
+                "ordering": ["-end_year"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "end_year",
+                                django.db.models.expressions.CombinedExpression(
+                                    models.F("start_year"), "+", models.Value(1)
+                                ),
+                            )
+                        ),
+                        name="school_year_ends_a_year_later",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Tenant',
+            name="Tenant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=100, validators=[django.core.validators.RegexValidator('^[^/\\\\\\x00-\\x1f]+$', 'Slashes and control characters are not allowed.')])),
-                ('name', models.CharField(blank=True, max_length=200)),
-                ('partner', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='tenants', to='partners.partner')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "code",
+                    models.CharField(
+                        max_length=100,
+                        validators=[
+                            django.core.validators.RegexValidator(
+                                "^[^/\\\\\\x00-\\x1f]+$",
+                                "Slashes and control characters are not allowed.",
+                            )
+                        ],
+                    ),
+                ),
+                ("name", models.CharField(blank=True, max_length=200)),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="tenants",
+                        to="partners.partner",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['partner', 'code'],
+                "ordering": ["partner", "code"],
             },
         ),
         migrations.CreateModel(
-            name='OdsConnection',
+            name="OdsConnection",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('url', models.URLField(max_length=500, validators=[django.core.validators.URLValidator(schemes=['http', 'https'])], verbose_name='ODS URL')),
-                ('client_id', models.CharField(max_length=200)),
-                ('client_secret', partners.encryption.EncryptedTextField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('retired_at', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('school_year', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='partners.schoolyear')),
-                ('tenant', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='ods_connections', to='partners.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "url",
+                    models.URLField(
+                        max_length=500,
+                        validators=[django.core.validators.URLValidator(schemes=["http", "https"])],
+                        verbose_name="ODS URL",
+                    ),
+                ),
+                ("client_id", models.CharField(max_length=200)),
+                ("client_secret", partners.encryption.EncryptedTextField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("retired_at", models.DateTimeField(blank=True, editable=False, null=True)),
+                (
+                    "school_year",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="partners.schoolyear"
+                    ),
+                ),
+                (
+                    "tenant",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="ods_connections",
+                        to="partners.tenant",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'ODS connection',
-                'ordering': ['tenant', '-school_year', '-created_at'],
+                "verbose_name": "ODS connection",
+                "ordering": ["tenant", "-school_year", "-created_at"],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('user', 'User: jobs of their tenants'), ('partner_admin', 'Partner admin: settings and all jobs of the partner')], default='user', max_length=20)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
-                ('partner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='partners.partner')),
-                ('tenants', models.ManyToManyField(blank=True, help_text='For users; partner admins see all tenants of the partner.', to='partners.tenant')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("user", "User: jobs of their tenants"),
+                            (
+                                "partner_admin",
+                                "Partner admin: settings and all jobs of the partner",
+                            ),
+                        ],
+                        default="user",
+                        max_length=20,
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "tenants",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="For users; partner admins see all tenants of the partner.",
+                        to="partners.tenant",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['partner', 'user'],
+                "ordering": ["partner", "user"],
             },
         ),
         migrations.CreateModel(
-            name='SchoolYearConfig',
+            name="SchoolYearConfig",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('enabled', models.BooleanField(default=True)),
-                ('sends_to_ods', models.BooleanField(default=True, verbose_name='sends to the ODS')),
-                ('partner', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='school_years', to='partners.partner')),
-                ('school_year', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to='partners.schoolyear')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("enabled", models.BooleanField(default=True)),
+                (
+                    "sends_to_ods",
+                    models.BooleanField(default=True, verbose_name="sends to the ODS"),
+                ),
+                (
+                    "partner",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="school_years",
+                        to="partners.partner",
+                    ),
+                ),
+                (
+                    "school_year",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, to="partners.schoolyear"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'school year setting',
-                'ordering': ['partner', '-school_year'],
-                'constraints': [models.UniqueConstraint(fields=('partner', 'school_year'), name='school_year_config_once_a_partner')],
+                "verbose_name": "school year setting",
+                "ordering": ["partner", "-school_year"],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("partner", "school_year"), name="school_year_config_once_a_partner"
+                    )
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='tenant',
-            constraint=models.UniqueConstraint(fields=('partner', 'code'), name='tenant_code_once_a_partner'),
+            model_name="tenant",
+            constraint=models.UniqueConstraint(
+                fields=("partner", "code"), name="tenant_code_once_a_partner"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='odsconnection',
-            constraint=models.UniqueConstraint(condition=models.Q(('retired_at', None)), fields=('tenant', 'school_year'), name='one_active_ods_connection', violation_error_message='This tenant has an active ODS connection for that year; retire it first.'),
+            model_name="odsconnection",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("retired_at", None)),
+                fields=("tenant", "school_year"),
+                name="one_active_ods_connection",
+                violation_error_message="This tenant has an active ODS connection for that year; retire it first.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('user', 'partner'), name='membership_once_a_partner'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(
+                fields=("user", "partner"), name="membership_once_a_partner"
+            ),
         ),
     ]
