@@ -78,7 +78,8 @@ def match_students(
             redactor.add_ids(values)
         plan = _decide(ids, roster, fetch_second_roster)
         redactor.add_ids({row.student for row in plan.rows if row.student})
-        _write_rates(plan, workspace.artifacts / RATES_NAME)
+        _write_rates(plan, workspace.draft(RATES_NAME))
+        workspace.publish(RATES_NAME)
         return _split(rows.file, plan, _sets(job), workspace)
     except (BadFile, matching.NoRows) as error:
         raise StepFailed("earthmover_run", str(error)) from None
@@ -158,7 +159,8 @@ def _split(
         return workspace.set_input(name) / source.path.name
 
     set_head = [*head[:-1], with_student(head[-1], STUDENT_ID_COLUMN)]
-    unmatched_file = workspace.artifacts / UNMATCHED_NAME
+    # A draft until the run has succeeded: the rows of a failed one are all still unmatched.
+    unmatched_file = workspace.draft(UNMATCHED_NAME)
     with (
         writing_rows(set_file(ODS_SET), source.delimiter, set_head) as ods,
         writing_rows(set_file(OTHER_SET), source.delimiter, set_head) as other,
@@ -173,8 +175,6 @@ def _split(
                 unmatched.write(row)
     written = {name: writer.rows - head_rows for name, writer in writers.items()}
     left = unmatched.rows - head_rows
-    if not left:
-        unmatched_file.unlink()
     return Matched(
         plan, {name: set_file(name) for name, rows in written.items() if rows}, left, sets
     )

@@ -22,7 +22,7 @@ from earthbeam.executor.match_step import (
 from earthbeam.executor.progress import Progress
 from earthbeam.executor.rosters import CROSS_YEAR_ROSTER_NAME, ROSTER_NAME
 from earthbeam.executor.sending import Counts
-from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace
+from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace, is_plain_file
 from earthbeam.files import FileStore, open_store
 
 logger = logging.getLogger(__name__)
@@ -86,8 +86,8 @@ class Pipeline:
 
     def _stream_edu_roster(self, name: str) -> Path:
         assert self.job.urls.roster is not None  # checked when the payload was read
-        target = self.workspace.artifacts / name
-        return rosters.stream_edu_roster(self.app, self.job.urls.roster, target)
+        rosters.stream_edu_roster(self.app, self.job.urls.roster, self.workspace.draft(name))
+        return self.workspace.publish(name)
 
     def get_input_files(self) -> Path:
         self.progress.begin("get_input_files")
@@ -120,11 +120,17 @@ class Pipeline:
         matched = self._match(bundle, rows, roster)
         outputs = {}
         for name, set_input in matched.set_inputs.items():
-            results = self.workspace.artifacts / EARTHMOVER_RESULTS[name]
+            results = EARTHMOVER_RESULTS[name]
             output = transform.transform_set(
-                name, set_input, rows.raw_encoding, self.job, self.workspace, results
+                name,
+                set_input,
+                rows.raw_encoding,
+                self.job,
+                self.workspace,
+                self.workspace.draft(results),
             )
-            self.artifacts.store(results.name)
+            self._publish_childs(results)
+            self.artifacts.store(results)
             if _records(output):
                 outputs[name] = output
         if not outputs:
@@ -135,6 +141,11 @@ class Pipeline:
                 path="output/",
             )
         return matched, outputs
+
+    def _publish_childs(self, name: str) -> None:
+        """Make a child's file an artifact, if it is one."""
+        if is_plain_file(self.workspace.draft(name)):
+            self.workspace.publish(name)
 
     def _rows_to_match(
         self, bundle: transform.BundleDescription, input_file: Path
@@ -200,6 +211,7 @@ class Pipeline:
             )
         self.progress.begin("upload_output")
         if matched.unmatched_rows:
+            self.workspace.publish(UNMATCHED_NAME)
             self.artifacts.store(UNMATCHED_NAME)
         for name, output in outputs.items():
             self.artifacts.store_set(name, output)

@@ -8,7 +8,7 @@ from earthbeam.executor import lightbeam, processes
 from earthbeam.executor.app_client import AppClient, BrokenRoster
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job, Ods
-from earthbeam.executor.workspace import Workspace
+from earthbeam.executor.workspace import Workspace, is_plain_file
 from earthbeam.files import open_store
 
 logger = logging.getLogger(__name__)
@@ -22,57 +22,70 @@ PAGE_SIZE = 500
 STREAM_PAUSES = (2.0, 5.0, 10.0)
 """Seconds before each further try of a roster stream that broke."""
 
+FETCH_PAUSES = (2.0, 5.0)
+"""Seconds before each further try of the ODS's roster, whose fetch ends with any connection."""
+
+_REFUSED = "OAuth token could not be obtained"
 _KEPT_KEYS = ("studentIdentificationCodes", "educationOrganizationReference", "studentReference")
 _FAILED_PAGES_MAX = 3
 _THROTTLED_PAGES_MAX = 1000
+
+
+class _HopelessPages:
+    """Sees lightbeam ask for a page that fails again and again, without a pause, until the end."""
+
+    def __init__(self) -> None:
+        self.failed = self.throttled = 0
+
+    def __call__(self, line: str) -> bool:
+        if "Unable to load records for" in line:
+            throttled = "429 API response" in line  # passes, unlike the others
+            self.throttled += throttled
+            self.failed += not throttled
+        return (
+            self.failed > _FAILED_PAGES_MAX
+            or self.throttled > _THROTTLED_PAGES_MAX
+            or "Unable to load counts for" in line
+        )
 
 
 def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace) -> Path:
     """This year's roster, by lightbeam, with the keys that matching needs.
 
     Without lightbeam's ``-k``: that takes a page's keys from its first student, and would lose the
-    codes of a whole page whose first student has none. Raises StepFailed: lightbeam_fetch, or
-    missing_ods_roster when the ODS has no students.
+    codes of a whole page whose first student has none. A broken connection is tried again, a page
+    that keeps failing is not. Raises StepFailed: lightbeam_fetch, or missing_ods_roster when the
+    ODS has no students.
     """
     folder = workspace.folder("roster")
-    failed_pages = throttled_pages = 0
-
-    def hopeless(line: str) -> bool:
-        # lightbeam asks for a page that fails again and again, without a pause, until the end.
-        nonlocal failed_pages, throttled_pages
-        if "Unable to load records for" in line:
-            throttled = "429 API response" in line  # passes, unlike the others
-            throttled_pages += throttled
-            failed_pages += not throttled
-        return (
-            failed_pages > _FAILED_PAGES_MAX
-            or throttled_pages > _THROTTLED_PAGES_MAX
-            or "Unable to load counts for" in line
-        )
-
-    try:
-        done = lightbeam.run(
-            ("fetch", "-s", RESOURCE, "--set", "fetch.page_size", str(PAGE_SIZE)),
-            job,
-            ods,
-            workspace,
-            data=folder,
-            stop_when=hopeless,
-        )
-    except processes.StoppedEarly as stopped:
-        raise _fetch_failed(stopped.tail) from None
-    if done.exit_code != 0:
-        raise _fetch_failed(done.tail)
     fetched = folder / ROSTER_NAME
-    roster = workspace.artifacts / ROSTER_NAME
-    if not fetched.exists() or _keep_keys(fetched, roster) == 0:
+    for pause in (*FETCH_PAUSES, None):
+        try:
+            done = lightbeam.run(
+                ("fetch", "-s", RESOURCE),
+                job,
+                ods,
+                workspace,
+                data=folder,
+                settings={"fetch.page_size": str(PAGE_SIZE)},
+                stop_when=_HopelessPages(),
+            )
+        except processes.StoppedEarly as stopped:
+            raise _fetch_failed(stopped.tail) from None
+        if done.exit_code == 0:
+            break
+        if pause is None or _REFUSED in done.tail:
+            raise _fetch_failed(done.tail)
+        logger.warning("the roster could not be fetched; again in %.0f s", pause)
+        processes.wait(pause)
+    if not is_plain_file(fetched) or _keep_keys(fetched, workspace.draft(ROSTER_NAME)) == 0:
         raise StepFailed(
             "missing_ods_roster",
             "The ODS has no student education organization associations for this year:"
             " load the district's roster into it first.",
         )
     fetched.unlink()
-    return roster
+    return workspace.publish(ROSTER_NAME)
 
 
 def _fetch_failed(tail: str) -> StepFailed:
@@ -128,7 +141,7 @@ def stream_edu_roster(app: AppClient, url: str, target: Path) -> Path:
 def download_roster_file(location: str, workspace: Workspace) -> Path:
     """The roster that lies in the file store. Raises StepFailed(missing_ods_roster)."""
     folder, _, name = location.rpartition("/")
-    roster = workspace.artifacts / ROSTER_NAME
+    roster = workspace.draft(ROSTER_NAME)
     try:
         open_store(folder).download(name, roster)
     except (FileNotFoundError, PermissionError):
@@ -145,4 +158,4 @@ def download_roster_file(location: str, workspace: Workspace) -> Path:
         ) from error
     if roster.stat().st_size == 0:
         raise StepFailed("missing_ods_roster", "The roster file of this district is empty.")
-    return roster
+    return workspace.publish(ROSTER_NAME)

@@ -1,16 +1,21 @@
 """Sending a set to the ODS, and what lightbeam says came of it."""
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earthbeam.executor import lightbeam
+from earthbeam.executor import lightbeam, processes
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job, Ods
-from earthbeam.executor.workspace import Workspace
+from earthbeam.executor.workspace import Workspace, is_plain_file
+
+logger = logging.getLogger(__name__)
 
 RESULTS_NAME = "lb-send-results.json"
+AGAIN_PAUSES = (2.0, 5.0, 10.0, 15.0, 30.0)
+"""Seconds before each further go at what the ODS put off."""
 _ALL_SKIPPED = 99
 
 
@@ -33,34 +38,100 @@ class Counts:
 def send(job: Job, ods: Ods, output: Path, workspace: Workspace) -> dict[str, Counts]:
     """Send the JSONL files in ``output`` to the ODS; returns the counts of each resource.
 
-    Records that the ODS refuses are counted, and fail nothing. Raises StepFailed(lightbeam_send)
-    when it refused all of them, or could not be reached.
+    What the ODS put off (429, 5xx) or what got lost on the way is sent again, as long as that gets
+    further. Records that it refuses are counted, and fail nothing. Raises
+    StepFailed(lightbeam_send) when it took none of them, or could not be reached.
     """
-    results = workspace.artifacts / RESULTS_NAME
-    done = lightbeam.run(("send", "--results-file", str(results)), job, ods, workspace, data=output)
-    if done.exit_code not in (0, _ALL_SKIPPED):
+    done, results = _send_once(job, ods, output, workspace)
+    if results is None:
         raise StepFailed(
             "lightbeam_send",
-            "The ODS took none of the records."
-            if results.exists()
-            else "The ODS could not be reached, or refused the connection's credentials.",
+            "The ODS could not be reached, or refused the connection's credentials.",
             stacktrace=done.tail,
         )
-    if not results.exists():
-        raise StepFailed("artifact_not_found", name=RESULTS_NAME, path=f"output/{RESULTS_NAME}")
-    summary = _counts(json.loads(results.read_text()))
-    if all(counts.failed == counts.processed - counts.skipped > 0 for counts in summary.values()):
+    if done.exit_code not in (0, 1, _ALL_SKIPPED):
+        raise StepFailed("lightbeam_send", "lightbeam broke off.", stacktrace=done.tail)
+    latest, in_vain = results, 0
+    for pause in AGAIN_PAUSES:
+        if not (codes := _worth_another_try(latest)):
+            break
+        logger.warning("the ODS put records off, or lost them; again in %.0f s", pause)
+        processes.wait(pause)
+        again = ("-r", ",".join(map(str, codes)))
+        _, more = _send_once(job, ods, output, workspace, *again)
+        in_vain = 0 if more and _sent(more) else in_vain + 1
+        if more is None or in_vain > 1:
+            break
+        results, latest = _together(results, more), more
+    workspace.draft(RESULTS_NAME).write_text(json.dumps(results, indent=4))
+    workspace.publish(RESULTS_NAME)
+    summary = _counts(results)
+    if not _sent(results) and any(counts.failed for counts in summary.values()):
         raise StepFailed(
             "lightbeam_send", "The ODS took none of the records.", stacktrace=done.tail
         )
     return summary
 
 
+def _send_once(
+    job: Job, ods: Ods, output: Path, workspace: Workspace, *options: str
+) -> tuple[processes.Completed, dict[str, Any] | None]:
+    """One go of lightbeam's, and its results if it got as far as to write them."""
+    path = workspace.folder("lightbeam") / RESULTS_NAME
+    path.unlink(missing_ok=True)
+    command = ("send", "--results-file", str(path), *options)
+    done = lightbeam.run(command, job, ods, workspace, data=output)
+    return done, json.loads(path.read_text()) if is_plain_file(path) else None
+
+
+def _worth_another_try(results: dict[str, Any]) -> list[int]:
+    """The statuses to send again; none if nothing was put off or lost, for then nothing changes."""
+    refused = {
+        failure["status_code"]
+        for counts in results["resources"].values()
+        for failure in counts.get("failures", [])
+    }
+    put_off = any(status == 429 or status >= 500 for status in refused)
+    lost = any(
+        counts["records_failed"] < _failed(counts) for counts in results["resources"].values()
+    )
+    # With what was put off goes what refers to it (409).
+    return sorted(refused | {429}) if put_off or lost else []
+
+
+def _together(first: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The results of sending, and of sending again what had not arrived, as of one go."""
+    resources = {}
+    for name, counts in first["resources"].items():
+        later = more["resources"].get(name, {})
+        successes = [*counts.get("successes", []), *later.get("successes", [])]
+        merged = counts | {"successes": successes, "failures": later.get("failures", [])}
+        resources[name] = merged | {"records_failed": _failed(merged)}
+    return more | {
+        "started_at": first.get("started_at"),
+        "resources": resources,
+        "total_records_processed": sum(r["records_processed"] for r in resources.values()),
+        "total_records_skipped": sum(r["records_skipped"] for r in resources.values()),
+        "total_records_failed": sum(r["records_failed"] for r in resources.values()),
+    }
+
+
+def _sent(results: dict[str, Any]) -> int:
+    return sum(
+        success["count"]
+        for counts in results["resources"].values()
+        for success in counts.get("successes", [])
+    )
+
+
+def _failed(counts: dict[str, Any]) -> int:
+    """Records of a resource that did not arrive: refused, or out of lightbeam's sight."""
+    sent = sum(success["count"] for success in counts.get("successes", []))
+    return int(counts["records_processed"] - counts["records_skipped"] - sent)
+
+
 def _counts(results: dict[str, Any]) -> dict[str, Counts]:
-    """Each resource's counts; what lightbeam lost sight of (a reset connection) has failed."""
-    summary = {}
-    for resource, counts in results["resources"].items():
-        processed, skipped = counts["records_processed"], counts["records_skipped"]
-        sent = sum(success["count"] for success in counts.get("successes", []))
-        summary[resource] = Counts(processed, skipped, processed - skipped - sent)
-    return summary
+    return {
+        name: Counts(counts["records_processed"], counts["records_skipped"], _failed(counts))
+        for name, counts in results["resources"].items()
+    }

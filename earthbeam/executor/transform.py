@@ -12,7 +12,12 @@ from earthbeam.executor.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.input_files import local_path
 from earthbeam.executor.job import Job
-from earthbeam.executor.workspace import ODS_SET, Workspace
+from earthbeam.executor.workspace import (
+    ODS_SET,
+    Workspace,
+    is_plain_file,
+    remove_all_but_plain_files,
+)
 from earthbeam.matching import DEFAULT_REQUIRED_RATE
 
 STUDENT_ID_COLUMN = "edFi_studentUniqueID"
@@ -22,6 +27,7 @@ RAW_INPUT = "$sources.input"
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _LAST_ENCODING = "iso-8859-1"
 """In which every file is valid."""
+_LONGEST_DESCRIPTION = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -87,14 +93,26 @@ def prepare_bundle(job: Job, mirror: Mirror, workspace: Workspace) -> BundleDesc
             **mirror.redirection(),
         },
     )
-    if done.exit_code != 0 or not description.exists():
+    read = _read_description(description) if done.exit_code == 0 else None
+    if read is None:
         raise StepFailed(
             "earthmover_deps",
             "earthmover could not install or read the bundle; see the log for its reason.",
             stacktrace=done.tail,
         )
-    read = json.loads(description.read_text())
-    return BundleDescription(source=read["input"], parameters=read["parameters"])
+    return read
+
+
+def _read_description(path: Path) -> BundleDescription | None:
+    """What the child has told; None if it is not what it should be."""
+    if not is_plain_file(path) or path.stat().st_size > _LONGEST_DESCRIPTION:
+        return None
+    try:
+        read = json.loads(path.read_text())
+        source, parameters = dict(read["input"]), dict(read["parameters"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    return BundleDescription(source, {key: str(value) for key, value in parameters.items()})
 
 
 def rows_to_match(
@@ -124,7 +142,7 @@ def rows_to_match(
             ),
             workspace=workspace,
         )
-        if done.exit_code == 0:
+        if done.exit_code == 0 and is_plain_file(target):
             return RowsToMatch(DelimitedFile(target, "utf-8", ","), raw_encoding)
         if "codec can't decode" not in done.tail:
             break
@@ -162,6 +180,7 @@ def transform_set(
     )
     if done.exit_code != 0:
         raise _cannot_transform(done)
+    remove_all_but_plain_files(output)
     return output
 
 

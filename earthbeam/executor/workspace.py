@@ -6,6 +6,7 @@ Names are lower-case on purpose: bundles read facts from the input file's path (
 
 import os
 import shutil
+import stat
 import tempfile
 from pathlib import Path
 from types import TracebackType
@@ -29,7 +30,7 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        shutil.rmtree(self.root, ignore_errors=True)
+        _remove(self.root)
 
     def folder(self, *parts: str) -> Path:
         """The folder below the root, made if it is not there."""
@@ -48,8 +49,16 @@ class Workspace:
 
     @property
     def artifacts(self) -> Path:
-        """Files that become the run's artifacts under their own names."""
+        """Files that become the run's artifacts under their own names, whole ones only."""
         return self.folder("artifacts")
+
+    def draft(self, name: str) -> Path:
+        """Where an artifact is written, until ``publish`` finds it good and whole."""
+        return self.folder("drafts") / name
+
+    def publish(self, name: str) -> Path:
+        """Make a draft an artifact."""
+        return self.draft(name).replace(self.artifacts / name)
 
     def set_input(self, name: str) -> Path:
         return self.folder("sets", name, "input")
@@ -67,3 +76,29 @@ class Workspace:
             "PYTHONUTF8": "1",
             "PYTHONUNBUFFERED": "1",
         }
+
+
+def is_plain_file(path: Path) -> bool:
+    """Whether a file that a child wrote is one: no link to elsewhere, no pipe to wait for."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def remove_all_but_plain_files(folder: Path) -> None:
+    """Leave nothing in ``folder``, where a child wrote its results, but files."""
+    for path in folder.iterdir():
+        if path.is_dir() and not path.is_symlink():
+            _remove(path)
+        elif not is_plain_file(path):
+            path.unlink()
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, however its children left their modes."""
+    for parent, names, _ in os.walk(folder):
+        for path in (Path(parent, name) for name in names):
+            if not path.is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
