@@ -137,7 +137,7 @@ def answered(change_aws, service, answer, status=200):
             400,
             "Capacity is unavailable",
         ),
-        ({"__type": "ThrottlingException", "message": "Rate exceeded"}, 400, "Rate exceeded"),
+        ({"__type": "LimitExceededException", "message": "Too many tasks"}, 400, "Too many"),
         ({"__type": "ServerException", "message": "unwell"}, 500, "unwell"),
     ],
 )
