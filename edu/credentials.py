@@ -55,6 +55,22 @@ class EduCredentials:
     protocol: str | None = None
 
 
+@dataclass(frozen=True)
+class Given:
+    """What is stored for a partner, before it is known to be of use."""
+
+    source: str
+    """In words: the name of the AWS secret, or the variables."""
+    values: Mapping[str, Any] | None = field(repr=False)
+    """By the names of ``EduCredentials``; None if nothing is stored."""
+
+    @property
+    def missing(self) -> list[str]:
+        """The required values that are not there, by name."""
+        values = self.values or {}
+        return [name for name in REQUIRED if not str(values.get(name) or "").strip()]
+
+
 def lookup(partner_id: str) -> EduCredentials | None:
     """The partner's EDU credentials, or None when there are none or a required value is missing.
 
@@ -64,21 +80,37 @@ def lookup(partner_id: str) -> EduCredentials | None:
     Raises NotConfigured without ENVLABEL outside development, CredentialLookupFailed when AWS
     does not answer the question, KeyUnreadable when the key is no key.
     """
+    given = find(partner_id)
+    if given.values is None:
+        return None
+    if given.missing:
+        names = ", ".join(given.missing)
+        logger.warning(
+            "EDU credentials of partner %s: %s without %s", partner_id, given.source, names
+        )
+        return None
+    return parse(partner_id, given)
+
+
+def find(partner_id: str) -> Given:
+    """Where the partner's credentials are kept, and what is stored there.
+
+    Raises NotConfigured and CredentialLookupFailed as ``lookup`` does.
+    """
     if settings.RUNWAY_ENV == "development":
         given = settings.EDU_SNOWFLAKE or {}
-        if any(given.values()):
-            return _credentials(partner_id, given, source="EDU_SNOWFLAKE_* variables")
-        if not settings.ENVLABEL:
-            return None
+        if any(given.values()) or not settings.ENVLABEL:
+            return Given("EDU_SNOWFLAKE_* variables", given if any(given.values()) else None)
     if not settings.ENVLABEL:
         logger.error("EDU credentials of partner %s: ENVLABEL is not set", partner_id)
         raise NotConfigured
-    secret = _aws_secret(partner_id, f"{settings.ENVLABEL}-edu-connection-info-{partner_id}")
-    if secret is None:
-        return None
-    renamed = {**secret, "private_key": secret.get("privateKey")}
-    values = {name: renamed.get(name) for name in REQUIRED + OPTIONAL}
-    return _credentials(partner_id, values, source="AWS secret")
+    name = f"{settings.ENVLABEL}-edu-connection-info-{partner_id}"
+    secret = _aws_secret(partner_id, name)
+    if secret is not None:
+        renamed = {**secret, "private_key": secret.get("privateKey")}
+        # Nothing else of it: a secret does not choose another host.
+        secret = {name: renamed.get(name) for name in REQUIRED + OPTIONAL}
+    return Given(f"AWS secret {name}", secret)
 
 
 def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
@@ -113,15 +145,10 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _credentials(partner_id: str, values: Mapping[str, Any], source: str) -> EduCredentials | None:
-    """Credentials from named values; only the names of missing ones are logged."""
+def parse(partner_id: str, given: Given) -> EduCredentials:
+    """Credentials from values of which none is missing. Raises KeyUnreadable."""
+    values = given.values or {}
     texts = {name: str(value).strip() for name, value in values.items() if value is not None}
-    missing = [name for name in REQUIRED if not texts.get(name)]
-    if missing:
-        logger.warning(
-            "EDU credentials of partner %s: %s without %s", partner_id, source, ", ".join(missing)
-        )
-        return None
     port = texts.get("port")
     return EduCredentials(
         username=texts["username"],

