@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import requests
+from urllib3.exceptions import NewConnectionError
 
 from earthbeam.executor import processes
 from earthbeam.executor.errors import AppUnreachable
@@ -46,16 +47,44 @@ class AppClient:
     def init(self, url: str, token: str) -> tuple[str, str]:
         """Trade the init token for an access token; returns it and the job's URL.
 
-        Not retried: an init token works once. Raises Refused or requests.RequestException.
+        Tried again while the app cannot be reached or fails. Of several uses of a token the app
+        lets one win; so if a later try is refused, an earlier one, whose answer was lost, may have
+        begun the run, and there is no telling: then as always nobody works on it but who got the
+        access token. Raises Refused or AppUnreachable.
         """
-        response = self._session.get(
-            url, headers=_bearer(token), timeout=_TIMEOUT, allow_redirects=False
-        )
-        if response.status_code != 200:
-            raise Refused("the init handshake", response)
-        body = response.json()
-        self._session.headers.update(_bearer(body["token"]))
-        return body["token"], body["jobUrl"]
+        answer_lost = False
+        for pause in (*PAUSES, None):
+            try:
+                response = self._session.get(
+                    url, headers=_bearer(token), timeout=_TIMEOUT, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                problem = type(error).__name__
+                answer_lost |= not _was_never_sent(error)
+            else:
+                if response.status_code == 200:
+                    return self._begin(response)
+                if response.status_code < 500 and response.status_code != 429:
+                    what = "the init handshake"
+                    if answer_lost:
+                        what += ", of which an earlier try may have counted though its answer was"
+                        what += " lost,"
+                    raise Refused(what, response)
+                problem = f"status {response.status_code}"
+                answer_lost = True
+            if pause is not None:
+                logger.warning("init handshake: %s; again in %.0f s", problem, pause)
+                processes.wait(pause)
+        raise AppUnreachable(f"init handshake: {problem}, in {len(PAUSES) + 1} tries")
+
+    def _begin(self, response: requests.Response) -> tuple[str, str]:
+        try:
+            body = response.json()
+            access_token, job_url = str(body["token"]), str(body["jobUrl"])
+        except (requests.JSONDecodeError, TypeError, KeyError):
+            raise Refused("the init handshake with no token and job URL, but", response) from None
+        self._session.headers.update(_bearer(access_token))
+        return access_token, job_url
 
     def job(self, url: str) -> Any:
         """The job payload, unchecked. Raises Refused or AppUnreachable."""
@@ -110,6 +139,7 @@ class AppClient:
                     for chunk in response.iter_content(_CHUNK):
                         file.write(chunk)
                         last = chunk[-1:] or last
+                    _check_length(response, file.tell())
             if last not in (b"", b"\n"):
                 raise BrokenRoster("the roster ended in the middle of a line")
             partial.replace(target)
@@ -131,10 +161,23 @@ def _check_roster_answer(response: requests.Response) -> None:
         )
     ends_marked = (
         response.headers.get("Transfer-Encoding") == "chunked"
-        or "Content-Length" in response.headers
+        or response.headers.get("Content-Length", "").isdecimal()
     )
     if not ends_marked:
         raise BrokenRoster("the roster's end is not marked (a proxy that speaks HTTP/1.0?)")
+
+
+def _check_length(response: requests.Response, received: int) -> None:
+    length = response.headers.get("Content-Length", "")
+    encoded = response.headers.get("Content-Encoding", "identity") != "identity"
+    if length.isdecimal() and not encoded and int(length) != received:
+        raise BrokenRoster("the roster is not as long as was announced")
+
+
+def _was_never_sent(error: requests.RequestException) -> bool:
+    """Whether the request cannot have reached the app, since there was no connection."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
 
 
 def _bearer(token: str) -> dict[str, str]:

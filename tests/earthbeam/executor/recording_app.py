@@ -25,12 +25,34 @@ class RecordingApp:
     reports: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     roster_requests: int = 0
     init_status: int = 200
+    init_requests: int = 0
+    away: bool = False
+    swallow_inits: int = 0
+    """So many handshakes take effect, but their answers are lost."""
+    swallow: dict[str, int] = field(default_factory=dict)
+    """Path's last part → how many of its next posts are taken, but their answers are lost."""
 
     def __enter__(self) -> "RecordingApp":
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._serve(0)
+        return self
+
+    def _serve(self, port: int) -> None:
+        self.server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self.server.daemon_threads = True
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
-        return self
+
+    def go_away(self, seconds: float) -> None:
+        """Refuse connections, and drop those there are, for so long; called by a handler or not."""
+        port = self.server.server_address[1]
+        self.away = True
+        self.server.server_close()
+
+        def come_back() -> None:
+            self.server.shutdown()
+            self.away = False
+            self._serve(port)
+
+        threading.Timer(seconds, come_back).start()
 
     def __exit__(self, *_: object) -> None:
         self.server.shutdown()
@@ -70,6 +92,7 @@ class RecordingApp:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            wbufsize = -1  # head and body in one packet, or Nagle's algorithm costs 40 ms an answer
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -88,6 +111,15 @@ class RecordingApp:
 
             def do_GET(self) -> None:
                 if self.path.endswith("/init"):
+                    app.init_requests += 1
+                    if app.swallow_inits:
+                        app.swallow_inits -= 1
+                        app.init_status = 401  # an init token works once
+                        self.close_connection = True
+                        return
+                    if statuses := app.refuse.get("init"):
+                        self.answer(statuses.pop(0), {})
+                        return
                     url = f"{app.url}/jobs/{RUN}"
                     self.answer(app.init_status, {"token": "access-token-xyz", "jobUrl": url})
                 elif self.headers["Authorization"] != "Bearer access-token-xyz":
@@ -108,6 +140,7 @@ class RecordingApp:
                 self.end_headers()
                 for line in app.roster():
                     self.wfile.write(b"%x\r\n%s\r\n" % (len(line), line))
+                    self.wfile.flush()
                 if app.roster_cut:
                     self.close_connection = True
                 else:
@@ -116,11 +149,18 @@ class RecordingApp:
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 name = self.path.rsplit("/", 1)[-1]
+                if app.away:
+                    self.close_connection = True
+                    return
                 if statuses := app.refuse.get(name):
                     self.answer(statuses.pop(0), {})
                     return
                 app.reports.append((name, body))
                 app.on_report(name, body)
+                if app.swallow.get(name):
+                    app.swallow[name] -= 1
+                    self.close_connection = True
+                    return
                 self.answer(201, {"uid": "0"} if name == "output-files" else {})
 
         return Handler

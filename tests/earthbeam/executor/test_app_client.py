@@ -23,6 +23,52 @@ def client(app):
     return client
 
 
+@pytest.mark.parametrize("statuses", [[503], [502, 504, 429, 500]])
+def test_the_handshake_is_tried_again_while_the_app_fails(app, pauses, statuses):
+    app.refuse["init"] = list(statuses)
+    token, url = AppClient().init(f"{app.url}/auth/{RUN}/init", "init-token-abc")
+    assert (token, url) == ("access-token-xyz", f"{app.url}/jobs/{RUN}")
+    assert pauses == list(PAUSES[: len(statuses)])
+
+
+def test_the_handshake_is_tried_again_while_nobody_listens(app, monkeypatch):
+    url = f"{app.url}/auth/{RUN}/init"
+    port = app.server.server_address[1]
+    app.server.shutdown()
+    app.server.server_close()
+    waits = []
+
+    def come_back_after_two(seconds):
+        waits.append(seconds)
+        if len(waits) == 2:
+            app._serve(port)
+
+    monkeypatch.setattr(processes, "wait", come_back_after_two)
+    assert AppClient().init(url, "init-token-abc")[0] == "access-token-xyz"
+    assert app.init_requests == 1
+
+
+def test_a_refused_handshake_is_not_tried_again(app, pauses):
+    app.init_status = 401
+    with pytest.raises(Refused, match="init handshake with status 401"):
+        AppClient().init(f"{app.url}/auth/{RUN}/init", "init-token-abc")
+    assert (app.init_requests, pauses) == (1, [])
+
+
+def test_a_handshake_whose_answer_was_lost_is_never_taken_for_anothers(app, pauses):
+    app.swallow_inits = 1
+    with pytest.raises(Refused, match="an earlier try may have counted"):
+        AppClient().init(f"{app.url}/auth/{RUN}/init", "init-token-abc")
+    assert app.init_requests == 2
+
+
+def test_an_app_that_stays_away_is_given_up_at_the_handshake_too(app, pauses):
+    app.refuse["init"] = [500] * 20
+    with pytest.raises(AppUnreachable):
+        AppClient().init(f"{app.url}/auth/{RUN}/init", "init-token-abc")
+    assert pauses == list(PAUSES)
+
+
 def status_url(app):
     return app.app_urls(roster=False)["status"]
 
