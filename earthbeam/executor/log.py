@@ -10,6 +10,8 @@ import sys
 from collections.abc import Iterable
 
 MASK = "***"
+CHILD_LINE = "%s | %s"
+"""How a line of a child's output is logged: by its label, and as it is."""
 _SHORTEST = 4
 """Shorter texts are not masked: they occur everywhere, and identify nobody."""
 
@@ -44,6 +46,27 @@ class Redactor:
         return word in self._ids or word.strip(".") in self._ids
 
 
+class _ErrorsLater(logging.Filter):
+    """Holds back what earthmover prints from its first error on: it quotes the cells it fails on.
+
+    The run's failure logs it all, when it is known which words are the input's (discretion.py).
+    """
+
+    _ERROR = re.compile(r"\b(ERROR|CRITICAL|Traceback)\b")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failing: set[str] = set()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if record.msg != CHILD_LINE or not isinstance(record.args, tuple):
+            return True
+        label, line = str(record.args[0]), str(record.args[1])
+        if label.startswith("earthmover") and self._ERROR.search(line):
+            self._failing.add(label)
+        return label not in self._failing
+
+
 class _RedactingFormatter(logging.Formatter):
     def __init__(self, redactor: Redactor) -> None:
         super().__init__("%(asctime)s %(message)s", "%H:%M:%S")
@@ -57,6 +80,7 @@ def set_up(redactor: Redactor) -> None:
     """Send the log of the executor and its libraries to standard output, masked, a line at once."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_RedactingFormatter(redactor))
+    handler.addFilter(_ErrorsLater())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)

@@ -53,7 +53,10 @@ def change_bundles(tmp_path: Path) -> Iterator[ChangeBundles]:
 def commit(repository: Path) -> None:
     who = ("-c", "user.name=test", "-c", "user.email=test@localhost")
     env = {"PATH": os.environ["PATH"], "GIT_CONFIG_GLOBAL": os.devnull, "HOME": str(repository)}
-    for command in (("add", "--all", "--force"), (*who, "commit", "--quiet", "-m", "changed")):
+    for command in (
+        ("add", "--all", "--force"),
+        (*who, "commit", "--allow-empty", "--quiet", "-m", "changed"),
+    ):
         subprocess.run(("git", *command), cwd=repository, env=env, check=True)
 
 
