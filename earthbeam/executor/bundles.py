@@ -96,14 +96,22 @@ def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspac
         ("-C", str(mirror.path), "archive", "--format=tar", f"--output={archive}", tree), workspace
     )
     if packed.exit_code == 0:
-        with tarfile.open(archive) as tar:
-            tar.extractall(workspace.bundle, filter="data")
+        try:
+            with tarfile.open(archive) as tar:
+                tar.extractall(workspace.bundle, filter="data")
+        except tarfile.TarError as error:  # a link that leads out of the bundle, most likely
+            raise StepFailed(
+                "bundle_git_pull",
+                f"The bundle {bundle_path!r} cannot be unpacked ({type(error).__name__}): it must"
+                " hold files and folders of its own only.",
+            ) from error
         archive.unlink()
     if not (workspace.bundle / "earthmover.yaml").is_file():
         raise StepFailed(
             "bundle_git_pull",
             f"The bundle repository has no bundle {bundle_path!r} at branch {branch!r}:"
             " check the bundle's path, or sync the bundles anew.",
+            stacktrace=packed.tail,
         )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from earthbeam.executor import lightbeam, processes
 from earthbeam.executor.app_client import AppClient, BrokenRoster
-from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.errors import StepFailed, is_no_space
 from earthbeam.executor.job import Job, Ods
 from earthbeam.executor.workspace import Workspace, is_plain_file
 from earthbeam.files import open_store
@@ -74,8 +74,9 @@ def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace) -> Path:
             raise _fetch_failed(stopped.tail) from None
         if done.exit_code == 0:
             break
-        if pause is None or _REFUSED in done.tail:
-            raise _fetch_failed(done.tail)
+        failure = _fetch_failed(done.tail)
+        if pause is None or _REFUSED in done.tail or is_no_space(failure):
+            raise failure
         logger.warning("the roster could not be fetched; again in %.0f s", pause)
         processes.wait(pause)
     if not is_plain_file(fetched) or _keep_keys(fetched, workspace.draft(ROSTER_NAME)) == 0:
