@@ -23,12 +23,16 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH1
 def post_worker_init(worker: object) -> None:
     """Import the Snowflake connector in the background: the first request need not wait for it."""
     from edu.connect import import_in_background
+    from partners import edu_processes
 
     import_in_background()
+    edu_processes.start()
 
 
 def worker_exit(server: object, worker: object) -> None:
     """Give EDU's connections back."""
     from edu.connections import shutdown
+    from partners import edu_processes
 
     shutdown()
+    edu_processes.stop()

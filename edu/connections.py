@@ -70,6 +70,19 @@ def stats() -> list[PoolStats]:
     return [] if current is None else current.stats()
 
 
+def connected_ago() -> dict[str, float]:
+    """Seconds since this process last opened a connection, by partner."""
+    current = _pools
+    return {} if current is None else current.connected_ago()
+
+
+def follow(partner_id: str, generation: int) -> None:
+    """Give up this process's connections of an older generation of the partner."""
+    current = _pools
+    if current is not None:
+        current.follow(partner_id, generation)
+
+
 def shutdown() -> None:
     """Close all connections, within ten seconds. For gunicorn's worker_exit and interpreter exit.
 

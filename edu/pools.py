@@ -55,6 +55,7 @@ class Pools:
         self._lock = threading.Lock()
         self._pools: dict[str, Pool] = {}
         self._creations: dict[tuple[str, int], Future[Pool]] = {}
+        self._connected: dict[str, float] = {}
         self._made: weakref.WeakSet[Pool] = weakref.WeakSet()  # replaced ones too, while in use
         self._evictor: threading.Thread | None = None
         self._stop = threading.Event()
@@ -91,6 +92,15 @@ class Pools:
             return True
         return self._lookup(partner_id) is not None
 
+    def follow(self, partner_id: str, generation: int) -> None:
+        """Drain the partner's pool if it is older, without waiting for somebody to ask for it."""
+        with self._lock:
+            pool = self._pools.get(partner_id)
+            if pool is None or pool.generation >= generation:
+                return
+            del self._pools[partner_id]
+        pool.drain()
+
     def evict(self) -> None:
         """One round of the evictor: close what has been idle for too long."""
         for pool in self._all():
@@ -101,6 +111,11 @@ class Pools:
         every = [pool.stats() for pool in self._all()]
         alive = [stats for stats in every if stats.open or stats.connecting or not stats.closed]
         return sorted(alive, key=lambda stats: (stats.name, stats.generation))
+
+    def connected_ago(self) -> dict[str, float]:
+        """The seconds since a connection was last opened, by partner; without those never had."""
+        now = self._clock()
+        return {partner_id: now - at for partner_id, at in self._connected.copy().items()}
 
     def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> bool:
         """Close everything for good, all pools at the same time; whether it was done in time."""
@@ -170,9 +185,15 @@ class Pools:
         credentials = self._lookup(partner_id)
         if credentials is None:
             raise NoCredentials
+
+        def connect() -> Connection:
+            connection = self._connect(credentials)
+            self._connected[partner_id] = self._clock()
+            return connection
+
         return Pool(
             partner_id,
-            lambda: self._connect(credentials),
+            connect,
             generation=generation,
             max_size=self._max_size,
             max_idle=self._max_idle,

@@ -5,12 +5,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
-from django.db.models import F, QuerySet
+from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from partners.forms import MembershipForm, OdsConnectionForm
+from partners import edu_panel
+from partners.forms import CROSS_YEAR, MembershipForm, OdsConnectionForm, PartnerForm
 from partners.models import (
     Membership,
     OdsConnection,
@@ -25,25 +26,40 @@ _by_partner = ("partner", admin.RelatedOnlyFieldListFilter)
 
 
 @admin.register(Partner)
-class PartnerAdmin(ScopedAdmin):
+class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
+    form = PartnerForm
+    fields = ["id", "name", CROSS_YEAR, "descriptor_namespace"]
     partner_lookup = "pk"
     list_display = ["name", "id", "cross_year_match_enabled"]
     list_filter = ["cross_year_match_enabled"]
     search_fields = ["id", "name"]
-    readonly_fields = ["edu_generation"]
-    actions = ["reset_edu_connections"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Partner | None = None) -> list[str]:
         # The code is part of where files lie.
-        return [*self.readonly_fields, *(["id"] if obj else [])]
+        return ["id"] if obj else []
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
 
-    @admin.action(description="Reset EDU connections", permissions=["change"])
-    def reset_edu_connections(self, request: HttpRequest, rows: QuerySet[Partner]) -> None:
-        rows.update(edu_generation=F("edu_generation") + 1)
-        self.message_user(request, "Every process replaces its EDU connections on next use.")
+    def save_model(self, request: HttpRequest, obj: Partner, form: ModelForm, change: bool) -> None:
+        fields = set(form.changed_data)
+        if CROSS_YEAR in fields:
+            obj.cross_year_changed_at = timezone.now()
+            obj.cross_year_changed_by = request.user.get_username()
+            fields |= {"cross_year_changed_at", "cross_year_changed_by"}
+        # Only these: saving a generation of before a reset would undo the reset.
+        obj.save(update_fields=fields if change else None)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """What the history says: also which way cross-year matching was turned."""
+        if CROSS_YEAR not in form.changed_data:
+            return super().construct_change_message(request, form, formsets, add)
+        turned = "on" if form.cleaned_data[CROSS_YEAR] else "off"
+        others = [str(form.fields[name].label) for name in form.changed_data if name != CROSS_YEAR]
+        also = f" {'Added' if add else 'Changed'} {', '.join(others)}." if others else ""
+        return f"Turned cross-year matching {turned}.{also}"
 
 
 @admin.register(Tenant)

@@ -4,8 +4,30 @@ from typing import Any
 
 from django import forms
 
+from edu.diagnosis import check_login
 from partners.encryption import UndecryptableSecret
-from partners.models import Membership, OdsConnection
+from partners.models import Membership, OdsConnection, Partner
+
+CROSS_YEAR = "cross_year_match_enabled"
+
+
+class PartnerForm(forms.ModelForm):
+    """A partner, whose cross-year matching is turned on only while its EDU can be reached."""
+
+    class Meta:
+        model = Partner
+        fields = ["id", "name", CROSS_YEAR, "descriptor_namespace"]
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if values.get(CROSS_YEAR) and CROSS_YEAR in self.changed_data and not self.errors:
+            # Connecting may take a minute; somebody is waiting for the answer.
+            steps = check_login(self.instance.pk or values["id"])
+            failed = next((step for step in steps if not step.ok), None)
+            if failed is not None:
+                reason = f"Not turned on, as EDU cannot be used. {failed.finding} {failed.remedy}"
+                self.add_error(CROSS_YEAR, reason.strip())
+        return values
 
 
 class OdsConnectionForm(forms.ModelForm):

@@ -33,12 +33,43 @@ class Partner(models.Model):
         editable=False,
         help_text="Adding one makes every process replace its EDU connections.",
     )
+    edu_connected_at = models.DateTimeField(
+        "last connection to EDU", null=True, blank=True, editable=False
+    )
+    # Beside the admin's history, which a person's deletion takes along.
+    cross_year_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    cross_year_changed_by = models.CharField(max_length=200, blank=True, editable=False)
 
     class Meta:
         ordering = ["name"]
 
     def __str__(self) -> str:
         return self.name
+
+
+class EduProcess(models.Model):
+    """A web process's connections to a partner's EDU, as it told of late: edu_processes.py."""
+
+    process = models.CharField(max_length=200, help_text="Host and process id.")
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="edu_processes")
+    generation = models.PositiveIntegerField()
+    in_use = models.PositiveIntegerField()
+    idle = models.PositiveIntegerField()
+    connecting = models.PositiveIntegerField()
+    waiting = models.PositiveIntegerField(help_text="Callers who wait for a connection.")
+    made_at = models.DateTimeField(help_text="When its pool was made.")
+    seen_at = models.DateTimeField(help_text="When it told this.")
+
+    class Meta:
+        ordering = ["process", "generation"]
+        indexes = [models.Index(fields=["seen_at"], name="edu_process_seen_at")]
+
+    def __str__(self) -> str:
+        return f"EDU connections of {self.partner_id} in {self.process}"
+
+    @property
+    def open(self) -> int:
+        return self.in_use + self.idle
 
 
 class Tenant(models.Model):

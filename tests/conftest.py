@@ -1,4 +1,4 @@
-"""Fixtures that several packages' tests share: AWS, by moto's server in this process."""
+"""Fixtures that several packages' tests share: AWS, by moto's server in this process, and EDU."""
 
 import itertools
 from collections.abc import Callable, Iterator
@@ -7,6 +7,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from earthbeam import aws
+from runway.sandbox.edu import SandboxEdu
 
 AWS_VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",
@@ -16,6 +17,13 @@ AWS_VARIABLES = {
 }
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def sandbox_edu() -> Iterator[SandboxEdu]:
+    """EDU with the sandbox's population, in a process of its own."""
+    with SandboxEdu() as edu:
+        yield edu
 
 
 @pytest.fixture(scope="session")

@@ -4,14 +4,7 @@ import pytest
 
 from edu.credentials import EduCredentials
 from runway.sandbox.chunked_snowflake import ChunkedSnowflake
-from runway.sandbox.edu import SandboxEdu, encode_key, generate_key
-
-
-@pytest.fixture(scope="session")
-def sandbox_edu():
-    """EDU with the sandbox's population, in a process of its own."""
-    with SandboxEdu() as edu:
-        yield edu
+from runway.sandbox.edu import encode_key, generate_key
 
 
 @pytest.fixture(scope="session")
@@ -29,6 +22,15 @@ def snowflake():
 @pytest.fixture
 def snowflake_credentials(snowflake, key):
     return credentials_for(key, port=snowflake.port)
+
+
+def use_edu(settings, environment, **changes):
+    """Have the settings lead to an EDU by its variables, with ``changes`` to what they hold."""
+    values = {
+        name.removeprefix("EDU_SNOWFLAKE_").lower(): value for name, value in environment.items()
+    }
+    settings.RUNWAY_ENV, settings.ENVLABEL = "development", None
+    settings.EDU_SNOWFLAKE = values | changes
 
 
 def credentials_for(key, **values):

@@ -15,6 +15,7 @@ from edu.diagnosis import TABLES, check_everything
 from edu.roster import ROSTER_SQL
 from runway.sandbox.edu import SandboxEdu, encode_key, generate_key
 from runway.sandbox.population import OTHER_TENANT, TENANT
+from tests.edu.conftest import use_edu
 
 
 @dataclass
@@ -42,21 +43,12 @@ def check(*arguments) -> Outcome:
     return Outcome(0, output.getvalue(), "")
 
 
-def use(settings, edu_environment, **changes):
-    values = {
-        name.removeprefix("EDU_SNOWFLAKE_").lower(): value
-        for name, value in edu_environment.items()
-    }
-    settings.RUNWAY_ENV, settings.ENVLABEL = "development", None
-    settings.EDU_SNOWFLAKE = values | changes
-
-
 @pytest.fixture
 def edu(settings, sandbox_edu):
     """The sandbox's EDU in the settings; a call changes its credentials."""
 
     def change(**changes):
-        use(settings, sandbox_edu.environment(), **changes)
+        use_edu(settings, sandbox_edu.environment(), **changes)
 
     change()
     return change
@@ -65,7 +57,7 @@ def edu(settings, sandbox_edu):
 @pytest.fixture
 def faulty(settings, snowflake, key):
     """The EDU that fails on demand, in the settings."""
-    use(
+    use_edu(
         settings,
         {},
         **{"username": "u", "account": "a", "database": "d", "schema": "s"},
@@ -125,7 +117,7 @@ def test_a_tenant_that_edu_does_not_hold_is_named_with_those_it_does(edu):
 
 
 def test_without_anything_stored_it_says_what_to_set(settings):
-    use(settings, {})
+    use_edu(settings, {})
     done = check()
     assert (done.status, done.titles) == (1, ["CREDENTIALS"])
     assert "Set EDU_SNOWFLAKE_USERNAME" in done.output
@@ -192,7 +184,7 @@ def test_a_schema_without_the_tables_is_told(edu):
 
 def test_an_empty_edu_is_told(settings):
     with SandboxEdu(seed=([], [])) as edu:
-        use(settings, edu.environment())
+        use_edu(settings, edu.environment())
         done = check()
     assert (done.status, done.titles[-1]) == (1, "TENANTS")
     assert "no students at all" in done.error

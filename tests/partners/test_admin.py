@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from partners.models import Membership, OdsConnection, Partner, Tenant
 from tests import factories, people
+from tests.edu.conftest import use_edu
 
 pytestmark = pytest.mark.django_db
 
@@ -150,7 +151,8 @@ def test_a_partner_admin_cannot_add_to_another_partner(mine, foreign):
     assert not Tenant.objects.filter(code="new").exists()
 
 
-def test_a_partner_admin_turns_cross_year_matching_on_for_the_own_partner():
+def test_a_partner_admin_turns_cross_year_matching_on_for_the_own_partner(settings, sandbox_edu):
+    use_edu(settings, sandbox_edu.environment())
     client = people.logged_in(people.make_partner_admin())
     client.post(
         page("partner", "change", "ea"), {"name": "Example", "cross_year_match_enabled": "on"}

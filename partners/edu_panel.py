@@ -1,0 +1,94 @@
+"""The EDU panel on a partner's admin page: credentials, connections of all processes, two buttons.
+
+The panel is a page of its own that the partner's page loads, since looking credentials up may take
+as long as AWS likes.
+"""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from edu.diagnosis import check_connection, check_credentials
+from partners import edu_processes
+from partners.models import Partner
+
+
+class EduPanel(admin.ModelAdmin):
+    """To be mixed into the admin of partners; whoever may change the partner may use it."""
+
+    actions = ["reset_edu_connections"]
+
+    @admin.action(description="Reset EDU connections", permissions=["change"])
+    def reset_edu_connections(self, request: HttpRequest, rows: QuerySet[Partner]) -> None:
+        for partner in rows:
+            self._add_one(request, partner)
+        self.message_user(request, "Every process replaces its EDU connections within seconds.")
+
+    def get_urls(self) -> list[URLPattern]:
+        views = {
+            "": ("panel", require_GET(self._panel)),
+            "test/": ("test", require_POST(self._test)),
+            "reset/": ("reset", require_POST(self._reset)),
+        }
+        return [
+            path(
+                f"<path:object_id>/edu/{tail}",
+                self.admin_site.admin_view(view),
+                name=f"partners_partner_edu_{name}",
+            )
+            for tail, (name, view) in views.items()
+        ] + super().get_urls()
+
+    def _panel(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        partner = self._partner(request, object_id)
+        processes = list(edu_processes.alive().filter(partner=partner))
+        context = {
+            "partner": partner,
+            "steps": list(check_credentials(partner.pk)),
+            "processes": processes,
+            "behind": [each for each in processes if each.generation < partner.edu_generation],
+        }
+        return render(request, "admin/partners/partner/edu_panel.html", context)
+
+    def _test(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        partner = self._partner(request, object_id)
+        steps = list(check_connection(partner.pk))
+        if any(step.title == "Connection" and step.ok for step in steps):
+            edu_processes.note_connection(partner.pk)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": f"EDU connection of {partner}",
+            "opts": self.opts,
+            "partner": partner,
+            "steps": steps,
+            "works": all(step.ok for step in steps),
+        }
+        return render(request, "admin/partners/partner/edu_test.html", context)
+
+    def _reset(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        partner = self._partner(request, object_id)
+        self._add_one(request, partner)
+        self.message_user(
+            request, "EDU connections are being replaced; the panel below shows when all are."
+        )
+        url = reverse("admin:partners_partner_change", args=(partner.pk,))
+        return HttpResponseRedirect(f"{url}#edu-panel")
+
+    def _add_one(self, request: HttpRequest, partner: Partner) -> None:
+        Partner.objects.filter(pk=partner.pk).update(edu_generation=F("edu_generation") + 1)
+        self.log_change(request, partner, "Reset EDU connections.")
+
+    def _partner(self, request: HttpRequest, object_id: str) -> Any:
+        partner = self.get_object(request, unquote(object_id))
+        if partner is None:
+            raise Http404
+        if not self.has_change_permission(request, partner):
+            raise PermissionDenied
+        return partner
