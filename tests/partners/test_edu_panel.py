@@ -1,6 +1,5 @@
 """The EDU panel, its buttons and the toggle, as partner admins use them."""
 
-import threading
 import time
 
 import pytest
@@ -12,7 +11,6 @@ from django.utils import timezone
 
 from edu import connections
 from edu.errors import NoCredentials
-from edu.pools import Pools
 from partners import edu_processes
 from partners.admin import PartnerAdmin
 from partners.edu_processes import GONE_AFTER, Reporter
@@ -20,22 +18,15 @@ from partners.models import EduProcess, Partner
 from runway.sandbox.edu import encode_key, generate_key
 from tests import factories, people
 from tests.edu.conftest import use_edu
+from tests.edu.test_pools import World
 
 pytestmark = pytest.mark.django_db
-
-
-class Connection:
-    def __init__(self):
-        self.closed = threading.Event()
-
-    def close(self):
-        self.closed.set()
 
 
 @pytest.fixture
 def pools(monkeypatch):
     """This process's pools, whose connections lead nowhere."""
-    mine = Pools(lambda partner_id: object(), lambda credentials: Connection())
+    mine = World().pools()
     monkeypatch.setattr(connections, "_pools", mine)
     yield mine
     mine.shutdown()
@@ -195,7 +186,7 @@ def test_what_has_not_changed_is_not_written_again(pools, partner, django_assert
 def test_a_process_that_ends_takes_back_what_it_told(transactional_db, monkeypatch):
     factories.make_partner()
     monkeypatch.setattr(edu_processes, "EVERY", 0.02)
-    mine = Pools(lambda partner_id: object(), lambda credentials: Connection())
+    mine = World().pools()
     monkeypatch.setattr(connections, "_pools", mine)
     mine.acquire("ea", 0)
     edu_processes.start()
@@ -341,7 +332,9 @@ def test_nobody_is_sent_to_log_in(client, partner):
 
 
 def test_pools_that_failed_to_open_count_as_no_connection(partner, monkeypatch):
-    mine = Pools(lambda partner_id: None, lambda credentials: Connection())
+    world = World()
+    world.credentials = None
+    mine = world.pools()
     monkeypatch.setattr(connections, "_pools", mine)
     with pytest.raises(NoCredentials):
         mine.acquire("ea", 0)
