@@ -13,7 +13,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,6 +122,7 @@ def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:
     into place when it is whole, so that a killed one leaves no half mirror; the next one clears up.
     """
     if mirror.path.is_dir():
+        _remove_stale_locks(mirror.path)
         done = _fetch_into(mirror.path, mirror.repository, workspace)
     else:
         fresh = half_fetched(mirror)
@@ -135,6 +136,13 @@ def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
     return None if done.exit_code == 0 else done.tail
+
+
+def _remove_stale_locks(mirror: Path) -> None:
+    """Git's own locks, left by a fetch that was killed; ours says that nobody else is fetching."""
+    for lock in mirror.rglob("*.lock"):
+        logger.warning("removed %s, which a fetch that was killed has left", lock.name)
+        lock.unlink(missing_ok=True)
 
 
 def half_fetched(mirror: Mirror) -> Path:
@@ -188,9 +196,9 @@ def _is_local(repository: str) -> bool:
 def _mirrors_folder() -> Path:
     """Where mirrors are kept: beside the code, or with the temporary files if that is read-only."""
     folder = _PROJECT / "var" / "bundle-mirrors"
-    try:
+    with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-    except OSError:
+    if not os.access(folder, os.W_OK | os.X_OK):
         folder = Path(tempfile.gettempdir()) / "runway-bundle-mirrors"
         folder.mkdir(exist_ok=True)
     return folder

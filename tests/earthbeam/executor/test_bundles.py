@@ -1,5 +1,14 @@
+import subprocess
+import sys
+
+import pytest
+
 from earthbeam.executor import bundles
+from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.workspace import Workspace
+from runway.sandbox.bundle_repository import create_bundle_repository
+from tests.earthbeam.executor.conftest import PROJECT
+from tests.earthbeam.executor.hostile import BUNDLE, commit
 
 
 def test_a_first_fetch_that_was_killed_leaves_nothing_for_long(monkeypatch, tmp_path, bundle_repo):
@@ -13,3 +22,71 @@ def test_a_first_fetch_that_was_killed_leaves_nothing_for_long(monkeypatch, tmp_
         mirror.path.name,
         f"{mirror.path.name}.lock",
     }
+
+
+@pytest.fixture
+def mirrors(monkeypatch, tmp_path):
+    folder = tmp_path / "mirrors"
+    folder.mkdir()
+    monkeypatch.setattr(bundles, "_mirrors_folder", lambda: folder)
+    return folder
+
+
+def test_git_locks_of_a_fetch_that_was_killed_stop_no_later_one(mirrors, tmp_path):
+    repository = create_bundle_repository(tmp_path / "repository")
+    with Workspace() as workspace:
+        mirror = bundles.refresh_mirror(str(repository), workspace)
+        # SIGKILL leaves these, and git would refuse to go on until somebody removes them.
+        for name in ("packed-refs.lock", "shallow.lock", "refs/heads/main.lock", "HEAD.lock"):
+            (mirror.path / name).touch()
+        (repository / "README.md").write_text("changed")
+        commit(repository)
+
+        bundles.refresh_mirror(str(repository), workspace)
+        bundles.check_out(mirror, BUNDLE, "main", workspace)
+    assert head_of(mirror.path) == head_of(repository)
+
+
+def test_executors_that_share_a_mirror_take_turns(mirrors, tmp_path):
+    repository = create_bundle_repository(tmp_path / "repository")
+    code = (
+        "import sys; from pathlib import Path\n"
+        "from earthbeam.executor import bundles\n"
+        "from earthbeam.executor.workspace import Workspace\n"
+        f"bundles._mirrors_folder = lambda: Path({str(mirrors)!r})\n"
+        "for _ in range(3):\n"
+        "    with Workspace() as workspace:\n"
+        f"        mirror = bundles.refresh_mirror({str(repository)!r}, workspace)\n"
+        f"        bundles.check_out(mirror, {BUNDLE!r}, 'main', workspace)\n"
+    )
+    executors = [
+        subprocess.Popen((sys.executable, "-c", code), stderr=subprocess.PIPE, cwd=PROJECT)
+        for _ in range(4)
+    ]
+    # Meanwhile its source changes, as branches do.
+    for number in range(5):
+        (repository / "README.md").write_text(f"version {number}")
+        commit(repository)
+    for executor in executors:
+        _, told = executor.communicate(timeout=60)
+        assert executor.returncode == 0, told.decode()
+    (mirror,) = (path for path in mirrors.iterdir() if path.is_dir())
+    check = subprocess.run(("git", "-C", mirror, "fsck", "--strict"), capture_output=True)
+    assert check.returncode == 0, check.stderr
+
+
+@pytest.mark.parametrize("link", ["/etc", "../../..", "../../other/secret"])
+def test_a_bundle_whose_links_lead_out_of_it_is_refused(mirrors, tmp_path, link):
+    repository = create_bundle_repository(tmp_path / "repository")
+    (repository / BUNDLE / "seeds" / "elsewhere").symlink_to(link)
+    commit(repository)
+    with Workspace() as workspace:
+        mirror = bundles.refresh_mirror(str(repository), workspace)
+        with pytest.raises(StepFailed, match="cannot be unpacked") as failed:
+            bundles.check_out(mirror, BUNDLE, "main", workspace)
+    assert failed.value.code == "bundle_git_pull"
+
+
+def head_of(repository):
+    command = ("git", "-C", str(repository), "rev-parse", "refs/heads/main")
+    return subprocess.run(command, capture_output=True, check=True).stdout
