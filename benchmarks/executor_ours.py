@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from earthbeam.executor import bundles, transform
+from earthbeam.executor.earthmover import Earthmover
 from earthbeam.executor.job import AppUrls, Job
 from earthbeam.executor.log import Redactor
 from earthbeam.executor.match_step import match_students
@@ -30,13 +31,13 @@ def main(job_file: Path) -> None:
         ods=None,
     )
     logging.basicConfig(level=logging.INFO)
-    with Workspace() as workspace:
+    with Workspace() as workspace, Earthmover(workspace) as earthmover:
         mirror = bundles.refresh_mirror(given["repository"], workspace)
         bundles.check_out(mirror, job.bundle_path, job.bundle_branch, workspace)
-        bundle = transform.prepare_bundle(job, mirror, workspace)
+        bundle = transform.prepare_bundle(job, mirror, workspace, earthmover)
         local = workspace.input / input_file.name
         shutil.copyfile(input_file, local)
-        rows = transform.rows_to_match(job, bundle, local, workspace)
+        rows = transform.rows_to_match(job, bundle, local, workspace, earthmover)
         matched = match_students(
             job,
             bundle,
@@ -47,11 +48,11 @@ def main(job_file: Path) -> None:
             workspace,
             Redactor(),
         )
-        for name, set_input in matched.set_inputs.items():
-            results = workspace.artifacts / f"results-{name}.json"
-            output = transform.transform_set(
-                name, set_input, rows.raw_encoding, job, workspace, results
-            )
+        results = {name: place / f"results-{name}.json" for name in matched.set_inputs}
+        outputs = transform.transform_sets(
+            matched.set_inputs, rows.raw_encoding, job, workspace, results, earthmover
+        )
+        for name, output in outputs.items():
             shutil.copytree(output, place / name)
 
 

@@ -5,5 +5,5 @@ from pathlib import Path
 _HERE = Path(__file__).parent
 
 # Children are started by path, in Python's isolated mode: nothing of ours is importable for them.
-prepare_bundle_path = _HERE / "prepare_bundle.py"
+earthmover_server_path = _HERE / "earthmover_server.py"
 fast_earthmover_path = _HERE / "fast_earthmover.py"

@@ -8,6 +8,7 @@ from earthbeam.executor import bundles, descriptor_mappings, rosters, sending, t
 from earthbeam.executor.app_client import AppClient
 from earthbeam.executor.artifacts import Artifacts
 from earthbeam.executor.delimited import BadFile
+from earthbeam.executor.earthmover import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.input_files import local_path
@@ -53,11 +54,12 @@ class Pipeline:
 
     def run(self) -> None:
         """All steps, in the contract's order. Nothing is sent before every transform succeeded."""
-        mirror = self.refresh_bundle_code()
-        bundle = self.prepare_bundle(mirror)
-        roster = self.get_student_roster()
-        input_file = self.get_input_files()
-        matched, outputs = self.match_and_transform(bundle, roster, input_file)
+        with Earthmover(self.workspace) as earthmover:
+            mirror = self.refresh_bundle_code()
+            bundle = self.prepare_bundle(mirror, earthmover)
+            roster = self.get_student_roster()
+            input_file = self.get_input_files()
+            matched, outputs = self.match_and_transform(bundle, roster, input_file, earthmover)
         summary = self.send_to_ods(outputs)
         self.report_results(matched, outputs, summary)
 
@@ -67,9 +69,11 @@ class Pipeline:
         bundles.check_out(mirror, self.job.bundle_path, self.job.bundle_branch, self.workspace)
         return mirror
 
-    def prepare_bundle(self, mirror: bundles.Mirror) -> transform.BundleDescription:
+    def prepare_bundle(
+        self, mirror: bundles.Mirror, earthmover: Earthmover
+    ) -> transform.BundleDescription:
         self.progress.begin("earthmover_deps")
-        return transform.prepare_bundle(self.job, mirror, self.workspace)
+        return transform.prepare_bundle(self.job, mirror, self.workspace, earthmover)
 
     def get_student_roster(self) -> Path:
         self.progress.begin("get_student_roster")
@@ -112,25 +116,26 @@ class Pipeline:
         return local_path(self.workspace.input, "INPUT_FILE", self.job.input_files["INPUT_FILE"])
 
     def match_and_transform(
-        self, bundle: transform.BundleDescription, roster: Path, input_file: Path
+        self,
+        bundle: transform.BundleDescription,
+        roster: Path,
+        input_file: Path,
+        earthmover: Earthmover,
     ) -> tuple[Matched, dict[str, Path]]:
         self.progress.begin("earthmover_run")
         descriptor_mappings.write_seeds(self.job.descriptor_mappings, self.workspace.bundle)
-        rows = self._rows_to_match(bundle, input_file)
+        rows = self._rows_to_match(bundle, input_file, earthmover)
         matched = self._match(bundle, rows, roster)
+        drafts = {
+            name: self.workspace.draft(EARTHMOVER_RESULTS[name]) for name in matched.set_inputs
+        }
+        made = transform.transform_sets(
+            matched.set_inputs, rows.raw_encoding, self.job, self.workspace, drafts, earthmover
+        )
         outputs = {}
-        for name, set_input in matched.set_inputs.items():
-            results = EARTHMOVER_RESULTS[name]
-            output = transform.transform_set(
-                name,
-                set_input,
-                rows.raw_encoding,
-                self.job,
-                self.workspace,
-                self.workspace.draft(results),
-            )
-            self._publish_childs(results)
-            self.artifacts.store(results)
+        for name, output in made.items():
+            self._publish_childs(EARTHMOVER_RESULTS[name])
+            self.artifacts.store(EARTHMOVER_RESULTS[name])
             if _records(output):
                 outputs[name] = output
         if not outputs:
@@ -148,10 +153,10 @@ class Pipeline:
             self.workspace.publish(name)
 
     def _rows_to_match(
-        self, bundle: transform.BundleDescription, input_file: Path
+        self, bundle: transform.BundleDescription, input_file: Path, earthmover: Earthmover
     ) -> transform.RowsToMatch:
         try:
-            return transform.rows_to_match(self.job, bundle, input_file, self.workspace)
+            return transform.rows_to_match(self.job, bundle, input_file, self.workspace, earthmover)
         except BadFile as error:
             raise StepFailed("earthmover_run", str(error)) from None
 

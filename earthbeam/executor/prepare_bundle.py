@@ -12,13 +12,15 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from earthmover.__main__ import logger
+from earthmover.earthmover import Earthmover
+from earthmover.yaml_parser import JinjaEnvironmentYamlLoader
+
 _INPUT_KEYS = ("file", "type", "header_rows", "encoding", "columns", "rename_cols")
 
 
-def main(config_file: str, description_file: str) -> None:
-    from earthmover.__main__ import logger
-    from earthmover.earthmover import Earthmover
-
+def main() -> None:
+    config_file, description_file = sys.argv[1:]
     logger.setLevel(logging.INFO)
     earthmover = Earthmover(config_file, logger, skip_hashing=True)
     if _names_packages(earthmover):
@@ -34,8 +36,6 @@ def main(config_file: str, description_file: str) -> None:
 
 
 def _names_packages(earthmover: Any) -> bool:
-    from earthmover.yaml_parser import JinjaEnvironmentYamlLoader
-
     config = JinjaEnvironmentYamlLoader.load_config_file(
         earthmover.config_file, params=earthmover.params, macros=earthmover.macros
     )
@@ -43,4 +43,4 @@ def _names_packages(earthmover: Any) -> bool:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2])
+    main()

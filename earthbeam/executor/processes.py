@@ -9,6 +9,7 @@ executor itself is killed, Linux kills the child: nothing is sent for a run that
 import ctypes
 import logging
 import os
+import queue
 import signal
 import subprocess
 import threading
@@ -18,6 +19,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from earthbeam.executor import interruption
@@ -72,33 +74,107 @@ def run(
     """
     # An interruption must neither lose a child that has just started nor spare one that is ending.
     with interruption.held():
-        child = subprocess.Popen(
-            argv,
-            env=dict(env),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            # Runs after fork; the function is bound already, so that it takes no lock there.
-            preexec_fn=_die_with_executor if _prctl else None,
-        )
-        output = _Output(child, label, stop_when)
+        child = _start(argv, env, cwd, stdin=subprocess.DEVNULL)
+        stop_asked = threading.Event()
+
+        def watch(line: str) -> bool:
+            if stop_when(line):
+                stop_asked.set()
+            return False
+
+        output = _Output(child, label, watch)
         _strays.child_started()
         try:
             with interruption.let_through():
-                while child.poll() is None and not output.stop_asked.is_set():
+                while child.poll() is None and not stop_asked.is_set():
                     with suppress(subprocess.TimeoutExpired):
                         child.wait(timeout=0.2 if output.is_open() else None)
         finally:
             exit_code = _end_group(child)
             _strays.end()
             output.close()
-    if output.stop_asked.is_set():
+    if stop_asked.is_set():
         raise StoppedEarly(output.tail())
+    return completed(exit_code, label or Path(argv[0]).name, output.tail())
+
+
+def completed(exit_code: int, name: str, tail: str) -> Completed:
+    """How a child ended. Raises StepFailed if it was killed, though not by us."""
     if exit_code == -signal.SIGKILL:
-        raise _killed(label or Path(argv[0]).name, output.tail())
-    return Completed(exit_code, output.tail())
+        raise _killed(name, tail)
+    return Completed(exit_code, tail)
+
+
+def _start(
+    argv: tuple[str, ...], env: Mapping[str, str], cwd: Path, *, stdin: int
+) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        argv,
+        env=dict(env),
+        cwd=cwd,
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        # Runs after fork; the function is bound already, so that it takes no lock there.
+        preexec_fn=_die_with_executor if _prctl else None,
+    )
+
+
+class Companion:
+    """A child that stays: it is sent lines, and answers each with a line that begins with a mark.
+
+    What else it prints goes to the log, as with ``run``. A context manager: whatever ends the
+    block, the child's whole group is gone afterwards.
+    """
+
+    def __init__(
+        self, argv: tuple[str, ...], *, label: str, mark: str, env: Mapping[str, str], cwd: Path
+    ) -> None:
+        self._label, self._mark = label, mark
+        self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
+        with interruption.held():
+            self._child = _start(argv, env, cwd, stdin=subprocess.PIPE)
+            self._output = _Output(self._child, label, self._is_answer)
+            _strays.child_started()
+
+    def __enter__(self) -> "Companion":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with interruption.held():
+            _end_group(self._child)
+            _strays.end()
+            self._output.close()
+
+    def ask(self, line: str) -> tuple[str, str]:
+        """Send a line; returns the answer, without its mark, and the last lines printed till then.
+
+        Raises StepFailed when the child has ended instead.
+        """
+        self._output.forget()
+        stdin = self._child.stdin
+        assert stdin is not None
+        with suppress(OSError):  # it has ended, as will be seen
+            stdin.write(line.encode() + b"\n")
+            stdin.flush()
+        while True:
+            gone = self._child.poll() is not None or not self._output.is_open()
+            with suppress(queue.Empty):
+                return self._answers.get(timeout=0.2), self._output.tail()
+            if gone:
+                raise _killed(self._label, self._output.tail())
+
+    def _is_answer(self, line: str) -> bool:
+        if not line.startswith(self._mark):
+            return False
+        self._answers.put(line.removeprefix(self._mark))
+        return True
 
 
 def _killed(name: str, tail: str) -> StepFailed:
@@ -188,12 +264,13 @@ class _Output:
     """Reads a child's output in a thread of its own, so that a full pipe never blocks the child."""
 
     def __init__(
-        self, child: "subprocess.Popen[bytes]", label: str | None, stop_when: Callable[[str], bool]
+        self, child: "subprocess.Popen[bytes]", label: str | None, watch: Callable[[str], bool]
     ) -> None:
-        self.stop_asked = threading.Event()
+        """``watch`` sees each line; those to which it says True are nobody else's."""
         self._stream = child.stdout
         self._label = label
-        self._stop_when = stop_when
+        self._watch = watch
+        self._logged = 0
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._thread = threading.Thread(target=self._read, name=f"output-{label}", daemon=True)
         self._thread.start()
@@ -204,19 +281,25 @@ class _Output:
     def _read(self) -> None:
         stream = self._stream
         assert stream is not None
-        logged = 0
         with suppress(ValueError, OSError):  # closed under us, when a grandchild keeps the pipe
             for raw in iter(lambda: stream.readline(_LINE_BYTES), b""):
                 line = raw.decode("utf-8", errors="replace").replace("\0", "").rstrip()
-                self._tail.append(line)
-                logged += len(raw)
-                if self._label and logged <= _LOGGED_BYTES:
-                    logger.info("%s | %s", self._label, line)
-                    if logged + _LINE_BYTES > _LOGGED_BYTES:
-                        logger.info("%s | … (the rest of its output is left out)", self._label)
-                        logged = _LOGGED_BYTES + 1
-                if self._stop_when(line):
-                    self.stop_asked.set()
+                if not self._watch(line):
+                    self._keep(line, len(raw))
+
+    def _keep(self, line: str, size: int) -> None:
+        self._tail.append(line)
+        self._logged += size
+        if self._label and self._logged <= _LOGGED_BYTES:
+            logger.info("%s | %s", self._label, line)
+            if self._logged + _LINE_BYTES > _LOGGED_BYTES:
+                logger.info("%s | … (the rest of its output is left out)", self._label)
+                self._logged = _LOGGED_BYTES + 1
+
+    def forget(self) -> None:
+        """Begin anew: with the last lines, and with how much may be logged."""
+        self._tail.clear()
+        self._logged = 0
 
     def close(self) -> None:
         self._thread.join(timeout=2.0)

@@ -1,19 +1,19 @@
 """earthmover as child processes: a bundle made ready, and run once for each output set."""
 
 import json
-import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earthbeam.executor import fast_earthmover_path, prepare_bundle_path, processes
+from earthbeam.executor import processes
 from earthbeam.executor.bundles import Mirror
 from earthbeam.executor.delimited import DelimitedFile, detect_encoding
+from earthbeam.executor.earthmover import Earthmover, Program
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.input_files import local_path
 from earthbeam.executor.job import Job
 from earthbeam.executor.workspace import (
-    ODS_SET,
     Workspace,
     is_plain_file,
     remove_all_but_plain_files,
@@ -75,24 +75,22 @@ class RowsToMatch:
     raw_encoding: str | None
 
 
-def prepare_bundle(job: Job, mirror: Mirror, workspace: Workspace) -> BundleDescription:
+def prepare_bundle(
+    job: Job, mirror: Mirror, workspace: Workspace, earthmover: Earthmover
+) -> BundleDescription:
     """Install the packages that the bundle names, compile it, and tell how it reads its input.
 
     Raises StepFailed(earthmover_deps).
     """
     description = workspace.root / "bundle.json"
-    done = processes.run(
-        (
-            *(sys.executable, "-I", str(prepare_bundle_path)),
-            *(str(workspace.bundle / "earthmover.yaml"), str(description)),
-        ),
-        label="earthmover deps",
-        cwd=workspace.bundle,
-        env={
-            **_environment(job, workspace, _inputs(job, workspace), workspace.folder("prepare")),
-            **mirror.redirection(),
-        },
+    environment = _environment(job, workspace, _inputs(job, workspace), workspace.folder("prepare"))
+    program = Program(
+        label="deps",
+        script="prepare_bundle.py",
+        arguments=(_config(workspace), str(description)),
+        environment={**environment, **mirror.redirection()},
     )
+    done = earthmover.run(program, cwd=workspace.bundle)
     read = _read_description(description) if done.exit_code == 0 else None
     if read is None:
         raise StepFailed(
@@ -116,7 +114,11 @@ def _read_description(path: Path) -> BundleDescription | None:
 
 
 def rows_to_match(
-    job: Job, bundle: BundleDescription, input_file: Path, workspace: Workspace
+    job: Job,
+    bundle: BundleDescription,
+    input_file: Path,
+    workspace: Workspace,
+    earthmover: Earthmover,
 ) -> RowsToMatch:
     """The rows whose ids are matched: those of the raw input, or of the node that the bundle names.
 
@@ -124,24 +126,17 @@ def rows_to_match(
     header rows. Raises BadFile, or StepFailed(earthmover_run).
     """
     delimiter = bundle.raw_delimiter(job, input_file)
+    encoding = detect_encoding(input_file)
     if delimiter is not None:
-        encoding = detect_encoding(input_file)
         names = bundle.renamed_columns
         file = DelimitedFile(input_file, encoding, delimiter, bundle.header_row, names)
         return RowsToMatch(file, raw_encoding=None)
-    encoding = detect_encoding(input_file)
     target = workspace.folder("node") / "rows.csv"
-    node = bundle.node_to_match(job)
+    environment = _environment(job, workspace, _inputs(job, workspace), workspace.folder("node"))
     for raw_encoding in (encoding, _LAST_ENCODING):
-        done = _run(
-            *("dump", node, str(target)),
-            label=f"earthmover ({node})",
-            raw_encoding=raw_encoding,
-            environment=_environment(
-                job, workspace, _inputs(job, workspace), workspace.folder("node")
-            ),
-            workspace=workspace,
-        )
+        command = ("dump", bundle.node_to_match(job), str(target))
+        program = _program(command, "rows to match", raw_encoding, environment, workspace)
+        done = earthmover.run(program, cwd=workspace.bundle)
         if done.exit_code == 0 and is_plain_file(target):
             return RowsToMatch(DelimitedFile(target, "utf-8", ","), raw_encoding)
         if "codec can't decode" not in done.tail:
@@ -149,55 +144,56 @@ def rows_to_match(
     raise _cannot_transform(done)
 
 
-def transform_set(
-    name: str,
-    set_input: Path,
+def transform_sets(
+    set_inputs: Mapping[str, Path],
     raw_encoding: str | None,
     job: Job,
     workspace: Workspace,
-    results_file: Path,
-) -> Path:
-    """Run the bundle on one set's rows; returns the folder with its JSONL files.
+    results_files: Mapping[str, Path],
+    earthmover: Earthmover,
+) -> dict[str, Path]:
+    """Run the bundle on each set's rows; returns the folders with their JSONL files.
 
-    ``set_input`` is read instead of the raw input or, if that has a ``raw_encoding``, instead of
-    the node that was matched. Writes earthmover's results (records a destination) to
-    ``results_file``. Raises StepFailed(earthmover_run).
+    A set's file is read instead of the raw input or, if that has a ``raw_encoding``, instead of the
+    node that was matched. Writes earthmover's results (records a destination) to the set's results
+    file. Raises StepFailed(earthmover_run) unless all of them succeed.
     """
-    output = workspace.set_output(name)
-    inputs = _inputs(job, workspace)
-    if raw_encoding is None:
-        inputs["INPUT_FILE"] = set_input
-        matched: tuple[str, ...] = ()
-    else:
-        matched = ("--matched", str(set_input))
-    done = _run(
-        *("run", str(results_file), *matched),
-        label="earthmover" if name == ODS_SET else f"earthmover ({name})",
+    programs = []
+    for name, set_input in set_inputs.items():
+        inputs = _inputs(job, workspace)
+        command = ["run", str(results_files[name])]
+        if raw_encoding is None:
+            inputs["INPUT_FILE"] = set_input
+        else:
+            command += ["--matched", str(set_input)]
+        environment = _environment(job, workspace, inputs, workspace.set_output(name))
         # What the matcher has written is UTF-8, whatever the file came in.
-        raw_encoding=raw_encoding or "utf-8",
-        environment=_environment(job, workspace, inputs, output),
-        workspace=workspace,
-    )
+        programs.append(_program(command, name, raw_encoding or "utf-8", environment, workspace))
+    done = earthmover.run(*programs, cwd=workspace.bundle)
     if done.exit_code != 0:
         raise _cannot_transform(done)
-    remove_all_but_plain_files(output)
-    return output
+    outputs = {name: workspace.set_output(name) for name in set_inputs}
+    for output in outputs.values():
+        remove_all_but_plain_files(output)
+    return outputs
 
 
-def _run(
-    *command: str, label: str, raw_encoding: str, environment: dict[str, str], workspace: Workspace
-) -> processes.Completed:
-    config = str(workspace.bundle / "earthmover.yaml")
-    return processes.run(
-        (
-            *(sys.executable, "-I", str(fast_earthmover_path), *command),
-            *("--", "-c", config, "--skip-hashing"),
-            *("--set", "sources.input.encoding", raw_encoding),
-        ),
-        label=label,
-        cwd=workspace.bundle,
-        env=environment,
+def _program(
+    command: Sequence[str],
+    label: str,
+    raw_encoding: str,
+    environment: dict[str, str],
+    workspace: Workspace,
+) -> Program:
+    arguments = ("-c", _config(workspace), "--skip-hashing")
+    encoding = ("--set", "sources.input.encoding", raw_encoding)
+    return Program(
+        label, "fast_earthmover.py", (*command, "--", *arguments, *encoding), environment
     )
+
+
+def _config(workspace: Workspace) -> str:
+    return str(workspace.bundle / "earthmover.yaml")
 
 
 def _cannot_transform(done: processes.Completed) -> StepFailed:

@@ -23,7 +23,7 @@ _RUN = (
 
 # What a child is doing is told by its command line.
 IN_DEPS = "prepare_bundle.py"
-IN_RUN = "fast_earthmover.py"
+IN_RUN = "--skip-hashing"
 
 ChangeBundles = Callable[[dict[str, Callable[[str], str] | str]], Path]
 
@@ -65,7 +65,7 @@ def running(
 ) -> dict[str, Callable[[str], str] | str]:
     """The changes that have earthmover run ``code`` as it reads the bundle; ``when`` a word occurs
     in its command line."""
-    guard = f"import sys\nif {when!r} in ' '.join(sys.orig_argv):\n"
+    guard = f"import sys\nif {when!r} in ' '.join(sys.argv):\n"
     indented = "".join(f"    {line}\n" for line in code.strip().splitlines())
     return {
         f"{bundle}/earthmover.yaml": lambda text: text.replace(

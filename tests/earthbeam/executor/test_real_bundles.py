@@ -18,6 +18,7 @@ import pytest
 
 from earthbeam.executor import bundles, transform
 from earthbeam.executor.delimited import BadFile
+from earthbeam.executor.earthmover import Earthmover
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import parse
 from earthbeam.executor.workspace import Workspace
@@ -66,13 +67,13 @@ def choices(entry: dict[str, Any]) -> list[dict[str, str]]:
 def ids_of(workbench: Workbench, name: str) -> list[str]:
     """The ids of the rows that the bundle matches, from its first id column that has any."""
     job = parse(workbench.app.payload)
-    with Workspace() as workspace:
+    with Workspace() as workspace, Earthmover(workspace) as earthmover:
         mirror = bundles.refresh_mirror(REPOSITORY, workspace)
         bundles.check_out(mirror, job.bundle_path, "main", workspace)
-        bundle = transform.prepare_bundle(job, mirror, workspace)
+        bundle = transform.prepare_bundle(job, mirror, workspace, earthmover)
         input_file = workspace.input / name
         workbench.files.download(f"input/INPUT_FILE__{name}", input_file)
-        rows = transform.rows_to_match(job, bundle, input_file, workspace).file
+        rows = transform.rows_to_match(job, bundle, input_file, workspace, earthmover).file
         columns = rows.columns()
         wanted = (bundle.parameter("POSSIBLE_STUDENT_ID_COLUMNS", job) or "").split(",")
         for column in [name.strip() for name in wanted if name.strip() in columns]:

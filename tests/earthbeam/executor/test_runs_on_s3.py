@@ -137,7 +137,7 @@ def test_no_program_that_a_run_starts_sees_tokens_or_credentials(app, job, ods, 
     seen = descendants.join()
     assert app.outcome() == "done success", log
 
-    for program in ("git ", "prepare_bundle.py", "fast_earthmover.py", "lightbeam"):
+    for program in ("git ", "earthmover_server.py", "lightbeam"):
         assert any(program in command for command in seen), program
     secrets = {"init-token-abc", "access-token-xyz", *variables_of_secrets(given)}
     for command, environment in seen.items():
