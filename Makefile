@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean
+.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean bench-executor
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -57,6 +57,10 @@ deploy-check: $(INSTALLED)
 	  DATABASE_URL=postgres:///unused ALLOWED_HOSTS=runway.example.org \
 	  APP_URL=https://runway.example.org FILES_BASE=file:///srv/runway ENVLABEL=prod \
 	  $(BIN)/python manage.py check --deploy --fail-level WARNING
+
+## make bench-executor   our executor against stock tools  (ARGS=--big-stock: the long cases too)
+bench-executor: $(INSTALLED)
+	$(BIN)/python -m benchmarks.executor $(ARGS)
 
 ## make format       format the code
 format: $(INSTALLED)
