@@ -209,7 +209,7 @@ def test_a_database_that_fails_does_not_end_the_telling(pools, partner, caplog, 
 
     with monkeypatch.context() as patch:
         patch.setattr(reporter, "round", fail)
-        patch.setattr(edu_processes.connection, "close", lambda: None)
+        patch.setattr("partners.edu_processes.connection.close", lambda: None)
         reporter._safe_round()
     assert "could not be told: OSError" in caplog.text
     assert "secret" not in caplog.text
@@ -333,7 +333,7 @@ def test_nobody_is_sent_to_log_in(client, partner):
 
 def test_pools_that_failed_to_open_count_as_no_connection(partner, monkeypatch):
     world = World()
-    world.credentials = None
+    monkeypatch.setattr(world, "credentials", None)
     mine = world.pools()
     monkeypatch.setattr(connections, "_pools", mine)
     with pytest.raises(NoCredentials):
