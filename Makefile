@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# Nothing is left outside the checkout.
+export TMPDIR := $(CURDIR)/var/tmp
 
 .PHONY: help install demo test test-fast check lint types migrations deploy-check format clean bench-executor
 
@@ -15,6 +17,7 @@ help:
 install: $(INSTALLED)
 
 $(INSTALLED): requirements.txt requirements-executor.txt requirements-dev.txt
+	@mkdir -p $(TMPDIR)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Runway needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
@@ -22,14 +25,17 @@ $(INSTALLED): requirements.txt requirements-executor.txt requirements-dev.txt
 
 ## make demo         everything on this machine, a job before your eyes, then an admin to look at
 demo: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
 	@$(BIN)/python -m runway.demo $(ARGS)
 
 ## make test         all tests
 test: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
 	$(BIN)/python -m pytest $(ARGS)
 
 ## make test-fast    all but those that start servers or earthmover
 test-fast: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
 	$(BIN)/python -m pytest -m "not slow" $(ARGS)
 
 ## make check        lint, format, types, migrations, deployment settings: what CI runs beside tests
