@@ -1,15 +1,18 @@
 import base64
 import json
 import logging
+import socket
 import threading
+import traceback
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import boto3
 import pytest
+from botocore.config import Config
 from cryptography.hazmat.primitives import serialization
 
 from edu.credentials import EduCredentials, lookup
-from edu.errors import CredentialLookupFailed, KeyUnreadable, NotConfigured
+from edu.errors import CredentialLookupFailed, EduError, KeyUnreadable, NotConfigured
 from runway.sandbox.edu import encode_key
 
 ENVLABEL = "test"
@@ -234,6 +237,26 @@ def test_an_unreachable_or_nonsensical_aws_is_raised(production, monkeypatch):
         monkeypatch.setenv("AWS_ENDPOINT_URL", url)
         with pytest.raises(CredentialLookupFailed):
             lookup("ea")
+
+
+def test_an_aws_that_does_not_answer_is_given_up_in_time(production, monkeypatch, caplog):
+    quick = Config(connect_timeout=0.2, read_timeout=0.2, retries={"total_max_attempts": 2})
+    monkeypatch.setattr("edu.credentials._AWS_TIMEOUTS", quick)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(CredentialLookupFailed, match="ReadTimeoutError"):
+            lookup("ea")
+    assert "ReadTimeoutError" in caplog.text
+
+
+@pytest.mark.parametrize("cut", [None, -1])
+def test_no_traceback_of_a_failed_lookup_shows_the_secret(aws, secret, cut):
+    aws("ea", SecretString=json.dumps({**secret, "privateKey": "hunter2!"})[:cut])
+    with pytest.raises(EduError) as failure:
+        lookup("ea")
+    told = "".join(traceback.format_exception(failure.value))
+    assert "hunter2" not in told
+    assert "acme-east" not in told
 
 
 def test_production_without_envlabel_is_an_error_of_configuration(production, settings):
