@@ -13,6 +13,7 @@ Each runs in a fork of its own, with that environment alone; when all have ended
 output answers with their exit codes. Whatever else is printed is the programs'.
 """
 
+import ctypes
 import importlib.util
 import json
 import logging
@@ -25,10 +26,12 @@ from typing import Any
 ANSWER = "\x1eanswer "
 """Begins the line that answers."""
 
+_PR_SET_DUMPABLE = 4  # linux/prctl.h
 _SCRIPTS = ("prepare_bundle.py", "fast_earthmover.py")
 
 
 def main() -> None:
+    keep_private()
     here = Path(__file__).resolve().parent
     modules = {name: _load(here / name) for name in _SCRIPTS}
     for line in sys.stdin:
@@ -37,6 +40,12 @@ def main() -> None:
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
         sys.stdout.write(f"{ANSWER}{json.dumps(codes)}\n")
         sys.stdout.flush()
+
+
+def keep_private() -> None:
+    """Keep the programs, which run bundles' code, from changing the process that forked them."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _load(script: Path) -> Any:

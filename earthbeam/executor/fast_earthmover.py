@@ -168,7 +168,7 @@ class NodeDump(Earthmover):
 def count_records(output: Path) -> dict[str, int]:
     """Records of each destination, keyed as earthmover's results file does."""
     counts = {}
-    for file in sorted(output.glob("*.jsonl")):
+    for file in sorted(path for path in output.glob("*.jsonl") if path.is_file()):
         with file.open("rb") as lines:
             counts[f"$destinations.{file.stem}"] = sum(1 for line in lines if line.strip())
     return counts

@@ -166,7 +166,10 @@ class Companion:
         while True:
             gone = self._child.poll() is not None or not self._output.is_open()
             with suppress(queue.Empty):
-                return self._answers.get(timeout=0.2), self._output.tail()
+                answer = self._answers.get(timeout=0.2)
+                # What it has started for this must not see what is done next, with credentials.
+                _strays.end_but(self._child.pid)
+                return answer, self._output.tail()
             if gone:
                 raise _killed(self._label, self._output.tail())
 
@@ -227,16 +230,28 @@ class _Strays:
         """One child less. After the last one, whatever is below this process is a stray."""
         with self._lock:
             self._children -= 1
-            if self._children or not self._adopted:
-                return
-            deadline = time.monotonic() + STRAYS_SECONDS
-            while (strays := _children_of(os.getpid())) and time.monotonic() < deadline:
-                for pid in strays:
-                    with suppress(ProcessLookupError, PermissionError):
-                        os.kill(pid, signal.SIGKILL)
-                    with suppress(ChildProcessError):
-                        os.waitpid(pid, os.WNOHANG)
-                time.sleep(0.01)
+            if not self._children:
+                self._kill(set())
+
+    def end_but(self, companion: int) -> None:
+        """Nothing but the companion has work to do: whatever else is there is a stray."""
+        with self._lock:
+            if self._children == 1:
+                self._kill({companion})
+
+    def _kill(self, spared: set[int]) -> None:
+        deadline = time.monotonic() + STRAYS_SECONDS
+        parents = {os.getpid(), *spared}
+        while self._adopted and (strays := _children_of(parents) - spared):
+            for pid in strays:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                with suppress(ChildProcessError):
+                    os.waitpid(pid, os.WNOHANG)
+            if time.monotonic() > deadline:
+                logger.warning("processes that a bundle has left could not be ended")
+                break
+            time.sleep(0.01)
 
 
 _strays = _Strays()
@@ -250,13 +265,13 @@ def adopt_strays() -> None:
     _strays.adopt()
 
 
-def _children_of(parent: int) -> list[int]:
-    found = []
+def _children_of(parents: set[int]) -> set[int]:
+    found = set()
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with suppress(OSError):
             # PID (NAME) STATE PPID …, where the name may hold blanks and parentheses.
-            if int(stat.read_text(errors="replace").rpartition(")")[2].split()[1]) == parent:
-                found.append(int(stat.parent.name))
+            if int(stat.read_text(errors="replace").rpartition(")")[2].split()[1]) in parents:
+                found.add(int(stat.parent.name))
     return found
 
 
