@@ -29,11 +29,15 @@ class Refused(Exception):
 
 
 class BrokenRoster(Exception):
-    """The roster stream could not be had, or not to its end; trying again may help."""
+    """The roster stream could not be had, or not to its end; unless ``final``, trying again may
+    help, after ``retry_after`` seconds if the app has said so."""
 
-    def __init__(self, message: str, retry_after: float | None = None) -> None:
+    def __init__(
+        self, message: str, retry_after: float | None = None, *, final: bool = False
+    ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.final = final
 
 
 class AppClient:
@@ -158,6 +162,7 @@ def _check_roster_answer(response: requests.Response) -> None:
         raise BrokenRoster(
             f"the app answered the roster request with status {response.status_code}{reason}",
             retry_after=float(seconds) if seconds.isdecimal() else None,
+            final=response.status_code < 500 and response.status_code not in (408, 429),
         )
     ends_marked = (
         response.headers.get("Transfer-Encoding") == "chunked"

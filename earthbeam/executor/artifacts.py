@@ -25,9 +25,19 @@ class Artifacts:
         """
         path = self._folder / name
         if not path.exists():
-            raise StepFailed("artifact_not_found", name=name, path=f"output/{name}")
+            raise StepFailed(
+                "artifact_not_found",
+                f"{name} was not made, though the step that makes it has ended: see the log.",
+                name=name,
+                path=f"output/{name}",
+            )
         if path.stat().st_size == 0:
-            raise StepFailed("artifact_empty", name=name, path=f"output/{name}")
+            raise StepFailed(
+                "artifact_empty",
+                f"{name} is empty, though the step that makes it has ended: see the log.",
+                name=name,
+                path=f"output/{name}",
+            )
         self._upload(path, f"output/{name}")
         self._stored.add(name)
 

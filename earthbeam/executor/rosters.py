@@ -114,15 +114,16 @@ def _keep_keys(fetched: Path, roster: Path) -> int:
 def stream_edu_roster(app: AppClient, url: str, target: Path) -> Path:
     """The roster of all years, from EDU through the app, to ``target``.
 
-    A broken stream is tried again, three times; an app that is busy says how long to wait. Raises
-    StepFailed(cross_year_roster_fetch) when it stays broken, or when EDU knows no student.
+    A broken stream is tried again, three times; an app that is busy says how long to wait, and one
+    that says no is not asked again. Raises StepFailed(cross_year_roster_fetch) when it stays
+    broken, or when EDU knows no student.
     """
     for pause in (*STREAM_PAUSES, None):
         try:
             app.download_roster(url, target)
             break
         except BrokenRoster as error:
-            if pause is None:
+            if pause is None or error.final:
                 raise StepFailed(
                     "cross_year_roster_fetch",
                     f"The roster of all years could not be fetched from EDU: {error}.",

@@ -139,6 +139,14 @@ def test_a_roster_that_stays_broken_fails_after_three_more_tries(app, client, pa
     assert app.roster_requests == 4
 
 
+def test_a_roster_that_the_app_will_not_give_is_asked_for_once(app, client, pauses, tmp_path):
+    app.roster_status = 409
+    with pytest.raises(StepFailed, match="status 409") as failed:
+        stream_edu_roster(client, roster_url(app), tmp_path / "roster.jsonl")
+    assert failed.value.code == "cross_year_roster_fetch"
+    assert (app.roster_requests, pauses) == (1, [])
+
+
 def test_an_empty_roster_is_an_error(app, client, pauses, tmp_path):
     with pytest.raises(StepFailed, match="EDU knows no students") as failed:
         stream_edu_roster(client, roster_url(app), tmp_path / "roster.jsonl")
