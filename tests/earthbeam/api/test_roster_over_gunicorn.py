@@ -2,27 +2,18 @@
 
 import http.client
 import os
-import re
 import shutil
 import signal
-import socket
 import subprocess
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from django.db import connection
 
-from earthbeam import tokens
-from earthbeam.models import Run
-from runway.sandbox.chunked_snowflake import ChunkedSnowflake, lines_table
-from runway.sandbox.edu import encode_key, generate_key
-from tests import factories
+from runway.sandbox.chunked_snowflake import ChunkedSnowflake
+from tests.earthbeam.api.web import serving, tables, text_of
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).resolve().parents[3]
 STREAMS_MAX, THREADS = 2, 4
 
 
@@ -33,103 +24,16 @@ def snowflake():
         yield server
 
 
-def tables(number, rows):
-    padding = "x" * 300
-    return [
-        lines_table(
-            [f'{{"n":{row},"p":"{padding}"}}\n' for row in range(at * rows, (at + 1) * rows)]
-        )
-        for at in range(number)
-    ]
-
-
-def text_of(tables):
-    return "".join("".join(table.column(0).to_pylist()) for table in tables).encode()
-
-
-class Web:
-    """The project under gunicorn, with its log."""
-
-    def __init__(self, process, socket_path, log, run):
-        self.process = process
-        self.socket_path = socket_path
-        self.log_path = log
-        self.path = f"/api/earthbeam/jobs/{run.pk}/roster"
-        self.headers = {"Authorization": f"Bearer {tokens.access_token(run)}"}
-
-    @property
-    def log(self):
-        return self.log_path.read_text()
-
-    def open(self, path=None):
-        """An answer whose body has not been read yet."""
-        client = http.client.HTTPConnection("localhost", timeout=30)
-        client.sock = self.connect()
-        client.request("GET", path or self.path, headers=self.headers)
-        return client.getresponse()
-
-    def connect(self):
-        client = socket.socket(socket.AF_UNIX)
-        client.settimeout(30)
-        client.connect(str(self.socket_path))
-        return client
-
-    def wait_for_log(self, pattern, timeout=10):
-        deadline = time.monotonic() + timeout
-        while not re.search(pattern, self.log):
-            assert time.monotonic() < deadline, self.log
-            time.sleep(0.02)
-
-
 @pytest.fixture
 def web(transactional_db, snowflake, tmp_path):
-    factories.make_partner(cross_year_match_enabled=True)
-    run = factories.make_run(status=Run.Status.RUNNING)
-    database = connection.settings_dict
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        if name in ("PATH", "LANG", "XDG_RUNTIME_DIR")
-    }
-    environment |= {
-        "RUNWAY_ENV": "development",
-        "DJANGO_SETTINGS_MODULE": "runway.settings",
-        "DATABASE_URL": "postgres://{USER}@/{NAME}?host={HOST}&port={PORT}".format(
-            **database | {"HOST": database["HOST"] or database["OPTIONS"]["host"]},
-        ),
-        "ROSTER_STREAMS_MAX": str(STREAMS_MAX),
-        "EDU_SNOWFLAKE_USERNAME": "u",
-        "EDU_SNOWFLAKE_ACCOUNT": "a",
-        "EDU_SNOWFLAKE_DATABASE": "d",
-        "EDU_SNOWFLAKE_SCHEMA": "s",
-        "EDU_SNOWFLAKE_PRIVATE_KEY": encode_key(generate_key()),
-        "EDU_SNOWFLAKE_HOST": "127.0.0.1",
-        "EDU_SNOWFLAKE_PORT": str(snowflake.port),
-        "EDU_SNOWFLAKE_PROTOCOL": "http",
-    }
-    socket_path, log = tmp_path / "web.sock", tmp_path / "web.log"
-    command = (
-        *(sys.executable, "-m", "gunicorn", "tests.earthbeam.api.roster_server"),
-        *("--bind", f"unix:{socket_path}", "--workers", "1"),
-        *("--worker-class", "gthread", "--threads", str(THREADS)),
-        *("--worker-tmp-dir", str(tmp_path), "--no-control-socket"),
-    )
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT
-        )
-    server = Web(process, socket_path, log, run)
-    try:
-        server.wait_for_log("Booting worker", timeout=60)
+    with serving(
+        "tests.earthbeam.api.roster_server",
+        tmp_path,
+        snowflake.port,
+        threads=THREADS,
+        streams_max=STREAMS_MAX,
+    ) as server:
         yield server
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(40)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise
 
 
 def test_the_roster_over_real_sockets(web, snowflake):
