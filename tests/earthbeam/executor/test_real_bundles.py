@@ -2,7 +2,7 @@
 
     BUNDLE_REPO=/path/to/a/clone make test ARGS='tests/earthbeam/executor/test_real_bundles.py -rA'
 
-The students of each file are made up from its own ids: two thirds are in the ODS, all but the last
+The students of each file are made up from its own ids: four fifths are in the ODS, all but the last
 in EDU, so that a cross-year job has something for every outcome.
 """
 
@@ -20,6 +20,7 @@ from earthbeam.executor import bundles, transform
 from earthbeam.executor.delimited import BadFile
 from earthbeam.executor.earthmover import Earthmover
 from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.input_files import local_path
 from earthbeam.executor.job import parse
 from earthbeam.executor.workspace import Workspace
 from runway.sandbox.ods import SandboxOds
@@ -28,6 +29,7 @@ from tests.earthbeam.executor.conftest import Workbench, roster_line
 
 REPOSITORY = os.environ.get("BUNDLE_REPO", "")
 YEARS = ("2026", "2025", "2024", "2023", "2022")
+NAMESPACES = ("uri://ed-fi.org", "uri://ed.sc.gov", "uri://tea.texas.gov", "uri://dpi.wi.gov")
 _SAMPLES = (".csv", ".tsv", ".txt")
 
 pytestmark = [
@@ -71,7 +73,8 @@ def ids_of(workbench: Workbench, name: str) -> list[str]:
         mirror = bundles.refresh_mirror(REPOSITORY, workspace)
         bundles.check_out(mirror, job.bundle_path, "main", workspace)
         bundle = transform.prepare_bundle(job, mirror, workspace, earthmover)
-        input_file = workspace.input / name
+        input_file = local_path(workspace.input, "INPUT_FILE", f"INPUT_FILE__{name}")
+        input_file.parent.mkdir(parents=True, exist_ok=True)
         workbench.files.download(f"input/INPUT_FILE__{name}", input_file)
         rows = transform.rows_to_match(job, bundle, input_file, workspace, earthmover).file
         columns = rows.columns()
@@ -103,12 +106,12 @@ def test_a_real_bundle_runs_on_its_own_sample(entry, sample, app, tmp_path, reco
         except (StepFailed, BadFile) as failed:
             tried[str(params)] = str(failed)
             continue
-        cut = max(1, len(ids) * 2 // 3)
+        cut = max(1, len(ids) * 4 // 5)
         app.roster = lambda ids=ids, cut=cut: [
             roster_line(student) for student in known_by(ids[: max(cut, len(ids) - 1)])
         ]
         app.reports.clear()
-        with SandboxOds(known_by(ids[:cut])) as ods:
+        with SandboxOds(known_by(ids[:cut]), descriptor_namespaces=NAMESPACES) as ods:
             workbench.job(sample, entry["path"], ods, cross_year=True, inputParams=params)
             ended = workbench.run()
             results = ods.received_counts().get("studentAssessments", 0)
