@@ -228,7 +228,7 @@ def check_login(partner_id: str) -> Iterator[Step]:
 
 
 def check_connection(partner_id: str) -> Iterator[Step]:
-    """The same, and whether the tables can be read; costs no warehouse anything."""
+    """The same, and whether the tables can be read, without reading them."""
     return _run(_LOGIN + _DATA[:1], partner_id)
 
 

@@ -96,6 +96,11 @@ def test_an_edu_that_works_is_told_step_by_step(edu):
         assert text in done.output
 
 
+def test_a_quick_check_counts_nothing(edu):
+    done = check("--quick")
+    assert (done.status, done.titles[-1]) == (0, "Tables")
+
+
 def test_neither_the_key_nor_a_student_is_shown(edu, sandbox_edu, caplog):
     told = check().output + caplog.text
     assert encode_key(sandbox_edu.key)[:40] not in told
