@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Nothing is left outside the checkout.
 export TMPDIR := $(CURDIR)/var/tmp
 
-.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean bench-executor
+.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean bench-executor bench-roster
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -67,6 +67,10 @@ deploy-check: $(INSTALLED)
 ## make bench-executor   our executor against stock tools  (ARGS=--big-stock: the long cases too)
 bench-executor: $(INSTALLED)
 	$(BIN)/python -m benchmarks.executor $(ARGS)
+
+## make bench-roster     the roster stream: speed, memory, callbacks beside it, the pool
+bench-roster: $(INSTALLED)
+	$(BIN)/python -m benchmarks.roster $(ARGS)
 
 ## make format       format the code
 format: $(INSTALLED)

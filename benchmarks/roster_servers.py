@@ -1,0 +1,102 @@
+"""What gunicorn serves in `make bench-roster`: WSGI applications that send the same roster.
+
+ROSTER_DATA names the folder with the rows: columns.arrow, lines.arrow, lines.jsonl.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+SLICE = 512 * 1024
+
+
+def batches(name: str) -> list[Any]:
+    """The tables of one of the files, as they lie in the page cache."""
+    reader = pyarrow.ipc.open_file(pyarrow.memory_map(str(Path(os.environ["ROSTER_DATA"]) / name)))
+    return [
+        pyarrow.Table.from_batches([reader.get_batch(at)])
+        for at in range(reader.num_record_batches)
+    ]
+
+
+def row_by_row() -> Application:
+    """A row at a time: three columns of JSON are parsed, a line is built, encoded and sent."""
+    rows = [row for table in batches("columns.arrow") for row in zip(*lists(table), strict=True)]
+    return _sending(lambda: _lines_of(rows))
+
+
+def floor() -> Application:
+    """The finished bytes, from memory."""
+    whole = (Path(os.environ["ROSTER_DATA"]) / "lines.jsonl").read_bytes()
+    return _sending(lambda: (whole[at : at + SLICE] for at in range(0, len(whole), SLICE)))
+
+
+def ours() -> Application:
+    """Runway with an EDU whose rows are in memory already."""
+    from edu import connections
+    from edu.pools import Pools
+    from runway.wsgi import application
+
+    tables = batches("lines.arrow")
+    nothing: Any = object()
+    connections._pools = Pools(lambda partner_id: nothing, lambda credentials: _Memory(tables))
+    return application
+
+
+def row_by_row_by_connector() -> Application:
+    """As ``row_by_row``, from a cursor of the real connector."""
+    from benchmarks.roster_edu import open_connection
+
+    connection = open_connection(int(os.environ["ROSTER_EDU_PORT"]))
+
+    def lines() -> Iterator[bytes]:
+        with connection.cursor() as cursor:
+            cursor.execute("select organisation, student, codes from roster")
+            yield from _lines_of(cursor)
+
+    return _sending(lines)
+
+
+def lists(table: Any) -> list[list[str]]:
+    return [column.to_pylist() for column in table.columns]
+
+
+def _lines_of(rows: Iterable[Any]) -> Iterator[bytes]:
+    for organisation, student, codes in rows:
+        line = {
+            "educationOrganizationReference": json.loads(organisation),
+            "studentReference": json.loads(student),
+            "studentIdentificationCodes": json.loads(codes),
+        }
+        yield json.dumps(line, separators=(",", ":")).encode() + b"\n"
+
+
+def _sending(body: Callable[[], Iterable[bytes]]) -> Application:
+    def application(environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        start("200 OK", [("Content-Type", "application/x-ndjson")])
+        return [b"ok"] if environ["PATH_INFO"] == "/healthz" else body()
+
+    return application
+
+
+class _Memory:
+    """A connection and its cursor, as far as a roster needs them."""
+
+    def __init__(self, tables: list[Any]) -> None:
+        self._tables = tables
+        self.rowcount = sum(table.num_rows for table in tables)
+
+    def cursor(self) -> "_Memory":
+        return self
+
+    def execute(self, *_: Any) -> None: ...
+
+    def fetch_arrow_batches(self) -> Iterator[Any]:
+        yield from self._tables
+
+    def close(self) -> None: ...
