@@ -27,6 +27,7 @@ def report_a_whole_run(app):
     progress.begin(STEPS[-1])
     client.report(urls.output_files, {"path": "ods", "sentToOds": True}, once=True)
     client.report(urls.output_files, {"path": "non-ods", "sentToOds": False}, once=True)
+    assert urls.matches is not None
     client.report(urls.matches, {"inputRows": 2})
     client.report(urls.summary, {"studentAssessments": {}})
     progress.succeed()

@@ -21,13 +21,20 @@ KNOWN = in_group(CURRENT)[10:14]
 
 
 @pytest.fixture
-def run_with(app, ods, workbench, write_file, change_bundles):
-    """Runs the executor on a job whose bundle was changed so, and checks that it succeeded."""
+def prepare(ods, workbench, write_file, change_bundles):
+    """Makes a job whose bundle was changed so."""
 
     def prepare(changes):
         workbench.bundle_repo = change_bundles(changes)
         content = interim([(s.state_id, "", "A") for s in KNOWN])
         workbench.job(write_file("scores.csv", content.encode()), INTERIM, ods)
+
+    return prepare
+
+
+@pytest.fixture
+def run_with(app, ods, workbench, prepare):
+    """Runs the executor on such a job, and checks that it succeeded."""
 
     def run(changes):
         prepare(changes)
@@ -37,12 +44,11 @@ def run_with(app, ods, workbench, write_file, change_bundles):
         assert list(workbench.scratch.iterdir()) == []
         return ended
 
-    run.prepare = prepare
     return run
 
 
-def test_a_bundle_that_prints_a_gigabyte_fills_neither_log_nor_memory(run_with, app, workbench):
-    run_with.prepare(
+def test_a_bundle_that_prints_a_gigabyte_fills_neither_log_nor_memory(prepare, app, workbench):
+    prepare(
         hostile.running(
             "import os\nline = b'x' * 65535 + b'\\n'\nfor _ in range(2 ** 14): os.write(1, line)",
             when=hostile.IN_RUN,
@@ -175,9 +181,9 @@ SILENT_END = "import os\nos._exit(0)"
     ],
 )
 def test_a_bundle_that_breaks_its_child_fails_that_step(
-    run_with, app, ods, workbench, code, when, error
+    prepare, app, ods, workbench, code, when, error
 ):
-    run_with.prepare(hostile.running(code, when=when))
+    prepare(hostile.running(code, when=when))
     fails(app, workbench, error)
     assert ods.received_counts() == {}
 
@@ -210,9 +216,9 @@ with open({str(spy)!r}, "a") as file:
     assert alive_then == [set(), set()]
 
 
-def test_a_bundle_sees_no_token_and_no_credentials(run_with, app, ods, workbench, tmp_path):
+def test_a_bundle_sees_no_token_and_no_credentials(prepare, app, ods, workbench, tmp_path):
     seen = tmp_path / "seen"
-    run_with.prepare(
+    prepare(
         hostile.running(
             f"import os\nopen({str(seen)!r}, 'a').write(str(sorted(os.environ.items())) + '\\n')"
         )

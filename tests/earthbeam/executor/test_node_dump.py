@@ -125,8 +125,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize(
+    ("case", "encoding"), [*((case, "cp1252") for case in CASES), ("a transformation", "utf-8")]
+)
 def test_a_node_is_matched_with_the_same_guarantees_as_a_raw_file(
     app, ods, workbench, write_file, change_bundles, case, encoding
 ):
