@@ -69,12 +69,13 @@ def test_an_executor_killed_in_any_step_ends_its_run_and_the_job_can_be_run_agai
     stack, ods, interim
 ):
     job = submit(interim)
+    sending_had_begun = False
     # The step, what holds the run in it, and the child that is at work then.
     for step, held, child in (
         ("refresh_bundle_code", nullcontext(), ""),
-        ("earthmover_deps", nullcontext(), "prepare_bundle"),
+        ("earthmover_deps", nullcontext(), "earthmover_server"),
         ("get_student_roster", slow(ods), "lightbeam"),
-        ("earthmover_run", nullcontext(), "fast_earthmover"),
+        ("earthmover_run", nullcontext(), "earthmover_server"),
         ("lightbeam_send", slow(ods), "lightbeam"),
         ("upload_output", without_output_sets(), ""),
     ):
@@ -90,10 +91,13 @@ def test_an_executor_killed_in_any_step_ends_its_run_and_the_job_can_be_run_agai
         code, payload = only_error(run)
         assert code == "unknown"
         assert "SIGKILL" in payload["message"]
-        assert steps(run)[-1] == f"{step} begin"
+        # The short steps may have just been over.
+        assert f"{step} begin" in steps(run)
+        assert steps(run)[-1].endswith(" begin")
         assert stack.left_behind() == []
-        if STEPS.index(step) < STEPS.index("lightbeam_send"):
+        if not sending_had_begun and "lightbeam_send begin" not in steps(run):
             assert nothing_was_sent(ods)
+        sending_had_begun |= "lightbeam_send begin" in steps(run)
 
     succeeded(wait_for_end(start_run(job)), interim, ods)
 
@@ -148,7 +152,8 @@ def test_a_web_process_that_does_not_come_back_ends_the_run(impatient_stack, ods
     assert impatient_stack.left_behind() == []
 
 
-def test_without_a_web_process_a_run_does_not_begin_and_says_so(stack, ods, interim):
+def test_without_a_web_process_a_run_does_not_begin_and_says_so(impatient_stack, ods, interim):
+    stack = impatient_stack
     stack.stop("web")
     run = wait_for_end(start_run(submit(interim)))
 

@@ -107,7 +107,9 @@ class Descendants:
 
     def _watch(self) -> None:
         root = self._process.pid
-        own = Path(f"/proc/{root}/cmdline").read_bytes()
+        own = b""
+        while b"executor" not in own and self._process.poll() is None:  # not yet itself
+            own = Path(f"/proc/{root}/cmdline").read_bytes()
         family = {root}
         while self._process.poll() is None:
             for folder in Path("/proc").glob("[0-9]*"):
