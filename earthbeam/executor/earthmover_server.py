@@ -38,7 +38,8 @@ def main() -> None:
         request = json.loads(line)
         children = [_start(program, request["cwd"], modules) for program in request["programs"]]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
-        sys.stdout.write(f"{ANSWER}{json.dumps(codes)}\n")
+        # On a line of its own, whether or not the programs have ended theirs.
+        sys.stdout.write(f"\n{ANSWER}{json.dumps(codes)}\n")
         sys.stdout.flush()
 
 

@@ -175,7 +175,7 @@ class Companion:
 
     def _is_answer(self, line: str) -> bool:
         if not line.startswith(self._mark):
-            return False
+            return not line  # the empty line before an answer is nobody's
         self._answers.put(line.removeprefix(self._mark))
         return True
 

@@ -230,3 +230,9 @@ def test_a_bundle_sees_no_token_and_no_credentials(prepare, app, ods, workbench,
     for secret in ("init-token", "access-token", "aws-se", ods.client_secret, ods.client_id):
         assert secret not in told
     assert os.environ.get("HOME", "/root") + "'" not in told
+
+
+def test_a_bundle_that_ends_no_line_costs_a_run_nothing(prepare, app, workbench):
+    prepare(hostile.running("sys.stdout.write('x' * 20_000)\nsys.stdout.flush()"))
+    ended = workbench.run(TIMEOUT_SECONDS="20")
+    assert app.outcome() == "done success", ended.log[-3000:]
