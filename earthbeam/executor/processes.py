@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from earthbeam.executor import interruption
+from earthbeam.executor import interruption, strays
 from earthbeam.executor.errors import StepFailed
 
 logger = logging.getLogger(__name__)
@@ -30,14 +30,11 @@ logger = logging.getLogger(__name__)
 TERMINATE_SECONDS = 3.0
 """How long a group may take to end after SIGTERM, before SIGKILL."""
 
-STRAYS_SECONDS = 5.0
-"""How long to go after processes that start others faster than they are killed."""
-
 _TAIL_LINES = 200
 _LINE_BYTES = 8 * 1024
 _LOGGED_BYTES = 2 * 1024 * 1024
 
-_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36  # linux/prctl.h
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
 
 
@@ -83,7 +80,7 @@ def run(
             return False
 
         output = _Output(child, label, watch)
-        _strays.child_started()
+        strays.child_started()
         try:
             with interruption.let_through():
                 while child.poll() is None and not stop_asked.is_set():
@@ -91,7 +88,7 @@ def run(
                         child.wait(timeout=0.2 if output.is_open() else None)
         finally:
             exit_code = _end_group(child)
-            _strays.end()
+            strays.child_ended()
             output.close()
     if stop_asked.is_set():
         raise StoppedEarly(output.tail())
@@ -136,7 +133,7 @@ class Companion:
         with interruption.held():
             self._child = _start(argv, env, cwd, stdin=subprocess.PIPE)
             self._output = _Output(self._child, label, self._is_answer)
-            _strays.child_started()
+            strays.child_started()
 
     def __enter__(self) -> "Companion":
         return self
@@ -149,7 +146,7 @@ class Companion:
     ) -> None:
         with interruption.held():
             _end_group(self._child)
-            _strays.end()
+            strays.child_ended()
             self._output.close()
 
     def ask(self, line: str) -> tuple[str, str]:
@@ -168,7 +165,7 @@ class Companion:
             with suppress(queue.Empty):
                 answer = self._answers.get(timeout=0.2)
                 # What it has started for this must not see what is done next, with credentials.
-                _strays.end_but(self._child.pid)
+                strays.end_all_but(self._child.pid)
                 return answer, self._output.tail()
             if gone:
                 raise _killed(self._label, self._output.tail())
@@ -209,70 +206,6 @@ def _end_group(child: "subprocess.Popen[bytes]") -> int:
 def _signal_group(child: "subprocess.Popen[bytes]", number: signal.Signals) -> None:
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, number)
-
-
-class _Strays:
-    """What children leave running in sessions of their own, where their group's end misses it."""
-
-    def __init__(self) -> None:
-        self._adopted = False
-        self._children = 0
-        self._lock = threading.Lock()
-
-    def adopt(self) -> None:
-        self._adopted = bool(_prctl) and _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
-
-    def child_started(self) -> None:
-        with self._lock:
-            self._children += 1
-
-    def end(self) -> None:
-        """One child less. After the last one, whatever is below this process is a stray."""
-        with self._lock:
-            self._children -= 1
-            if not self._children:
-                self._kill(set())
-
-    def end_but(self, companion: int) -> None:
-        """Nothing but the companion has work to do: whatever else is there is a stray."""
-        with self._lock:
-            if self._children == 1:
-                self._kill({companion})
-
-    def _kill(self, spared: set[int]) -> None:
-        deadline = time.monotonic() + STRAYS_SECONDS
-        parents = {os.getpid(), *spared}
-        while self._adopted and (strays := _children_of(parents) - spared):
-            for pid in strays:
-                with suppress(ProcessLookupError, PermissionError):
-                    os.kill(pid, signal.SIGKILL)
-                with suppress(ChildProcessError):
-                    os.waitpid(pid, os.WNOHANG)
-            if time.monotonic() > deadline:
-                logger.warning("processes that a bundle has left could not be ended")
-                break
-            time.sleep(0.01)
-
-
-_strays = _Strays()
-
-
-def adopt_strays() -> None:
-    """Become the parent of every orphan below this process (on Linux), so that ``run`` ends them.
-
-    For a program that starts processes by ``run`` alone: it kills any other child.
-    """
-    _strays.adopt()
-
-
-def _children_of(parents: set[int]) -> set[int]:
-    found = set()
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):
-            # PID (NAME) STATE PPID …, where the name may hold blanks and parentheses.
-            if int(stat.read_text(errors="replace").rpartition(")")[2].split()[1]) in parents:
-                found.add(int(stat.parent.name))
-    return found
 
 
 class _Output:

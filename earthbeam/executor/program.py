@@ -7,7 +7,7 @@ from typing import Any
 import requests
 
 from earthbeam.executor import job as jobs
-from earthbeam.executor import log, processes
+from earthbeam.executor import log, strays
 from earthbeam.executor.app_client import AppClient, Refused
 from earthbeam.executor.discretion import mask_words_of
 from earthbeam.executor.environment import Environment
@@ -38,7 +38,7 @@ def main(environment: Environment) -> int:
     redactor = log.Redactor()
     redactor.add_secrets(environment.init_token)
     log.set_up(redactor)
-    processes.adopt_strays()
+    strays.adopt()
     app = AppClient()
     try:
         token, job_url = app.init(environment.init_job_url, environment.init_token)

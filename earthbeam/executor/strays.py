@@ -1,0 +1,84 @@
+"""What children leave running in sessions of their own, where the end of their group misses it.
+
+On Linux the executor becomes the parent of every orphan below it, and kills those there are when
+nothing of its own is at work.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+logger = logging.getLogger(__name__)
+
+STRAYS_SECONDS = 5.0
+"""How long to go after processes that start others faster than they are killed."""
+
+_PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
+_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
+
+_adopted = False
+_children = 0
+_lock = threading.Lock()
+
+
+def adopt() -> None:
+    """Become the parent of every orphan below this process, to end them.
+
+    For a program that starts processes by processes.py alone: any other child is killed too.
+    """
+    global _adopted
+    _adopted = bool(_prctl) and _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+
+
+def child_started() -> None:
+    """One of the executor's own children is at work."""
+    global _children
+    with _lock:
+        _children += 1
+
+
+def child_ended() -> None:
+    """One child less. After the last one, whatever is below this process is a stray."""
+    global _children
+    with _lock:
+        _children -= 1
+        if not _children:
+            _kill(spared=set())
+
+
+def end_all_but(companion: int) -> None:
+    """End what there is but for the process ``companion``, if that is the only child."""
+    with _lock:
+        if _children == 1:
+            _kill(spared={companion})
+
+
+def _kill(spared: set[int]) -> None:
+    deadline = time.monotonic() + STRAYS_SECONDS
+    parents = {os.getpid(), *spared}
+    while _adopted and (strays := _children_of(parents) - spared):
+        for pid in strays:
+            with suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+            with suppress(ChildProcessError):
+                os.waitpid(pid, os.WNOHANG)
+        if time.monotonic() > deadline:
+            logger.warning("processes that a bundle has left could not be ended")
+            break
+        time.sleep(0.01)
+
+
+def _children_of(parents: set[int]) -> set[int]:
+    found = set()
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            # PID (NAME) STATE PPID …, where the name may hold blanks and parentheses.
+            if int(stat.read_text(errors="replace").rpartition(")")[2].split()[1]) in parents:
+                found.add(int(stat.parent.name))
+    return found
