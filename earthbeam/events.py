@@ -25,7 +25,7 @@ def run_complete(run: Run) -> None:
             run.summary.filter(records_failed__gt=0).values_list("resource", "records_failed")
         ),
         "errorCodes": list(run.errors.values_list("code", flat=True)),
-        "startedBy": {"userId": job.created_by_id, "apiClient": job.api_client or None},
+        "startedBy": {"userId": run.started_by_id, "apiClient": run.api_client or None},
     }
     logger.info("run_complete %s", json.dumps(detail))
 

@@ -1,5 +1,6 @@
 """Jobs, their files, starting and cancelling runs: what a person or a client asks for."""
 
+import hashlib
 from contextlib import suppress
 from typing import BinaryIO, cast
 
@@ -22,10 +23,17 @@ from earthbeam.models import Job, JobFile, Run
 from earthbeam.tasks import launch_run, watch_executors
 
 
-def create_job(request: JobRequest, *, created_by: User | None = None, api_client: str = "") -> Job:
+def create_job(
+    request: JobRequest,
+    *,
+    created_by: User | None = None,
+    api_client: str = "",
+    parent: Job | None = None,
+) -> Job:
     """Make the job and name its files, which ``store_file`` then brings.
 
-    Raises the first of job_rules.problems, and makes nothing then.
+    ``parent`` is the job whose unmatched rows or revised file this one loads. Raises the first of
+    job_rules.problems, and makes nothing then.
     """
     for problem in problems(request):
         raise problem
@@ -49,6 +57,7 @@ def create_job(request: JobRequest, *, created_by: User | None = None, api_clien
             files_base=settings.FILES_BASE,
             created_by=created_by,
             api_client=api_client,
+            parent=parent,
         )
         JobFile.objects.bulk_create(
             JobFile(job=job, template_key=key, name=name, stored_name=paths.input_name(key, name))
@@ -69,19 +78,27 @@ def store_file(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
     if problem := file_name_problem(key, name):
         raise problem
     stored_name = paths.input_name(key, name)
-    upload = cast(BinaryIO, _Upload(key, stream, settings.MAX_UPLOAD_BYTES))
-    size = open_store(paths.app_data_base_path(job)).save(upload, f"input/{stored_name}")
+    upload = _Upload(key, stream, settings.MAX_UPLOAD_BYTES)
+    size = open_store(paths.app_data_base_path(job)).save(
+        cast(BinaryIO, upload), f"input/{stored_name}"
+    )
     return JobFile.objects.update_or_create(
         job=job,
         template_key=key,
-        defaults={"name": name, "stored_name": stored_name, "size": size},
+        defaults={
+            "name": name,
+            "stored_name": stored_name,
+            "size": size,
+            "sha256": upload.sha256.hexdigest(),
+        },
     )[0]
 
 
-def start_run(job: Job) -> Run:
+def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:
     """Make a run and queue its launch, in one transaction: never one without the other.
 
-    Raises FilesMissing, NoOdsConnection, RunInProgress.
+    A job that somebody had called resolved is not any more. Raises FilesMissing, NoOdsConnection,
+    RunInProgress.
     """
     missing = [file.template_key for file in job.files.all() if file.size is None]
     if missing or not job.files.exists():
@@ -90,7 +107,13 @@ def start_run(job: Job) -> Run:
         raise errors.NoOdsConnection(tenant=job.tenant, year=job.school_year)
     try:
         with transaction.atomic():
-            run = Run.objects.create(job=job, timeout_seconds=settings.EXECUTOR_TIMEOUT_SECONDS)
+            run = Run.objects.create(
+                job=job,
+                timeout_seconds=settings.EXECUTOR_TIMEOUT_SECONDS,
+                started_by=started_by,
+                api_client=api_client,
+            )
+            Job.objects.filter(pk=job.pk).update(last_run=run, resolved_at=None, resolved_by=None)
             launch_run.defer(run_id=str(run.id))
     except IntegrityError as error:
         if "one_unfinished_run_a_job" in str(error):
@@ -118,10 +141,12 @@ class _Upload:
     def __init__(self, key: str, stream: BinaryIO, limit: int) -> None:
         self._key, self._stream, self._limit = key, stream, limit
         self._seen = 0
+        self.sha256 = hashlib.sha256()
 
     def read(self, size: int = -1) -> bytes:
         block = self._stream.read(size)
         self._seen += len(block)
+        self.sha256.update(block)
         if self._seen > self._limit:
             raise errors.FileTooLarge(self._key, limit=self._limit)
         if not self._seen:

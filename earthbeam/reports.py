@@ -100,7 +100,13 @@ def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet:
         raise BadOutputPath("There are no files below the path.")
     files = [storable(key.removeprefix(f"{folder}/")) for key in keys]
     output_set, created = OutputSet.objects.get_or_create(
-        run=run, path=path, defaults={"sent_to_ods": sent_to_ods, "files": files}
+        run=run,
+        path=path,
+        defaults={
+            "partner_id": run.job.tenant.partner_id,
+            "sent_to_ods": sent_to_ods,
+            "files": files,
+        },
     )
     if not created:
         raise OutputSetExists

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from earthbeam import events, paths, reports
 from earthbeam.files import open_store
-from earthbeam.models import OutputFile, Run
+from earthbeam.models import OutputFile, OutputSet, Run, RunMatches, UnmatchedIds
 from earthbeam.text import storable
 
 logger = logging.getLogger(__name__)
@@ -117,10 +117,14 @@ def _end(
     """Move to an end with all that belongs to it, or not at all; then tell the world, once."""
     now = timezone.now()
     with transaction.atomic():
+        succeeded = status == Run.Status.SUCCESS
+        has_problems = succeeded and _has_problems(run)
         still = Run.objects.filter(pk=run.pk, status__in=only_if)
-        if not still.update(status=status, ended_at=now):
+        if not still.update(status=status, ended_at=now, has_problems=has_problems):
             return False
-        run.status, run.ended_at = status, now
+        run.status, run.ended_at, run.has_problems = status, now, has_problems
+        if succeeded:
+            OutputSet.objects.filter(run=run).update(published_at=now)
         if error is not None:
             reports.record_error(run, *error)
         OutputFile.objects.bulk_create(
@@ -130,6 +134,15 @@ def _end(
         # Robust: the run has ended even if nobody can be told.
         transaction.on_commit(partial(events.run_complete, run), robust=True)
     return True
+
+
+def _has_problems(run: Run) -> bool:
+    """Whether the ODS refused records, or rows matched no student."""
+    return (
+        run.summary.filter(records_failed__gt=0).exists()
+        or RunMatches.objects.filter(run=run, unmatched__gt=0).exists()
+        or UnmatchedIds.objects.filter(run=run).exclude(count=0).exists()
+    )
 
 
 def _output_files(run: Run) -> dict[str, int]:

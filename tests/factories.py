@@ -158,7 +158,9 @@ def make_run(job: Job | None = None, status: str = Run.Status.NEW, **fields: Any
         "ended_at": now if status not in Run.UNFINISHED else None,
     }
     values = {"job": job or make_job(), "status": status, "timeout_seconds": 3600}
-    return Run.objects.create(**(values | times | fields))
+    run = Run.objects.create(**(values | times | fields))
+    Job.objects.filter(pk=run.job_id).update(last_run=run)
+    return run
 
 
 def store_file(job: Job, key: str, content: bytes = b"{}\n") -> int:

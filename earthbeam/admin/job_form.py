@@ -79,7 +79,7 @@ class JobForm(forms.ModelForm):
         job = create_job(self._request(), created_by=self.user)
         for key, upload in self._uploads().items():
             store_file(job, key, upload.name, upload)
-        start_run(job)
+        start_run(job, started_by=self.user)
         return job
 
     def _request(self) -> JobRequest:

@@ -146,7 +146,7 @@ class JobAdmin(ScopedAdmin):
     def run_again(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
         for job in rows:
             try:
-                start_run(job)
+                start_run(job, started_by=cast(User, request.user))
             except JobError as error:
                 self.message_user(request, f"{job}: {error}", messages.ERROR)
             else:

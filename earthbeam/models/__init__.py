@@ -1,5 +1,5 @@
 from earthbeam.models.bundles import Bundle, DescriptorMapping
-from earthbeam.models.jobs import Job, JobFile
+from earthbeam.models.jobs import Job, JobFile, JobNote
 from earthbeam.models.reports import (
     OutputFile,
     OutputSet,
@@ -16,6 +16,7 @@ __all__ = [
     "DescriptorMapping",
     "Job",
     "JobFile",
+    "JobNote",
     "OutputFile",
     "OutputSet",
     "ResourceSummary",

@@ -30,6 +30,23 @@ class Job(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
     api_client = models.CharField(max_length=200, blank=True)
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="children",
+        help_text="The job whose unmatched rows, or whose revised file, this one loads.",
+    )
+    last_run = models.ForeignKey(
+        "Run", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
+    )
+    resolved_at = models.DateTimeField(
+        null=True, blank=True, help_text="Somebody said that nothing is left to do."
+    )
+    resolved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
 
     class Meta:
         ordering = ["-created_at"]
@@ -46,6 +63,12 @@ class JobFile(models.Model):
     name = models.CharField(max_length=255, help_text="As the user named it.")
     stored_name = models.CharField(max_length=400)
     size = models.BigIntegerField(null=True, help_text="Bytes; empty until it is uploaded.")
+    sha256 = models.CharField(
+        max_length=64,
+        blank=True,
+        db_index=True,
+        help_text="Of the content, in hex; empty where it was not uploaded through the app.",
+    )
 
     class Meta:
         constraints = [
@@ -54,3 +77,20 @@ class JobFile(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class JobNote(models.Model):
+    """What a person wants others to know about a job."""
+
+    job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="notes")
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    text = models.TextField(max_length=5000)
+    at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["at"]
+
+    def __str__(self) -> str:
+        return f"note on {self.job_id}"

@@ -5,6 +5,7 @@ import uuid
 from django.db import models
 
 from earthbeam.models.runs import Run
+from partners.models import Partner
 
 
 class RunUpdate(models.Model):
@@ -73,19 +74,34 @@ class OutputFile(models.Model):
 
 
 class OutputSet(models.Model):
-    """A folder of JSONL files that a run produced, sent to the ODS or left for sideloading."""
+    """A folder of JSONL files that a run produced, sent to the ODS or left for sideloading.
+
+    Clients learn of it when its run has succeeded, and as of then: ordered by ``published_at``, a
+    set of a long run never appears among those that a client has read already.
+    """
 
     uid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="output_sets")
+    partner = models.ForeignKey(
+        Partner, on_delete=models.PROTECT, related_name="+", help_text="The job's, for the index."
+    )
     path = models.CharField(max_length=700, help_text="Key prefix below the files' base.")
     sent_to_ods = models.BooleanField()
     files = models.JSONField(help_text="Names below the path.")
     created_at = models.DateTimeField(auto_now_add=True)
+    published_at = models.DateTimeField(null=True, help_text="When its run succeeded.")
 
     class Meta:
         ordering = ["created_at"]
         constraints = [
             models.UniqueConstraint(fields=["run", "path"], name="output_set_once_a_run")
+        ]
+        indexes = [
+            models.Index(
+                fields=["partner", "published_at", "uid"],
+                condition=models.Q(published_at__isnull=False),
+                name="output_set_published",
+            )
         ]
 
     def __str__(self) -> str:

@@ -1,5 +1,6 @@
 import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -22,6 +23,10 @@ class Run(models.Model):
     status = models.CharField(max_length=10, choices=Status, default=Status.NEW, db_index=True)
     timeout_seconds = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
+    started_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    api_client = models.CharField(max_length=200, blank=True)
     launched_at = models.DateTimeField(
         null=True, help_text="An executor was started with a fresh init token."
     )
@@ -31,6 +36,15 @@ class Run(models.Model):
         max_length=300, blank=True, help_text="What the launcher started: a process id, a task ARN."
     )
 
+    progress = models.JSONField(
+        null=True,
+        blank=True,
+        help_text="Where the executor stood inside its step when it last said so.",
+    )
+    has_problems = models.BooleanField(
+        default=False,
+        help_text="It succeeded, but the ODS refused records, or rows matched no student.",
+    )
     executor_size = models.CharField(
         max_length=10,
         blank=True,

@@ -22,7 +22,7 @@ def told_of(run, caplog):
 
 def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
     user = get_user_model().objects.create(username="someone")
-    run = factories.make_run(factories.make_job(created_by=user), status="success")
+    run = factories.make_run(status="success", started_by=user)
     reports.record_unmatched_ids(run, "student_id", "State", 17)
     reports.record_summary(
         run,
@@ -53,7 +53,7 @@ def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
 
 
 def test_what_an_error_says_stays_with_the_run(caplog):
-    run = factories.make_run(factories.make_job(api_client="loader"), status="error")
+    run = factories.make_run(status="error", api_client="loader")
     reports.record_error(run, "earthmover_run", {"stacktrace": "student 604822 broke it"})
     detail, line = told_of(run, caplog)
     assert detail["errorCodes"] == ["earthmover_run"]

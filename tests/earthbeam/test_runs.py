@@ -7,7 +7,7 @@ import uuid
 import pytest
 from django.db import connection, transaction
 
-from earthbeam import runs
+from earthbeam import paths, reports, runs
 from earthbeam.models import OutputFile, Run, RunError
 from tests import factories
 
@@ -210,3 +210,16 @@ def test_an_end_that_is_rolled_back_is_told_to_nobody(events):
 def test_ending_an_unknown_run_is_a_fault():
     with pytest.raises(Run.DoesNotExist):
         runs.finish(uuid.uuid4(), success=True)
+
+
+@pytest.mark.django_db
+def test_output_sets_are_published_when_their_run_succeeds():
+    failed, succeeded = (factories.make_run(factories.make_job(), "running") for _ in range(2))
+    for run in (failed, succeeded):
+        factories.store_file(run.job, "output/ods/a.jsonl")
+        reports.add_output_set(run, f"{paths.base_path(run.job)}/output/ods", sent_to_ods=True)
+    runs.finish(failed.pk, success=False)
+    runs.finish(succeeded.pk, success=True)
+    assert failed.output_sets.get().published_at is None
+    succeeded.refresh_from_db()
+    assert succeeded.output_sets.get().published_at == succeeded.ended_at

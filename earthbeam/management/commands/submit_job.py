@@ -75,7 +75,7 @@ def _submit(request: JobRequest, files: dict[str, Path]) -> Run:
         for key, path in files.items():
             with path.open("rb") as stream:
                 store_file(job, key, path.name, stream)
-        return start_run(job)
+        return start_run(job, api_client=job.api_client)
     except (JobError, OSError) as error:
         job.delete()
         raise CommandError(str(error)) from error

@@ -34,7 +34,11 @@ def run():
     )  # fmt: skip
     UnmatchedIds.objects.create(run=run, name="local_id", type="Local", count=4)
     OutputSet.objects.create(
-        run=run, path=f"{base_path(run.job)}/output/ods", sent_to_ods=True, files=["a.jsonl"]
+        run=run,
+        partner=run.job.tenant.partner,
+        path=f"{base_path(run.job)}/output/ods",
+        sent_to_ods=True,
+        files=["a.jsonl"],
     )
     OutputFile.objects.create(run=run, path="em-results.json", size=12)
     RunLog.objects.create(run=run, text="step one\n<script>alert(1)</script>")

@@ -1,0 +1,84 @@
+"""How a job stands, in the words that people and clients get, and how to find jobs that stand so.
+
+A job's status is its last run's, unless somebody called the job resolved.
+"""
+
+from django.db.models import Q, TextChoices
+
+from earthbeam.models import Job, Run
+
+
+class JobStatus(TextChoices):
+    """In the order of a job's life."""
+
+    WAITING = "waiting", "Waiting for files"
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    ERROR = "error", "Error"
+    COMPLETE_WITH_ERRORS = "complete_with_errors", "Complete with errors"
+    COMPLETE = "complete", "Complete"
+    RESOLVED = "resolved", "Resolved"
+
+    @property
+    def tone(self) -> str:
+        """The class of runway.css that colours it."""
+        return _TONES[self]
+
+
+_TONES = {
+    JobStatus.WAITING: "rw-idle",
+    JobStatus.QUEUED: "rw-busy",
+    JobStatus.RUNNING: "rw-busy",
+    JobStatus.ERROR: "rw-bad",
+    JobStatus.COMPLETE_WITH_ERRORS: "rw-warn",
+    JobStatus.COMPLETE: "rw-good",
+    JobStatus.RESOLVED: "rw-idle",
+}
+
+_ENDED_SO = {
+    JobStatus.ERROR: Q(last_run__status=Run.Status.ERROR),
+    JobStatus.COMPLETE_WITH_ERRORS: Q(
+        last_run__status=Run.Status.SUCCESS, last_run__has_problems=True
+    ),
+    JobStatus.COMPLETE: Q(last_run__status=Run.Status.SUCCESS, last_run__has_problems=False),
+}
+
+NEEDS_SOMEBODY = (JobStatus.ERROR, JobStatus.COMPLETE_WITH_ERRORS)
+"""Until somebody runs such a job again, or calls it resolved."""
+
+
+def status_of(job: Job) -> JobStatus:
+    """The job's status; read ``job`` with ``select_related("last_run")``."""
+    if job.resolved_at is not None:
+        return JobStatus.RESOLVED
+    run = job.last_run
+    if run is None:
+        return JobStatus.WAITING
+    if run.status == Run.Status.SUCCESS:
+        return JobStatus.COMPLETE_WITH_ERRORS if run.has_problems else JobStatus.COMPLETE
+    return {
+        Run.Status.NEW: JobStatus.QUEUED,
+        Run.Status.RUNNING: JobStatus.RUNNING,
+        Run.Status.ERROR: JobStatus.ERROR,
+    }[Run.Status(run.status)]
+
+
+def has_status(*statuses: str) -> Q:
+    """The condition on jobs for which ``status_of`` says one of ``statuses``."""
+    condition = Q(pk__in=[])
+    for status in map(JobStatus, statuses):
+        condition |= _condition(status)
+    return condition
+
+
+def _condition(status: JobStatus) -> Q:
+    if status == JobStatus.RESOLVED:
+        return Q(resolved_at__isnull=False)
+    unresolved = Q(resolved_at__isnull=True)
+    if status == JobStatus.WAITING:
+        return unresolved & Q(last_run__isnull=True)
+    if status == JobStatus.QUEUED:
+        return unresolved & Q(last_run__status=Run.Status.NEW)
+    if status == JobStatus.RUNNING:
+        return unresolved & Q(last_run__status=Run.Status.RUNNING)
+    return unresolved & _ENDED_SO[status]
