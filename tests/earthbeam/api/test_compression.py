@@ -83,7 +83,7 @@ def test_what_is_cut_damaged_or_followed_by_something_never_looks_whole(pieces, 
 
 def test_a_stream_that_breaks_off_gets_no_trailer():
     packed = Gzipped(Stream([b"line\n" * 50_000] * 3, breaks=True))
-    sent = []
+    sent: list[bytes] = []
     with pytest.raises(StreamCut):
         sent.extend(packed)
     with pytest.raises(BrokenGzip, match="no end"):

@@ -105,7 +105,7 @@ def test_a_roster_without_its_end_is_broken(tmp_path, content, reason):
     ("asks", "accepts"), [(False, b"identity"), (True, b"gzip, identity;q=0.5")]
 )
 def test_it_asks_for_gzip_only_when_told_to(tmp_path, asks, accepts):
-    requests = []
+    requests: list[bytes] = []
     with serving([CHUNKED + chunked(LINES)], requests) as url:
         AppClient(roster_gzip=asks).download_roster(url, tmp_path / "roster.jsonl")
     assert b"\r\nAccept-Encoding: %s\r\n" % accepts in requests[0]
