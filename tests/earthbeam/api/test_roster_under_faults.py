@@ -59,6 +59,7 @@ def test_every_fault_ends_in_time_says_which_and_frees_everything(web, snowflake
         assert line.startswith(f"EDU roster {outcome}: partner ea, run {web.run.pk}, "), line
         assert re.search(r", \d+ rows, \d+ bytes, \d+\.\d s$", line), line
         snowflake.on_login = snowflake.on_query = snowflake.on_chunk = None
+        snowflake.on_heartbeat = None
         snowflake.total = None
         assert web.open().read() == whole, f"the request after {fault.__name__}"
         wait_until(lambda: len(snowflake.sessions) <= 1, f"{fault.__name__}: sessions left")
@@ -149,6 +150,21 @@ def edus_session_has_expired(web, snowflake):
     assert web.log.count("stale connection") == lines + 1
 
 
+def edu_is_silent_on_a_warm_connection(web, snowflake):
+    logins, queries = snowflake.logins, snowflake.queries
+    snowflake.on_heartbeat = lambda request: request.stall(3) or request.reset()
+    assert web.open().read() == text_of(snowflake.tables)
+    assert (snowflake.logins, snowflake.queries) == (logins + 1, queries + 1)
+
+
+def edu_has_died_under_a_warm_pool(web, snowflake):
+    queries = snowflake.queries
+    snowflake.on_heartbeat = snowflake.on_query = lambda request: request.reset()
+    snowflake.on_login = lambda request: request.reset()
+    is_refused(web, 503, "edu_connect_failed")
+    assert snowflake.queries == queries
+
+
 # --- Clients ----------------------------------------------------------------------------------
 
 
@@ -204,6 +220,8 @@ OUTCOMES = {
     edu_loses_a_batch: "edu_roster_incomplete",
     edu_answers_slowly: "complete",
     edus_session_has_expired: "complete",
+    edu_is_silent_on_a_warm_connection: "complete",
+    edu_has_died_under_a_warm_pool: "edu_connect_failed",
     client_is_killed_before_the_first_byte: "abandoned",
     client_is_killed_in_the_middle_of_a_line: "abandoned",
     client_is_killed_while_edu_is_awaited: "abandoned",
