@@ -3,7 +3,8 @@
     python -m benchmarks.roster [--sizes 200000,1000000] [--rounds 5] [--load-seconds 20]
                                 [--soak 500]
 
-1. The same rows over loopback from one gunicorn thread: row by row, ours, and the bare bytes.
+1. The same rows over loopback from one gunicorn thread: row by row, ours, and the bare bytes;
+   and ours in slices of other sizes.
 2. The same through the real connector, from a stand-in that sends gzipped chunks of 10,000 rows.
 3. Twenty slow readers, and twenty executors that report meanwhile; then a soak.
 4. Plain and gzipped over links of several speeds.
@@ -45,9 +46,13 @@ def main() -> None:
 
     runs: dict[str, Any] = {"pool": pool(), "codecs": codecs(sizes[0])}
     for rows, folder in folders.items():
-        runs[f"memory_{rows}"] = in_memory(folder, rows, world, options.rounds)
+        runs[f"memory_{rows}"] = in_memory(
+            folder, rows, world, options.rounds, "row_by_row", "ours", "floor"
+        )
         runs[f"connector_{rows}"] = by_connector(folder, rows, world, options, rows == sizes[0])
     largest = sizes[-1]
+    slices = ("ours", "ours_by_64k", "ours_by_4m")
+    runs[f"slices_{largest}"] = in_memory(folders[largest], largest, world, options.rounds, *slices)
     memory, connector = runs[f"memory_{largest}"], runs[f"connector_{largest}"]
     loads = [runs[f"connector_{rows}"]["load"] for rows in sizes]
     figures = {
@@ -65,7 +70,8 @@ def main() -> None:
     print(f"\n{write_results('roster', where, runs, figures)}")
 
 
-def in_memory(folder: Path, rows: int, world: World, rounds: int) -> dict[str, Any]:
+def in_memory(folder: Path, rows: int, world: World, rounds: int, *apps: str) -> dict[str, Any]:
+    """The applications of roster_servers of these names, compared."""
     with Services(DATA / "logs") as services:
         servers = {
             name: serve(
@@ -74,7 +80,7 @@ def in_memory(folder: Path, rows: int, world: World, rounds: int) -> dict[str, A
                 f"benchmarks.roster_servers:{name}()",
                 {**world.env, "ROSTER_DATA": str(folder)},
             )
-            for name in ("row_by_row", "ours", "floor")
+            for name in apps
         }
         results: dict[str, Any] = compare(servers, world, rows, rounds)
         return results

@@ -6,6 +6,7 @@ ROSTER_DATA names the folder with the rows: columns.arrow, lines.arrow, lines.js
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,21 @@ def ours() -> Application:
     nothing: Any = object()
     connections._pools = Pools(lambda partner_id: nothing, lambda credentials: _Memory(tables))
     return application
+
+
+def ours_by_64k() -> Application:
+    return _ours_by(64 * 1024)
+
+
+def ours_by_4m() -> Application:
+    return _ours_by(4 * 1024 * 1024)
+
+
+def _ours_by(size: int) -> Application:
+    from edu import lines, roster
+
+    roster.slices = partial(lines.slices, size=size)  # type: ignore[attr-defined]
+    return ours()
 
 
 def row_by_row_by_connector() -> Application:

@@ -214,6 +214,15 @@ def test_a_refused_query_is_told_without_its_text(faulty, code, says, status):
     assert "hunter2" not in done.output + done.error
 
 
+def test_lines_of_another_shape_are_told_without_what_they_hold(edu, monkeypatch):
+    monkeypatch.setattr("edu.diagnosis.ROSTER_SQL", "select '{\"hunter2\":' || ? || '}' as line")
+    done = check()
+    assert (done.status, done.titles[-1]) == (1, "SAMPLE")
+    assert "another shape" in done.error
+    assert "Compare the tables' columns" in done.output
+    assert "hunter2" not in done.output + done.error
+
+
 def test_whatever_is_found_the_connection_is_closed(faulty):
     faulty.on_query = lambda request: request.refuse("002003", "no") or True
     check()
