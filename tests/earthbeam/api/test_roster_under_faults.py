@@ -21,7 +21,7 @@ from tests.earthbeam.api.web import serving, tables, text_of
 pytestmark = pytest.mark.slow
 
 THREADS, STREAMS_MAX = 10, 6
-LONGEST = 10
+LONGEST = 20
 """Seconds after which even the slowest fault has ended, with the patience of faults_server."""
 CLOSED = (http.client.IncompleteRead, http.client.RemoteDisconnected, ConnectionError)
 
