@@ -6,6 +6,7 @@ ROSTER_DATA names the folder with the rows: columns.arrow, lines.arrow, lines.js
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,21 @@ def ours() -> Application:
     return application
 
 
+def ours_by_64k() -> Application:
+    return _ours_by(64 * 1024)
+
+
+def ours_by_4m() -> Application:
+    return _ours_by(4 * 1024 * 1024)
+
+
+def _ours_by(size: int) -> Application:
+    from edu import lines, roster
+
+    roster.slices = partial(lines.slices, size=size)  # type: ignore[attr-defined]
+    return ours()
+
+
 def row_by_row_by_connector() -> Application:
     """As ``row_by_row``, from a cursor of the real connector."""
     from benchmarks.roster_edu import open_connection
@@ -87,7 +103,10 @@ def _sending(body: Callable[[], Iterable[bytes]]) -> Application:
 class _Memory:
     """A connection and its cursor, as far as a roster needs them."""
 
+    server_url = token = ""
+
     def __init__(self, tables: list[Any]) -> None:
+        self.rest = self
         self._tables = tables
         self.rowcount = sum(table.num_rows for table in tables)
 
@@ -95,6 +114,9 @@ class _Memory:
         return self
 
     def execute(self, *_: Any) -> None: ...
+
+    def fetch(self, *_: Any, **__: Any) -> dict[str, bool]:
+        return {"success": True}
 
     def fetch_arrow_batches(self) -> Iterator[Any]:
         yield from self._tables

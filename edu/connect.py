@@ -7,7 +7,9 @@ background after a web worker has started.
 import logging
 import os
 import threading
+import uuid
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
 
 from edu.credentials import EduCredentials
 from edu.errors import (
@@ -33,6 +35,8 @@ NETWORK_TIMEOUT = 180
 for ever. A query that runs longer is cancelled."""
 SOCKET_TIMEOUT = 60
 """Seconds without an answer; Snowflake itself answers "still running" after 45."""
+ANSWER_TIMEOUT = 5
+"""Seconds within which EDU has to say a word on a connection that is used again."""
 LONGEST_PAUSE = 4
 """Seconds between two of the connector's ten tries to download a batch; its own 16 would keep a
 thread for a minute after everybody has gone."""
@@ -110,6 +114,32 @@ def query_failure(error: Exception) -> EduError:
         return RosterIncomplete()
     refused = isinstance(error, errors.ProgrammingError) and number not in _SESSION_GONE
     return QueryFailed() if refused else ConnectionLost()
+
+
+def answers(connection: Any) -> bool:
+    """Whether EDU says anything on a connection that has lain idle: a heartbeat, tried once.
+
+    Costs one exchange and no warehouse. A dead network would else be noticed by the query only,
+    which may be silent for SOCKET_TIMEOUT and is tried for NETWORK_TIMEOUT. What EDU says does not
+    matter: an expired session is renewed, or told, at the query. Takes about ANSWER_TIMEOUT, twice
+    that where it has to connect anew.
+    """
+    try:
+        rest = connection.rest
+        said = rest.fetch(
+            "post",
+            f"{rest.server_url}/session/heartbeat?{urlencode({'requestId': uuid.uuid4()})}",
+            {"Content-Type": "application/json", "Accept": "application/json"},
+            timeout=ANSWER_TIMEOUT,
+            socket_timeout=ANSWER_TIMEOUT,
+            token=rest.token,
+            no_retry=True,
+        )
+    except Exception as error:  # noqa: BLE001  (the library raises more than its own errors)
+        number = getattr(error, "errno", None)
+        logger.warning("EDU does not answer: %s, code %s", type(error).__name__, number)
+        return False
+    return "success" in said
 
 
 def import_in_background() -> None:

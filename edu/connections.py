@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Callable
 
-from edu.connect import connect, query_failure
+from edu.connect import answers, connect, query_failure
 from edu.credentials import lookup
 from edu.pool import PoolStats
 from edu.pools import Pools
@@ -60,6 +60,7 @@ def open_roster(
         tenant_code=tenant_code,
         label=label,
         on_end=on_end,
+        answers=answers,
         failure=query_failure,
     )
 

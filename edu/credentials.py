@@ -23,7 +23,13 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from django.conf import settings
 
-from edu.errors import CredentialLookupFailed, KeyUnreadable, NotConfigured
+from edu.errors import (
+    CredentialLookupFailed,
+    CredentialsDenied,
+    CredentialsMalformed,
+    KeyUnreadable,
+    NotConfigured,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +42,16 @@ _AWS_TIMEOUTS = Config(
     connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
 )
 """A web thread waits for the look-up: three quick attempts, then say so."""
+# Whatever else AWS answers may pass: too many calls, a fault of its own, a token being renewed.
+_TO_BE_MENDED = {
+    "AccessDeniedException",
+    "DecryptionFailure",
+    "InvalidParameterException",
+    "InvalidRequestException",
+    "InvalidSignatureException",
+    "UnrecognizedClientException",
+    "ValidationException",
+}
 
 
 @dataclass(frozen=True)
@@ -78,7 +94,8 @@ def lookup(partner_id: str) -> EduCredentials | None:
     unwell, up to half a minute.
 
     Raises NotConfigured without ENVLABEL outside development, CredentialLookupFailed when AWS
-    does not answer the question, KeyUnreadable when the key is no key.
+    does not answer the question (its subclasses when it never will), KeyUnreadable when the key
+    is no key.
     """
     given = find(partner_id)
     if given.values is None:
@@ -115,6 +132,7 @@ def find(partner_id: str) -> Given:
 
 def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
     """The secret's JSON object, or None when AWS says that no such secret exists."""
+    failure: type[CredentialLookupFailed]
     try:
         # A session of its own: boto3's default one is not safe among threads.
         client = boto3.session.Session().client("secretsmanager", config=_AWS_TIMEOUTS)
@@ -124,17 +142,20 @@ def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
         if code == "ResourceNotFoundException":
             return None
         reason = f"AWS answered {code}"
+        failure = CredentialsDenied if code in _TO_BE_MENDED else CredentialLookupFailed
     except (BotoCoreError, ValueError) as error:
         # ValueError: an endpoint URL that is none. Only the name, since some quote what they got.
         reason = f"AWS could not be asked ({type(error).__name__})"
+        failure = CredentialLookupFailed
     else:
         secret = _json_object(text)
         if secret is not None:
             return secret
         reason = "the AWS secret is not the text of a JSON object"
+        failure = CredentialsMalformed
     logger.error("EDU credentials of partner %s: look-up of %s: %s", partner_id, name, reason)
     # Raised outside the handlers, so that no context carries what AWS sent.
-    raise CredentialLookupFailed(f"EDU's credentials could not be looked up: {reason}.")
+    raise failure(f"EDU's credentials could not be looked up: {reason}.")
 
 
 def _json_object(text: str | None) -> dict[str, Any] | None:

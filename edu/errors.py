@@ -28,11 +28,27 @@ class NotConfigured(EduError):
 
 
 class CredentialLookupFailed(EduError):
-    """AWS did not say whether there are credentials; a retry helps if AWS was only unwell."""
+    """AWS did not say whether there are credentials; a retry may help."""
 
     code = "edu_credential_lookup_failed"
     status = 503
     message = "EDU's credentials could not be looked up."
+
+
+class CredentialsDenied(CredentialLookupFailed):
+    """AWS answered and refused; no retry helps until a permission or the request is mended."""
+
+    code = "edu_credentials_denied"
+    status = 500
+    message = "AWS does not let Runway read EDU's credentials."
+
+
+class CredentialsMalformed(CredentialLookupFailed):
+    """What AWS holds is no JSON object; no retry helps until the secret is stored anew."""
+
+    code = "edu_credentials_malformed"
+    status = 500
+    message = "EDU's credentials are not stored as a JSON object."
 
 
 class KeyUnreadable(EduError):

@@ -18,10 +18,12 @@ CONTEXT = {
 
 _BY_CODE = {
     "edu_not_configured": "Set ENVLABEL to the prefix of this deployment's AWS secrets.",
-    "edu_credential_lookup_failed": "AccessDenied: allow this app's role "
-    "secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its key. Not a JSON object: "
-    "store it anew, as text. Otherwise AWS was unwell or out of reach: check region and network, "
+    "edu_credential_lookup_failed": "AWS was unwell or out of reach: check region and network, "
     "and try again.",
+    "edu_credentials_denied": "AccessDenied or DecryptionFailure: allow this app's role "
+    "secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its key. Otherwise: the "
+    "secret may be scheduled for deletion, or the app's own AWS credentials are of no use.",
+    "edu_credentials_malformed": "Store the secret anew: as text, a JSON object.",
     "edu_key_unreadable": "The key is stored as the base64 of an unencrypted PEM: "
     "base64 -w0 rsa_key.p8. Store it anew.",
     "edu_login_rejected": "Most often the user has another public key: compare RSA_PUBLIC_KEY_FP "

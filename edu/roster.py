@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 Failure = Callable[[Exception], EduError]
 """What an error of the connector means to us."""
+Answers = Callable[[Any], bool]
+"""Whether EDU still answers on a connection, told within seconds."""
 
 _COMPLETE, _ABANDONED = "complete", "abandoned"
 
@@ -200,25 +202,26 @@ def open_roster_stream(
     generation: int,
     tenant_code: str,
     label: str,
+    answers: Answers,
     failure: Failure,
     on_end: Callable[[], None] | None = None,
 ) -> RosterStream:
     """Run the query and fetch its first batch; from then on the stream owns the connection.
 
-    A pooled connection whose session has ended meanwhile costs a reconnect, once, and no error.
-    Raises any EduError, with nothing left open.
+    A pooled connection that EDU does not answer on any more, or whose session has ended, costs a
+    reconnect, once, and no error. Raises any EduError, with nothing left open.
     """
     started = time.monotonic()
     try:
         lease = pools.acquire(partner_id, generation)
         try:
-            result = _execute(lease, tenant_code, failure)
+            result = _execute(lease, tenant_code, failure, answers)
         except ConnectionLost:
             if lease.fresh:
                 raise
             logger.info("EDU roster: partner %s, run %s: stale connection", partner_id, label)
             lease = pools.acquire(partner_id, generation, fresh=True)
-            result = _execute(lease, tenant_code, failure)
+            result = _execute(lease, tenant_code, failure, answers)
     except EduError as error:
         _log_end(error.code, partner_id, label, rows=0, size=0, started=started)
         raise
@@ -233,10 +236,12 @@ def open_roster_stream(
     )
 
 
-def _execute(lease: Lease, tenant_code: str, failure: Failure) -> _Result:
+def _execute(lease: Lease, tenant_code: str, failure: Failure, answers: Answers) -> _Result:
     """The query's result; if it fails, the lease is given up."""
     parts: list[Any] = []
     try:
+        if not (lease.fresh or answers(lease.connection)):
+            raise ConnectionLost
         cursor = lease.connection.cursor()
         parts.append(cursor)
         cursor.execute(ROSTER_SQL, (tenant_code,))

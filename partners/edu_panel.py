@@ -1,7 +1,7 @@
 """The EDU panel on a partner's admin page: credentials, connections of all processes, two buttons.
 
 The panel is a page of its own that the partner's page loads, since looking credentials up may take
-as long as AWS likes.
+as long as AWS likes. Nobody waits for AWS or EDU longer than ``edu.waiting.PATIENCE``.
 """
 
 from typing import Any
@@ -16,6 +16,7 @@ from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from edu.diagnosis import check_connection, check_credentials
+from edu.waiting import in_time
 from partners import edu_processes
 from partners.models import Partner
 
@@ -51,7 +52,7 @@ class EduPanel(admin.ModelAdmin):
         processes = list(edu_processes.alive().filter(partner=partner))
         context = {
             "partner": partner,
-            "steps": list(check_credentials(partner.pk)),
+            "steps": list(in_time(check_credentials(partner.pk))),
             "processes": processes,
             "behind": [each for each in processes if each.generation < partner.edu_generation],
         }
@@ -59,7 +60,7 @@ class EduPanel(admin.ModelAdmin):
 
     def _test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         partner = self._partner(request, object_id)
-        steps = list(check_connection(partner.pk))
+        steps = list(in_time(check_connection(partner.pk)))
         if any(step.title == "Connection" and step.ok for step in steps):
             edu_processes.note_connection(partner.pk)
         context = {

@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 
 from edu.diagnosis import check_login
+from edu.waiting import in_time
 from partners.encryption import UndecryptableSecret
 from partners.models import Membership, OdsConnection, Partner
 
@@ -21,8 +22,7 @@ class PartnerForm(forms.ModelForm):
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}
         if values.get(CROSS_YEAR) and CROSS_YEAR in self.changed_data and not self.errors:
-            # Connecting may take a minute; somebody is waiting for the answer.
-            steps = check_login(self.instance.pk or values["id"])
+            steps = in_time(check_login(self.instance.pk or values["id"]))
             failed = next((step for step in steps if not step.ok), None)
             if failed is not None:
                 reason = f"Not turned on, as EDU cannot be used. {failed.finding} {failed.remedy}"

@@ -40,6 +40,8 @@ EXECUTOR_LAUNCHER = env.str("EXECUTOR_LAUNCHER", default="local")
 # Input of this size or more gets a large executor, where executors have sizes (ecs).
 ECS_FILE_SIZE_THRESHOLD_MB = positive_int("ECS_FILE_SIZE_THRESHOLD_MB", 100)
 EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
+# Executors ask for EDU's roster in gzip: worth it on a slow link only, see docs/edu.md.
+ROSTER_GZIP = env.bool("ROSTER_GZIP", default=False)
 
 # --- EDU ------------------------------------------------------------------------------------
 ENVLABEL = optional("ENVLABEL")

@@ -14,11 +14,13 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from earthbeam.api.compression import Gzipped, prefers_gzip
 from earthbeam.api.views import RunView
 from earthbeam.models import Run
 from edu import connections
 from edu.errors import EduError
 
+CONTENT_TYPE = "application/x-ndjson"
 RETRY_AFTER = 15
 """Seconds after which an executor that was sent away asks again."""
 SEND_TIMEOUT = 60
@@ -27,6 +29,8 @@ SEND_TIMEOUT = 60
 
 class RosterView(RunView):
     """``application/x-ndjson``, a student a line; JSON with ``code`` and ``detail`` when refused.
+
+    It is gzipped for a client that prefers that to the plain bytes.
 
     After the first byte there is no error in band: the connection is cut, so that a client of
     chunked HTTP sees an incomplete body.
@@ -75,8 +79,13 @@ class RosterView(RunView):
             _slots.give_back()
             raise
         _limit_sending(request)
+        headers = {"Cache-Control": "no-store", "Vary": "Accept-Encoding"}
+        if not prefers_gzip(request.headers.get("Accept-Encoding", "")):
+            return StreamingHttpResponse(stream, content_type=CONTENT_TYPE, headers=headers)
         return StreamingHttpResponse(
-            stream, content_type="application/x-ndjson", headers={"Cache-Control": "no-store"}
+            Gzipped(stream),
+            content_type=CONTENT_TYPE,
+            headers=headers | {"Content-Encoding": "gzip"},
         )
 
 

@@ -1,14 +1,16 @@
 """The app, as the executor sees it: the handshake, the job, reports and the roster stream."""
 
 import logging
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import requests
-from urllib3.exceptions import NewConnectionError
+from urllib3.exceptions import HTTPError, NewConnectionError
 
 from earthbeam.executor import processes
 from earthbeam.executor.errors import AppUnreachable
+from earthbeam.executor.gzip_stream import BrokenGzip, inflate
 
 logger = logging.getLogger(__name__)
 
@@ -41,9 +43,13 @@ class BrokenRoster(Exception):
 
 
 class AppClient:
-    """Speaks for one run. Reports are sent in order, each until the app took it."""
+    """Speaks for one run. Reports are sent in order, each until the app took it.
 
-    def __init__(self) -> None:
+    With ``roster_gzip`` it asks the app to compress the roster, for a slow link between the two.
+    """
+
+    def __init__(self, *, roster_gzip: bool = False) -> None:
+        self._roster_encoding = "gzip, identity;q=0.5" if roster_gzip else "identity"
         self._session = requests.Session()
         self._session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
         self._session.max_redirects = 0
@@ -132,7 +138,10 @@ class AppClient:
         try:
             with self._session.get(
                 url,
-                headers={"Accept": "application/x-ndjson", "Accept-Encoding": "identity"},
+                headers={
+                    "Accept": "application/x-ndjson",
+                    "Accept-Encoding": self._roster_encoding,
+                },
                 timeout=_ROSTER_TIMEOUT,
                 allow_redirects=False,
                 stream=True,
@@ -140,15 +149,16 @@ class AppClient:
                 _check_roster_answer(response)
                 last = b""
                 with partial.open("wb") as file:
-                    for chunk in response.iter_content(_CHUNK):
+                    for chunk in _roster_lines(response):
                         file.write(chunk)
                         last = chunk[-1:] or last
-                    _check_length(response, file.tell())
             if last not in (b"", b"\n"):
                 raise BrokenRoster("the roster ended in the middle of a line")
             partial.replace(target)
-        except requests.RequestException as error:
+        except (requests.RequestException, HTTPError) as error:
             raise BrokenRoster(f"the roster stream broke off ({type(error).__name__})") from None
+        except BrokenGzip as error:
+            raise BrokenRoster(f"the roster's gzip stream is broken: {error}") from None
         finally:
             partial.unlink(missing_ok=True)
 
@@ -172,10 +182,27 @@ def _check_roster_answer(response: requests.Response) -> None:
         raise BrokenRoster("the roster's end is not marked (a proxy that speaks HTTP/1.0?)")
 
 
-def _check_length(response: requests.Response, received: int) -> None:
+def _roster_lines(response: requests.Response) -> Iterator[bytes]:
+    """The body, unpacked here: urllib3 would take a gzip stream that was cut for a whole one."""
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding == "identity":
+        yield from _roster_bytes(response)
+    elif encoding == "gzip":
+        yield from inflate(_roster_bytes(response), _CHUNK)
+    else:
+        raise BrokenRoster(
+            f"the roster came in an encoding that was not asked for: {encoding[:40]}", final=True
+        )
+
+
+def _roster_bytes(response: requests.Response) -> Iterator[bytes]:
+    """What came over the wire, and all of it."""
+    received = 0
+    for chunk in response.raw.stream(_CHUNK, decode_content=False):
+        received += len(chunk)
+        yield chunk
     length = response.headers.get("Content-Length", "")
-    encoded = response.headers.get("Content-Encoding", "identity") != "identity"
-    if length.isdecimal() and not encoded and int(length) != received:
+    if length.isdecimal() and int(length) != received:
         raise BrokenRoster("the roster is not as long as was announced")
 
 

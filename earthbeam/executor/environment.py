@@ -26,6 +26,8 @@ class Environment:
     timeout_seconds: int
     bundle_repo: str
     possible_student_id_columns: str | None = None
+    roster_gzip: bool = False
+    """Whether to ask the app for a gzipped roster: for a slow link between the two."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> "Environment":
@@ -39,12 +41,16 @@ class Environment:
         seconds = variables.get("TIMEOUT_SECONDS") or str(DEFAULT_TIMEOUT_SECONDS)
         if not seconds.isdecimal() or int(seconds) < 1:
             raise BadEnvironment("TIMEOUT_SECONDS must be a whole number of seconds above 0.")
+        gzip = variables.get("ROSTER_GZIP") or "0"
+        if gzip not in ("0", "1"):
+            raise BadEnvironment("ROSTER_GZIP must be 1 or 0.")
         return cls(
             init_token=variables["INIT_TOKEN"],
             init_job_url=url,
             timeout_seconds=int(seconds),
             bundle_repo=variables.get("BUNDLE_REPO") or DEFAULT_BUNDLE_REPO,
             possible_student_id_columns=variables.get("POSSIBLE_STUDENT_ID_COLUMNS") or None,
+            roster_gzip=gzip == "1",
         )
 
 

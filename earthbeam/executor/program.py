@@ -39,7 +39,7 @@ def main(environment: Environment) -> int:
     redactor.add_secrets(environment.init_token)
     log.set_up(redactor)
     strays.adopt()
-    app = AppClient()
+    app = AppClient(roster_gzip=environment.roster_gzip)
     try:
         token, job_url = app.init(environment.init_job_url, environment.init_token)
         redactor.add_secrets(token)

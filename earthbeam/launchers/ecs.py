@@ -116,6 +116,7 @@ def _environment(run: Run, credentials: dict[str, str], region: str) -> dict[str
         "INIT_JOB_URL": payload.init_url(run.pk),
         "TIMEOUT_SECONDS": str(run.timeout_seconds),
         "BUNDLE_REPO": settings.BUNDLE_REPO,
+        **({"ROSTER_GZIP": "1"} if settings.ROSTER_GZIP else {}),
         **credentials,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,

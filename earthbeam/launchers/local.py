@@ -142,6 +142,7 @@ def _environment(run: Run, token: str, scratch: Path) -> dict[str, str]:
         "INIT_JOB_URL": payload.init_url(run.id),
         "TIMEOUT_SECONDS": str(run.timeout_seconds),
         "BUNDLE_REPO": settings.BUNDLE_REPO,
+        **({"ROSTER_GZIP": "1"} if settings.ROSTER_GZIP else {}),
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(scratch),
         "TMPDIR": str(scratch),

@@ -40,6 +40,7 @@ class ChunkedSnowflake:
         self.total: int | None = None
         """Rows to announce, if not those of the tables."""
         self.on_login: Callable[[Any], bool] | None = None
+        self.on_heartbeat: Callable[[Any], bool] | None = None
         self.on_query: Callable[[Any], bool] | None = None
         self.on_chunk: Callable[[Any, int], bool] | None = None
         """Faults: each gets the request handler and returns True if it has answered by itself."""
@@ -99,6 +100,13 @@ class ChunkedSnowflake:
                 elif path == "/session":
                     snowflake.sessions.discard(token)
                     self.succeed(None)
+                elif path == "/session/heartbeat":
+                    if snowflake.on_heartbeat is not None and snowflake.on_heartbeat(self):
+                        return
+                    if token in snowflake.sessions:
+                        self.succeed(None)
+                    else:
+                        self.refuse("390112", "Your session has expired.")
                 elif path == "/queries/v1/query-request":
                     snowflake.queries += 1
                     if token not in snowflake.sessions:

@@ -15,6 +15,7 @@ from edu.diagnosis import TABLES, check_everything
 from edu.roster import ROSTER_SQL
 from runway.sandbox.edu import SandboxEdu, encode_key, generate_key
 from runway.sandbox.population import OTHER_TENANT, TENANT
+from tests.aws import Answering
 from tests.edu.conftest import use_edu
 
 
@@ -213,6 +214,15 @@ def test_a_refused_query_is_told_without_its_text(faulty, code, says, status):
     assert "hunter2" not in done.output + done.error
 
 
+def test_lines_of_another_shape_are_told_without_what_they_hold(edu, monkeypatch):
+    monkeypatch.setattr("edu.diagnosis.ROSTER_SQL", "select '{\"hunter2\":' || ? || '}' as line")
+    done = check()
+    assert (done.status, done.titles[-1]) == (1, "SAMPLE")
+    assert "another shape" in done.error
+    assert "Compare the tables' columns" in done.output
+    assert "hunter2" not in done.output + done.error
+
+
 def test_whatever_is_found_the_connection_is_closed(faulty):
     faulty.on_query = lambda request: request.refuse("002003", "no") or True
     check()
@@ -235,19 +245,38 @@ def test_credentials_of_aws_are_told_with_the_secrets_name(
     assert "hunter2" not in done.output
 
 
-def test_an_aws_that_denies_is_told_with_the_permission_to_give(settings, monkeypatch):
-    from tests.aws import Answering
-
+@pytest.fixture
+def in_production(settings, monkeypatch):
     settings.RUNWAY_ENV, settings.ENVLABEL, settings.EDU_SNOWFLAKE = "production", "check", None
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+
+
+def test_an_aws_that_denies_is_told_with_the_permission_to_give(in_production, monkeypatch):
     with Answering({"__type": "AccessDeniedException", "Message": "hunter2"}, 400) as aws:
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
         done = check()
-    assert (done.status, done.titles) == (3, ["CREDENTIALS"])
+    assert (done.status, done.titles) == (1, ["CREDENTIALS"])
     assert "secretsmanager:GetSecretValue" in done.output
     assert "hunter2" not in done.output
+
+
+def test_an_aws_that_is_unwell_may_pass_later(in_production, monkeypatch):
+    with Answering({"__type": "ThrottlingException", "Message": "Rate exceeded"}, 400) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+        done = check()
+    assert (done.status, done.titles) == (3, ["CREDENTIALS"])
+    assert "try again" in done.output
+
+
+def test_a_secret_that_is_no_json_object_has_to_be_stored_anew(in_production, monkeypatch):
+    with Answering({"Name": "check-edu-connection-info-ea", "SecretString": "hunter2"}) as aws:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
+        done = check()
+    assert (done.status, done.titles) == (1, ["CREDENTIALS"])
+    assert "Store the secret anew" in done.output
+    assert "hunter2" not in done.output + done.error
 
 
 def test_the_tables_that_are_checked_are_those_that_the_roster_reads():

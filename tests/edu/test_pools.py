@@ -62,6 +62,22 @@ def test_callers_of_a_cold_partner_share_one_lookup(world):
     assert world.connects == 20
 
 
+def test_a_burst_on_a_cold_partner_opens_no_more_connections_than_it_may_and_serves_all(world):
+    world.slow = 0.05
+    pools = world.pools(max_size=5)
+
+    def work(index):
+        lease = pools.acquire("ea", 0)
+        assert lease.connection.held.acquire(blocking=False)
+        time.sleep(0.001)
+        lease.connection.held.release()
+        lease.release()
+
+    assert in_threads(20, work) == [None] * 20
+    assert world.lookups == 1
+    assert world.connects <= 5
+
+
 def test_one_cold_request_looks_credentials_up_once_and_a_warm_one_never(world):
     pools = world.pools()
     pools.acquire("ea", 0).release()

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edu.connect import connect, query_failure
+from edu.connect import answers, connect, query_failure
 from edu.errors import (
     ConnectFailed,
     ConnectionLost,
@@ -48,6 +48,7 @@ class Client:
             generation=0,
             tenant_code=tenant,
             label="7",
+            answers=answers,
             failure=query_failure,
             **options,
         )
@@ -434,6 +435,46 @@ def test_an_expired_session_costs_a_reconnect_and_no_error(snowflake, client):
     assert client.read() == text_of(snowflake.tables)
     assert snowflake.logins == 4
     assert client.counts == (0, 1)
+
+
+def test_a_pooled_connection_on_which_edu_is_silent_costs_seconds_and_no_error(
+    snowflake, client, monkeypatch, caplog
+):
+    monkeypatch.setattr("edu.connect.ANSWER_TIMEOUT", 0.3)
+    snowflake.tables = batches()
+    for stream in [client.open() for _ in range(3)]:
+        b"".join(stream)
+    go_on = threading.Event()
+    snowflake.on_heartbeat = lambda request: go_on.wait(30) and request.reset()
+    before = time.monotonic()
+    assert client.read() == text_of(snowflake.tables)
+    assert time.monotonic() - before < 10, "it waited for the query's time-outs"
+    assert (snowflake.queries, snowflake.logins) == (4, 4), "the silent one was asked the query"
+    assert client.counts == (0, 1)
+    assert "EDU does not answer" in caplog.text
+    go_on.set()
+
+
+def test_edu_that_died_under_a_warm_pool_is_not_waited_for_with_a_query(
+    snowflake, client, monkeypatch
+):
+    monkeypatch.setattr("edu.connect.ANSWER_TIMEOUT", 0.3)
+    monkeypatch.setattr("edu.connect.LOGIN_TIMEOUT", 1)
+    client.read()
+    snowflake.on_heartbeat = snowflake.on_query = snowflake.on_login = lambda r: r.reset()
+    with pytest.raises(ConnectFailed):
+        client.open()
+    assert snowflake.queries == 1
+    assert client.counts == (0, 0)
+    snowflake.on_heartbeat = snowflake.on_query = snowflake.on_login = None
+    assert client.read() == b""
+
+
+def test_a_pooled_connection_that_answers_is_used_again_without_a_login(sandbox):
+    # On the other engine, whose heartbeat is its own.
+    sandbox.read()
+    sandbox.read()
+    assert len(sandbox.opened) == 1
 
 
 def test_a_fresh_connection_that_is_lost_is_an_error(snowflake, client):

@@ -1,5 +1,6 @@
 """The EDU panel, its buttons and the toggle, as partner admins use them."""
 
+import threading
 import time
 
 import pytest
@@ -15,6 +16,7 @@ from partners import edu_processes
 from partners.admin import PartnerAdmin
 from partners.edu_processes import GONE_AFTER, Reporter
 from partners.models import EduProcess, Partner
+from runway.sandbox.chunked_snowflake import ChunkedSnowflake
 from runway.sandbox.edu import encode_key, generate_key
 from tests import factories, people
 from tests.edu.conftest import use_edu
@@ -45,6 +47,13 @@ def admin(partner):
 @pytest.fixture
 def edu(settings, sandbox_edu):
     use_edu(settings, sandbox_edu.environment())
+
+
+@pytest.fixture
+def snowflake():
+    """An EDU that fails on demand."""
+    with ChunkedSnowflake() as server:
+        yield server
 
 
 def page(what, partner_id="ea"):
@@ -271,6 +280,29 @@ def test_turning_on_without_a_reachable_edu_is_refused_and_says_why(
     assert "Not turned on" in text
     assert reason in text
     assert "hunter2" not in text
+    partner.refresh_from_db()
+    assert not partner.cross_year_match_enabled
+
+
+@pytest.mark.parametrize("page_of_edu", ["toggle", "test"])
+def test_nobody_waits_for_a_login_that_hangs(
+    admin, settings, snowflake, partner, monkeypatch, page_of_edu
+):
+    monkeypatch.setattr("edu.waiting.PATIENCE", 0.3)
+    values = {"username": "u", "account": "a", "database": "d", "schema": "s"}
+    local = {"host": "127.0.0.1", "protocol": "http", "port": str(snowflake.port)}
+    use_edu(settings, {}, **values, **local, private_key=encode_key(generate_key()))
+    go_on = threading.Event()
+    snowflake.on_login = lambda request: go_on.wait(20) and request.reset()
+    began = time.monotonic()
+    if page_of_edu == "toggle":
+        answer = save(admin, cross_year_match_enabled="on")
+        assert "Not turned on" in answer.content.decode()
+    else:
+        answer = admin.post(page("edu_test"))
+    assert time.monotonic() - began < 10
+    assert "EDU did not answer within" in answer.content.decode()
+    go_on.set()
     partner.refresh_from_db()
     assert not partner.cross_year_match_enabled
 

@@ -8,7 +8,7 @@ from runway.wsgi import application as application
 os.environ["JWT_CNXN_WAIT_TIME"] = "1"
 # Only now, as Django has to be set up before.
 _edu = import_module("edu.connect")
-_edu.LOGIN_TIMEOUT = 1  # type: ignore[attr-defined]
+_edu.LOGIN_TIMEOUT = _edu.ANSWER_TIMEOUT = 1  # type: ignore[attr-defined]
 _edu.NETWORK_TIMEOUT = _edu.SOCKET_TIMEOUT = 2  # type: ignore[attr-defined]
 _edu.LONGEST_PAUSE = 0.05  # type: ignore[attr-defined]
 _batches = import_module("snowflake.connector.result_batch")

@@ -1,3 +1,4 @@
+import gzip
 import json
 
 import pytest
@@ -65,6 +66,30 @@ def test_an_empty_roster_is_an_empty_body(executor, snowflake):
     snowflake.tables = []
     response = executor.get("roster")
     assert (response.status_code, b"".join(response.streaming_content)) == (200, b"")
+
+
+PREFERS_GZIP = {"Accept-Encoding": "gzip, identity;q=0.5"}
+
+
+def test_whoever_prefers_gzip_gets_it(executor, snowflake):
+    response = executor.get("roster", **PREFERS_GZIP)
+    assert (response.status_code, response["Content-Encoding"]) == (200, "gzip")
+    assert (response["Content-Type"], response["Vary"]) == (
+        "application/x-ndjson",
+        "Accept-Encoding",
+    )
+    assert gzip.decompress(b"".join(response.streaming_content)) == "".join(LINES).encode()
+
+
+def test_whoever_can_only_read_gzip_gets_plain_bytes(executor, snowflake):
+    response = executor.get("roster", **{"Accept-Encoding": "gzip, deflate"})
+    assert not response.has_header("Content-Encoding")
+    assert b"".join(response.streaming_content) == "".join(LINES).encode()
+
+
+def test_an_early_failure_is_clean_json_for_who_prefers_gzip_too(executor, snowflake, settings):
+    settings.EDU_SNOWFLAKE = None
+    assert refusal(executor.get("roster", **PREFERS_GZIP)) == (500, "edu_no_credentials")
 
 
 @pytest.mark.parametrize("token", [None, "nonsense"])
@@ -176,7 +201,7 @@ def test_streams_above_the_cap_are_sent_away_and_every_end_frees_a_place(
     assert int(response["Retry-After"]) > 0
 
     assert b"".join(first.streaming_content)  # read to the end
-    third = executor.get("roster")
+    third = executor.get("roster", **PREFERS_GZIP)
     assert third.status_code == 200
     second.close()  # never begun
     third.close()

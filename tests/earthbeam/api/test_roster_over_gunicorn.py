@@ -1,11 +1,14 @@
 """The roster over real sockets: complete, cut, refused and abandoned, as a client sees it."""
 
+import gzip
 import http.client
 import os
 import shutil
 import signal
 import subprocess
 import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -39,6 +42,7 @@ def web(transactional_db, snowflake, tmp_path):
 def test_the_roster_over_real_sockets(web, snowflake):
     """One server for all, since starting it is what takes long."""
     whole_stream_equals_the_reference(web, snowflake)
+    gzipped_stream_equals_it_too_and_is_cut_as_well(web, snowflake)
     early_failure_is_clean_json(web, snowflake)
     failure_after_the_first_byte_is_an_incomplete_read(web, snowflake)
     curl_notices_the_cut(web, snowflake)
@@ -59,6 +63,24 @@ def whole_stream_equals_the_reference(web, snowflake):
     assert answer.headers["Content-Type"] == "application/x-ndjson"
     assert answer.read() == text_of(snowflake.tables)
     web.wait_for_log("EDU roster complete: .* 200000 rows")
+
+
+def gzipped_stream_equals_it_too_and_is_cut_as_well(web, snowflake):
+    prefers = {"Accept-Encoding": "gzip, identity;q=0.5"}
+    answer = web.open(**prefers)
+    assert (answer.headers["Content-Encoding"], answer.headers["Transfer-Encoding"]) == (
+        "gzip",
+        "chunked",
+    )
+    assert gzip.decompress(answer.read()) == text_of(snowflake.tables)
+
+    snowflake.total = 200_001
+    with pytest.raises(http.client.IncompleteRead) as cut:
+        web.open(**prefers).read()
+    snowflake.total = None
+    unpacking = zlib.decompressobj(wbits=31)
+    assert text_of(snowflake.tables).startswith(unpacking.decompress(cut.value.partial))
+    assert not unpacking.eof, "a trailer though the roster was not whole"
 
 
 def early_failure_is_clean_json(web, snowflake):
@@ -114,7 +136,7 @@ def client_that_stops_reading_is_given_up(web, snowflake):
     before = web.log.count("EDU roster abandoned")
     answer = web.open()
     answer.read(1000)
-    web.wait_for_log(r"(?s)(EDU roster abandoned.*)" + f"{{{before + 1}}}")
+    web.wait_for_log(r"(?s)(EDU roster abandoned.*)" + f"{{{before + 1}}}", timeout=60)
     with pytest.raises(http.client.IncompleteRead):
         answer.read()
 
@@ -127,7 +149,12 @@ def streams_above_the_cap_are_sent_away_while_others_are_answered(web, snowflake
     assert b'"roster_streams_exhausted"' in refused.read()
     assert web.open("/healthz").read() == b"ok"
     whole = text_of(snowflake.tables)
-    assert [stream.read() == whole for stream in streams] == [True] * STREAMS_MAX
+    # At the same time: who waits for the other to end has stopped reading.
+    with ThreadPoolExecutor(STREAMS_MAX) as readers:
+        assert (
+            list(readers.map(lambda stream: stream.read() == whole, streams))
+            == [True] * STREAMS_MAX
+        )
 
 
 def http_1_0_is_refused(web):

@@ -56,16 +56,16 @@ class Web:
     def log(self) -> str:
         return self.log_path.read_text()
 
-    def open(self, path: str | None = None) -> http.client.HTTPResponse:
+    def open(self, path: str | None = None, **headers: str) -> http.client.HTTPResponse:
         """An answer whose body has not been read yet."""
-        client = self.ask(path)
+        client = self.ask(path, **headers)
         return client.getresponse()
 
-    def ask(self, path: str | None = None) -> http.client.HTTPConnection:
+    def ask(self, path: str | None = None, **headers: str) -> http.client.HTTPConnection:
         """A client that has sent its request, and has read nothing."""
         client = http.client.HTTPConnection("localhost", timeout=30)
         client.sock = self.connect()
-        client.request("GET", path or self.path, headers=self.headers)
+        client.request("GET", path or self.path, headers=self.headers | headers)
         return client
 
     def connect(self) -> socket.socket:

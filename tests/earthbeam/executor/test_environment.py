@@ -17,6 +17,12 @@ def test_the_contracts_defaults_hold():
     assert environment.bundle_repo.endswith("earthmover_edfi_bundles.git")
 
 
+def test_rosters_are_asked_for_in_gzip_only_where_that_is_set():
+    assert not Environment.read(GOOD).roster_gzip
+    assert not Environment.read(GOOD | {"ROSTER_GZIP": ""}).roster_gzip
+    assert Environment.read(GOOD | {"ROSTER_GZIP": "1"}).roster_gzip
+
+
 def test_the_token_does_not_show():
     assert "abc" not in repr(Environment.read(GOOD))
 
@@ -29,6 +35,7 @@ def test_the_token_does_not_show():
         ({"INIT_JOB_URL": "file:///etc/passwd"}, "INIT_JOB_URL"),
         ({"TIMEOUT_SECONDS": "soon"}, "TIMEOUT_SECONDS"),
         ({"TIMEOUT_SECONDS": "0"}, "TIMEOUT_SECONDS"),
+        ({"ROSTER_GZIP": "perhaps"}, "ROSTER_GZIP"),
     ],
 )
 def test_a_variable_that_is_missing_or_unusable_is_named(change, named):

@@ -96,6 +96,12 @@ def test_an_executor_gets_the_contracts_variables_and_nothing_of_ours(run, setti
     assert not Path(seen["cwd"]).exists()
 
 
+def test_executors_are_told_to_ask_for_gzip_where_the_app_is_set_so(run, settings):
+    settings.ROSTER_GZIP = True
+    launcher("environment").launch(run, never)
+    assert json.loads(log_of(run))["environment"]["ROSTER_GZIP"] == "1"
+
+
 def test_an_executor_that_ends_before_it_reports_has_failed_to_start(run):
     launcher("exit_three").launch(run, never)
     run.refresh_from_db()

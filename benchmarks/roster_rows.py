@@ -1,0 +1,71 @@
+"""The students of `make bench-roster`: as columns of JSON, as finished lines, as plain bytes."""
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import pyarrow
+
+from benchmarks.measure import RESULTS
+
+FIRST_BATCH, BATCH = 500, 10_000
+"""Rows of a batch; 10,000 are 4.6 MB."""
+DATA = RESULTS / "roster"
+
+
+def prepare(rows: int) -> Path:
+    """The folder with that many students, as columns, as lines and as plain bytes."""
+    folder = DATA / str(rows)
+    if (folder / "lines.jsonl").exists():
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("organisation", "student", "codes")
+    columns_schema = _text_schema(*names)
+    lines_schema = _text_schema("line")
+    with (
+        pyarrow.ipc.new_file(str(folder / "columns.arrow"), columns_schema) as columns,
+        pyarrow.ipc.new_file(str(folder / "lines.arrow"), lines_schema) as lines,
+        (folder / "lines.part").open("wb") as plain,
+    ):
+        # Snowflake's first batch comes with the answer, and is small.
+        starts = [0, *range(FIRST_BATCH, rows, BATCH), rows]
+        for start, end in itertools.pairwise(starts):
+            students = [_student(n) for n in range(start, end)]
+            columns.write_batch(
+                pyarrow.record_batch([*zip(*students, strict=True)], columns_schema)
+            )
+            text = [
+                f'{{"educationOrganizationReference":{a},"studentReference":{b},'
+                f'"studentIdentificationCodes":{c}}}\n'
+                for a, b, c in students
+            ]
+            lines.write_batch(pyarrow.record_batch([text], lines_schema))
+            plain.write("".join(text).encode())
+    return (folder / "lines.part").rename(folder / "lines.jsonl").parent
+
+
+def _text_schema(*names: str) -> Any:
+    kind = {"logicalType": "TEXT", "precision": "38", "scale": "0", "charLength": "16777216"}
+    return pyarrow.schema([pyarrow.field(name, pyarrow.string(), metadata=kind) for name in names])
+
+
+def _student(number: int) -> tuple[str, str, str]:
+    codes = [
+        {"studentIdentificationSystemDescriptor": f"uri://ed-fi.org/{system}"} | code
+        for system, code in (
+            ("StudentIdentificationSystemDescriptor#State", _code(number * 7919)),
+            ("StudentIdentificationSystemDescriptor#Local", _code(number * 104_729)),
+        )
+    ]
+    compact = (",", ":")
+    organisation = {"educationOrganizationId": 255901, "link": {"rel": "LocalEducationAgency"}}
+    return (
+        json.dumps(organisation, separators=compact),
+        json.dumps({"studentUniqueId": str(10**6 + number)}, separators=compact),
+        json.dumps(codes, separators=compact),
+    )
+
+
+def _code(number: int) -> dict[str, str]:
+    return {"identificationCode": f"{number * 2_654_435_761 % 10**10:010d}"}
