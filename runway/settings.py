@@ -41,6 +41,12 @@ EXECUTOR_LAUNCHER = env.str("EXECUTOR_LAUNCHER", default="local")
 ECS_FILE_SIZE_THRESHOLD_MB = positive_int("ECS_FILE_SIZE_THRESHOLD_MB", 100)
 EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
 
+# --- External API ---------------------------------------------------------------------------
+# Whose access tokens are taken; without one the API answers 503.
+OAUTH2_ISSUER = optional("OAUTH2_ISSUER")
+OAUTH2_AUDIENCE = optional("OAUTH2_AUDIENCE") or APP_URL
+API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
+
 # --- EDU ------------------------------------------------------------------------------------
 ENVLABEL = optional("ENVLABEL")
 AWS_REGION = optional("AWS_REGION") or optional("AWS_DEFAULT_REGION")

@@ -1,4 +1,4 @@
-"""Where requests go: the admin for people, /api/earthbeam for executors."""
+"""Where requests go: the admin for people, /api/earthbeam for executors, /api/v1 for systems."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -16,6 +16,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("admin/", admin.site.urls),
     path("api/earthbeam/", include("earthbeam.api.urls")),
+    path("api/v1/", include("earthbeam.external.urls")),
 ]
 
 admin.site.site_header = admin.site.site_title = "Runway"

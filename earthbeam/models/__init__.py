@@ -1,4 +1,5 @@
 from earthbeam.models.bundles import Bundle, DescriptorMapping
+from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import Job, JobFile, JobNote
 from earthbeam.models.reports import (
     OutputFile,
@@ -14,11 +15,13 @@ from earthbeam.models.runs import Run, RunLog
 __all__ = [
     "Bundle",
     "DescriptorMapping",
+    "IdempotencyKey",
     "Job",
     "JobFile",
     "JobNote",
     "OutputFile",
     "OutputSet",
+    "RequestCount",
     "ResourceSummary",
     "Run",
     "RunError",
