@@ -74,6 +74,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "procrastinate.contrib.django",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",  # the page's scripts, so that it needs no other server
     "runway",
     "edu",
     "partners",
@@ -162,6 +164,20 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Runway",
+    "VERSION": "1",
+    "DESCRIPTION": "Submit assessment files, see what became of them, fetch what they produced.",
+    "PREPROCESSING_HOOKS": ["earthbeam.external.schema.only_external"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"JobStatus": "earthbeam.job_status.JobStatus"},
 }
 
 LOGGING = {

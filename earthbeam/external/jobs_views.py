@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
@@ -13,9 +14,10 @@ from earthbeam.external import file_links, paging, serializers
 from earthbeam.external.authentication import caller, partner_named
 from earthbeam.external.clients import CREATE_JOBS, READ_JOBS
 from earthbeam.external.errors import Conflict, as_validation_error
-from earthbeam.external.idempotency import made_once
+from earthbeam.external.idempotency import HEADER, made_once
 from earthbeam.external.job_details import run_details
 from earthbeam.external.listing import filtered
+from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
 from earthbeam.job_rules import JobRequest, problems
 from earthbeam.job_status import JobStatus, has_status
@@ -33,6 +35,18 @@ class JobsView(ClientView):
     def scope(self) -> str:  # type: ignore[override]
         return CREATE_JOBS if self.request.method == "POST" else READ_JOBS
 
+    @extend_schema(
+        operation_id="createJob",
+        parameters=[
+            OpenApiParameter(
+                HEADER,
+                location=OpenApiParameter.HEADER,
+                description="Sent again with the same request, it makes no second job.",
+            )
+        ],
+        request=serializers.JobRequestBody,
+        responses=answers({201: serializers.CreatedJob}, 400, 404, 413, 415, 422),
+    )
     def post(self, request: Request) -> Response:
         body = serializers.JobRequestBody(data=request.data)
         body.is_valid(raise_exception=True)
@@ -56,6 +70,11 @@ class JobsView(ClientView):
         }
         return Response(serializers.CreatedJob(answer).data, status=status.HTTP_201_CREATED)
 
+    @extend_schema(
+        operation_id="listJobs",
+        parameters=[serializers.JobQuery],
+        responses=answers({200: serializers.JobAnswer(many=True)}, 400, 404),
+    )
     def get(self, request: Request) -> Response:
         query = serializers.JobQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
@@ -85,6 +104,7 @@ class JobView(ClientView):
 
     scope = READ_JOBS
 
+    @extend_schema(operation_id="getJob", responses=answers({200: serializers.JobDetails}, 404))
     def get(self, request: Request, uid: UUID) -> Response:
         job = self.job(uid)
         return Response(
@@ -102,6 +122,11 @@ class StartView(ClientView):
 
     scope = CREATE_JOBS
 
+    @extend_schema(
+        operation_id="startJob",
+        request=None,
+        responses=answers({202: serializers.StartedJob}, 400, 404),
+    )
     def post(self, request: Request, uid: UUID) -> Response:
         job = self.job(uid)
         try:
@@ -118,6 +143,11 @@ class CancelView(ClientView):
 
     scope = CREATE_JOBS
 
+    @extend_schema(
+        operation_id="cancelJob",
+        request=None,
+        responses=answers({202: serializers.StartedJob}, 404, 409),
+    )
     def post(self, request: Request, uid: UUID) -> Response:
         job = self.job(uid)
         if job.last_run is None or not cancel_run(job.last_run, caller(request).name):

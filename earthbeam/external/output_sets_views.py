@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -11,6 +12,7 @@ from earthbeam.external import file_links, paging, serializers
 from earthbeam.external.authentication import caller, partner_named
 from earthbeam.external.clients import READ_JOBS, READ_OUTPUT_FILES
 from earthbeam.external.listing import filtered
+from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
 from earthbeam.models import OutputSet
 
@@ -20,6 +22,11 @@ class OutputSetsView(ClientView):
 
     scope = READ_JOBS
 
+    @extend_schema(
+        operation_id="listOutputSets",
+        parameters=[serializers.OutputSetQuery],
+        responses=answers({200: serializers.OutputSetAnswer(many=True)}, 400, 404),
+    )
     def get(self, request: Request) -> Response:
         query = serializers.OutputSetQuery(data=request.query_params)
         query.is_valid(raise_exception=True)
@@ -51,6 +58,11 @@ class DownloadLinksView(ClientView):
 
     scope = READ_OUTPUT_FILES
 
+    @extend_schema(
+        operation_id="makeDownloadLinks",
+        request=None,
+        responses=answers({200: serializers.DownloadLinks}, 404),
+    )
     def post(self, request: Request, uid: UUID) -> Response:
         output_set = (
             OutputSet.objects.select_related("run__job__tenant")

@@ -1,6 +1,7 @@
 """The external API, base /api/v1: contract section 9."""
 
 from django.urls import path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from earthbeam.external import files_views, jobs_views, output_sets_views, views
 
@@ -14,5 +15,7 @@ urlpatterns = [
     path("output-sets", output_sets_views.OutputSetsView.as_view()),
     path("output-sets/<uuid:uid>/download-links", output_sets_views.DownloadLinksView.as_view()),
     path("token/verify", views.TokenView.as_view()),
+    path("schema", SpectacularAPIView.as_view(), name="schema"),
+    path("docs", SpectacularSwaggerView.as_view(url_name="external:schema"), name="docs"),
     path("files/<str:token>", files_views.FileView.as_view(), name="file"),
 ]

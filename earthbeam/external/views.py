@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -13,6 +14,7 @@ from earthbeam.api.parsers import StrictJSONParser
 from earthbeam.external import serializers
 from earthbeam.external.authentication import ClientAuthentication, HasScope, caller
 from earthbeam.external.clients import CREATE_JOBS
+from earthbeam.external.schema import answers
 from earthbeam.external.throttling import ClientThrottle
 from earthbeam.models import Job
 from partners.models import Partner
@@ -46,6 +48,9 @@ class TokenView(ClientView):
 
     scope = CREATE_JOBS
 
+    @extend_schema(
+        operation_id="verifyToken", request=None, responses=answers({200: serializers.TokenAnswer})
+    )
     def post(self, request: Request) -> Response:
         client = caller(request)
         partners = Partner.objects.filter(pk__in=client.partners).order_by("pk")
