@@ -19,5 +19,8 @@ urlpatterns = [
     path("api/v1/", include("earthbeam.external.urls")),
 ]
 
+handler404 = "runway.error_pages.page_not_found"
+handler500 = "runway.error_pages.server_error"
+
 admin.site.site_header = admin.site.site_title = "Runway"
 admin.site.index_title = "What would you like to do?"

@@ -43,7 +43,7 @@ def only_external(endpoints: list[Any], **kwargs: Any) -> list[Any]:
     return [each for each in endpoints if each[0].startswith(BASE)]
 
 
-class ClientAuthenticationScheme(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class ClientAuthenticationScheme(OpenApiAuthenticationExtension):
     target_class = "earthbeam.external.authentication.ClientAuthentication"
     name = "accessToken"
 
