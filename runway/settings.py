@@ -45,6 +45,10 @@ EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
 # Whose access tokens are taken; without one the API answers 503.
 OAUTH2_ISSUER = optional("OAUTH2_ISSUER")
 OAUTH2_AUDIENCE = optional("OAUTH2_AUDIENCE") or APP_URL
+# Where run_complete events go besides the log; None: nowhere.
+EVENT_BUS = optional("EVENT_BUS")
+# Partner admins choose webhooks' URLs, which must not lead into our own network.
+WEBHOOKS_MAY_BE_PRIVATE = env.bool("WEBHOOKS_MAY_BE_PRIVATE", default=IN_DEVELOPMENT)
 API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
 
 # --- EDU ------------------------------------------------------------------------------------

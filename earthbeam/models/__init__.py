@@ -1,6 +1,7 @@
 from earthbeam.models.bundles import Bundle, DescriptorMapping
 from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import Job, JobFile, JobNote
+from earthbeam.models.notices import Notice, Webhook
 from earthbeam.models.reports import (
     OutputFile,
     OutputSet,
@@ -19,6 +20,7 @@ __all__ = [
     "Job",
     "JobFile",
     "JobNote",
+    "Notice",
     "OutputFile",
     "OutputSet",
     "RequestCount",
@@ -29,4 +31,5 @@ __all__ = [
     "RunMatches",
     "RunUpdate",
     "UnmatchedIds",
+    "Webhook",
 ]
