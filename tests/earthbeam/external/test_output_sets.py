@@ -1,7 +1,9 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.db import connection
 from django.test import Client as HttpClient
+from django.test.utils import CaptureQueriesContext
 
 from earthbeam.models import OutputSet, Run
 from tests import factories
@@ -138,6 +140,32 @@ def test_the_list_takes_a_few_queries_however_long(client, django_assert_max_num
         make_set()
     with django_assert_max_num_queries(4):
         listed(client)
+
+
+def test_a_poll_is_answered_from_the_index_however_many_sets_there_are(client):
+    run = factories.make_run(factories.make_job(), "success")
+    OutputSet.objects.bulk_create(
+        OutputSet(
+            run=run,
+            partner=run.job.tenant.partner,
+            path=str(number),
+            sent_to_ods=bool(number % 2),
+            files=["a.jsonl"],
+            published_at=NOON + timedelta(seconds=number),
+        )
+        for number in range(5000)
+    )
+    with connection.cursor() as cursor:
+        cursor.execute("analyze")
+    query = {"sentToOds": "false", "createdAfter": (NOON + timedelta(seconds=4990)).isoformat()}
+    with CaptureQueriesContext(connection) as queries:
+        assert len(listed(client, **query)) == 4
+    (sql,) = [each["sql"] for each in queries if 'FROM "earthbeam_outputset"' in each["sql"]]
+    with connection.cursor() as cursor:
+        cursor.execute(f"explain {sql}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "output_set_published" in plan
+    assert "Seq Scan on earthbeam_outputset" not in plan
 
 
 def test_files_are_downloaded_by_links_without_a_token(client):
