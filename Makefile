@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Nothing is left outside the checkout.
 export TMPDIR := $(CURDIR)/var/tmp
 
-.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean bench-executor bench-roster
+.PHONY: help install demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-roster bench-api
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -71,6 +71,14 @@ bench-executor: $(INSTALLED)
 ## make bench-roster     the roster stream: speed, memory, callbacks beside it, the pool
 bench-roster: $(INSTALLED)
 	$(BIN)/python -m benchmarks.roster $(ARGS)
+
+## make bench-api        the external API's lists with 10,000 and with a million output sets
+bench-api: $(INSTALLED)
+	$(BIN)/python -m benchmarks.api $(ARGS)
+
+## make schema       describe the external API in docs/openapi.yaml, after a change of it
+schema: $(INSTALLED)
+	RUNWAY_ENV=development DATABASE_URL=postgres:///unused $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 ## make format       format the code
 format: $(INSTALLED)

@@ -2,16 +2,47 @@
 
 import json
 import logging
+from typing import Any
 
+from django.conf import settings
+
+from earthbeam import aws
 from earthbeam.models import Run, RunMatches, UnmatchedIds
 
 logger = logging.getLogger("runway.events")
 
+SOURCE, DETAIL_TYPE = "runway", "run_complete"
 
-def run_complete(run: Run) -> None:
+
+class NotTaken(Exception):
+    """The event bus did not take an event; ``str()`` of it says why."""
+
+
+def log_run_complete(run: Run) -> None:
     """Say, as one line of the log whose second part is JSON, how a run ended."""
+    logger.info("%s %s", DETAIL_TYPE, json.dumps(detail(run)))
+
+
+def put(body: dict[str, Any]) -> None:
+    """Put a run's ``detail`` on the event bus. Raises NotTaken, and botocore's errors."""
+    answer = aws.client("events").put_events(
+        Entries=[
+            {
+                "EventBusName": settings.EVENT_BUS,
+                "Source": SOURCE,
+                "DetailType": DETAIL_TYPE,
+                "Detail": json.dumps(body),
+            }
+        ]
+    )
+    if answer["FailedEntryCount"]:
+        raise NotTaken(str(answer["Entries"][0].get("ErrorCode", "unknown")))
+
+
+def detail(run: Run) -> dict[str, Any]:
+    """How ``run`` ended: the body of events and webhooks."""
     job = run.job
-    detail = {
+    return {
         "runId": str(run.id),
         "jobId": str(job.id),
         "partner": job.tenant.partner_id,
@@ -27,7 +58,6 @@ def run_complete(run: Run) -> None:
         "errorCodes": list(run.errors.values_list("code", flat=True)),
         "startedBy": {"userId": run.started_by_id, "apiClient": run.api_client or None},
     }
-    logger.info("run_complete %s", json.dumps(detail))
 
 
 def _unmatched(run: Run) -> int | None:

@@ -94,6 +94,25 @@ def store_file(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
     )[0]
 
 
+def find_uploads(job: Job) -> None:
+    """Note the files that a client has brought to the storage itself, under a link of ours.
+
+    Raises EmptyFile, FileTooLarge; what is not there yet is left to ``start_run`` to complain of.
+    """
+    awaited = [file for file in job.files.all() if file.size is None]
+    if not awaited:
+        return
+    stored = open_store(paths.app_data_base_path(job)).list("input")
+    for file in awaited:
+        size = stored.get(f"input/{file.stored_name}")
+        if size == 0:
+            raise errors.EmptyFile(file.template_key)
+        if size is not None and size > settings.MAX_UPLOAD_BYTES:
+            raise errors.FileTooLarge(file.template_key, limit=settings.MAX_UPLOAD_BYTES)
+        if size is not None:
+            JobFile.objects.filter(pk=file.pk, size=None).update(size=size)
+
+
 def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:
     """Make a run and queue its launch, in one transaction: never one without the other.
 
@@ -130,7 +149,7 @@ def cancel_run(run: Run, by: str) -> bool:
     """
     if not runs.fail(run.pk, "unknown", {"message": f"Cancelled by {by}."}):
         return False
-    with suppress(AlreadyEnqueued):
+    with suppress(AlreadyEnqueued), transaction.atomic():
         watch_executors.defer(timestamp=0)
     return True
 

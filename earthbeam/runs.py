@@ -14,7 +14,7 @@ from uuid import UUID
 from django.db import transaction
 from django.utils import timezone
 
-from earthbeam import events, paths, reports
+from earthbeam import events, notices, paths, reports
 from earthbeam.files import open_store
 from earthbeam.models import OutputFile, OutputSet, Run, RunMatches, UnmatchedIds
 from earthbeam.text import storable
@@ -131,8 +131,9 @@ def _end(
             (OutputFile(run=run, path=path, size=size) for path, size in files.items()),
             ignore_conflicts=True,
         )
-        # Robust: the run has ended even if nobody can be told.
-        transaction.on_commit(partial(events.run_complete, run), robust=True)
+        notices.announce(run)
+        # Robust: the run has ended even if it cannot be logged.
+        transaction.on_commit(partial(events.log_run_complete, run), robust=True)
     return True
 
 

@@ -1,7 +1,8 @@
-"""What the worker does: it launches runs, reaps lost ones and tidies the queue.
+"""What the worker does: it launches runs, reaps lost ones, tells of ended ones and tidies up.
 
-Launches have a queue of their own, since with the local launcher each takes as long as its run;
-`manage.py worker` serves the two queues side by side, so that no launch delays the rest.
+Launches have a queue of their own, since with the local launcher each takes as long as its run, and
+so have notices, which wait for others' servers; `manage.py worker` serves the queues side by side,
+so that none delays the rest.
 """
 
 import logging
@@ -11,7 +12,7 @@ from procrastinate.contrib.django import app
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Status
 
-from earthbeam import reaper, runs
+from earthbeam import notices, reaper, runs
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import get_launcher
 from earthbeam.models import Run
@@ -66,6 +67,13 @@ def reap_runs(timestamp: int) -> None:
 def watch_executors(timestamp: int) -> None:
     """Each minute: what became of the executors that no worker waits for."""
     get_launcher().watch()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name=notices.TASK, queue=notices.QUEUE, queueing_lock=notices.TASK)
+def deliver_notices(timestamp: int) -> None:
+    """Each minute, and when a run has ended: tell those who want to hear of it."""
+    notices.deliver_due()
 
 
 @app.periodic(cron="17 3 * * *")

@@ -43,6 +43,16 @@ EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
 # Executors ask for EDU's roster in gzip: worth it on a slow link only, see docs/edu.md.
 ROSTER_GZIP = env.bool("ROSTER_GZIP", default=False)
 
+# --- External API ---------------------------------------------------------------------------
+# Whose access tokens are taken; without one the API answers 503.
+OAUTH2_ISSUER = optional("OAUTH2_ISSUER")
+OAUTH2_AUDIENCE = optional("OAUTH2_AUDIENCE") or APP_URL
+# Where run_complete events go besides the log; None: nowhere.
+EVENT_BUS = optional("EVENT_BUS")
+# Partner admins choose webhooks' URLs, which must not lead into our own network.
+WEBHOOKS_MAY_BE_PRIVATE = env.bool("WEBHOOKS_MAY_BE_PRIVATE", default=IN_DEVELOPMENT)
+API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
+
 # --- EDU ------------------------------------------------------------------------------------
 ENVLABEL = optional("ENVLABEL")
 AWS_REGION = optional("AWS_REGION") or optional("AWS_DEFAULT_REGION")
@@ -70,6 +80,8 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "procrastinate.contrib.django",
     "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",  # the page's scripts, so that it needs no other server
     "runway",
     "edu",
     "partners",
@@ -158,6 +170,20 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
     "UNAUTHENTICATED_USER": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Runway",
+    "VERSION": "1",
+    "DESCRIPTION": "Submit assessment files, see what became of them, fetch what they produced.",
+    "PREPROCESSING_HOOKS": ["earthbeam.external.schema.only_external"],
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": [],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "COMPONENT_SPLIT_REQUEST": True,
+    "ENUM_NAME_OVERRIDES": {"JobStatus": "earthbeam.job_status.JobStatus"},
 }
 
 LOGGING = {

@@ -1,4 +1,4 @@
-"""Where requests go: the admin for people, /api/earthbeam for executors."""
+"""Where requests go: the admin for people, /api/earthbeam for executors, /api/v1 for systems."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -16,7 +16,11 @@ urlpatterns = [
     path("healthz", healthz),
     path("admin/", admin.site.urls),
     path("api/earthbeam/", include("earthbeam.api.urls")),
+    path("api/v1/", include("earthbeam.external.urls")),
 ]
+
+handler404 = "runway.error_pages.page_not_found"
+handler500 = "runway.error_pages.server_error"
 
 admin.site.site_header = admin.site.site_title = "Runway"
 admin.site.index_title = "What would you like to do?"

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from earthbeam import paths
 from earthbeam.files import open_store
-from earthbeam.models import Bundle, Job, JobFile, Run
+from earthbeam.models import Bundle, Job, JobFile, OutputSet, Run
 from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
 
 BUNDLE_TEMPLATE: dict[str, Any] = {
@@ -166,3 +166,19 @@ def make_run(job: Job | None = None, status: str = Run.Status.NEW, **fields: Any
 def store_file(job: Job, key: str, content: bytes = b"{}\n") -> int:
     """Store a file below the job's base path, such as ``output/ods/a.jsonl``; returns its bytes."""
     return open_store(paths.app_data_base_path(job)).save(io.BytesIO(content), key)
+
+
+def make_output_set(
+    run: Run, *, sent_to_ods: bool = False, content: bytes = b'{"a": 1}\n', **fields: Any
+) -> OutputSet:
+    """A set of one file that ``run`` has stored; published if the run has succeeded."""
+    folder = "output/ods" if sent_to_ods else "output/non-ods"
+    store_file(run.job, f"{folder}/studentAssessments.jsonl", content)
+    values = {
+        "partner": run.job.tenant.partner,
+        "path": f"{paths.base_path(run.job)}/{folder}",
+        "sent_to_ods": sent_to_ods,
+        "files": ["studentAssessments.jsonl"],
+        "published_at": run.ended_at if run.status == Run.Status.SUCCESS else None,
+    }
+    return OutputSet.objects.create(run=run, **(values | fields))

@@ -4,5 +4,13 @@ from earthbeam.admin.bundles import BundleAdmin, DescriptorMappingAdmin
 from earthbeam.admin.jobs import JobAdmin
 from earthbeam.admin.output_sets import OutputSetAdmin
 from earthbeam.admin.runs import RunAdmin
+from earthbeam.admin.webhooks import WebhookAdmin
 
-__all__ = ["BundleAdmin", "DescriptorMappingAdmin", "JobAdmin", "OutputSetAdmin", "RunAdmin"]
+__all__ = [
+    "BundleAdmin",
+    "DescriptorMappingAdmin",
+    "JobAdmin",
+    "OutputSetAdmin",
+    "RunAdmin",
+    "WebhookAdmin",
+]

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, cast
 
 from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
@@ -106,6 +106,13 @@ class S3Store:
                     if not is_folder and (oldest is None or entry["LastModified"] >= oldest):
                         found[entry["Key"].removeprefix(self.prefix)] = entry["Size"]
         return found
+
+    def presigned(self, key: str, action: Literal["get_object", "put_object"], seconds: int) -> str:
+        """A URL with which whoever has it may read or write the file, for a time."""
+        with self._faults_of(key):
+            return self._s3.generate_presigned_url(
+                action, Params={"Bucket": self.bucket, "Key": self._key(key)}, ExpiresIn=seconds
+            )
 
     def _key(self, key: str) -> str:
         return self.prefix + checked_key(key)

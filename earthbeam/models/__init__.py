@@ -1,5 +1,7 @@
 from earthbeam.models.bundles import Bundle, DescriptorMapping
+from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import Job, JobFile, JobNote
+from earthbeam.models.notices import Notice, Webhook
 from earthbeam.models.reports import (
     OutputFile,
     OutputSet,
@@ -14,11 +16,14 @@ from earthbeam.models.runs import Run, RunLog
 __all__ = [
     "Bundle",
     "DescriptorMapping",
+    "IdempotencyKey",
     "Job",
     "JobFile",
     "JobNote",
+    "Notice",
     "OutputFile",
     "OutputSet",
+    "RequestCount",
     "ResourceSummary",
     "Run",
     "RunError",
@@ -26,4 +31,5 @@ __all__ = [
     "RunMatches",
     "RunUpdate",
     "UnmatchedIds",
+    "Webhook",
 ]

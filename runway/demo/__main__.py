@@ -49,7 +49,8 @@ def _run(stack: ExitStack, *, stay: bool) -> int:
 
     django.setup()
     from runway.demo import jobs
-    from runway.demo.seed import USERNAME, seed
+    from runway.demo.seed import PARTNER, USERNAME, seed
+    from runway.demo.sideloading import Sideloading, issuer
 
     services = stack.enter_context(Services(FOLDER / "logs"))
     ods_port, web_port = free_port(), int(environment["APP_URL"].rsplit(":", 1)[-1])
@@ -61,16 +62,23 @@ def _run(stack: ExitStack, *, stay: bool) -> int:
     with _told("the database's tables, a partner, its district and bundles"):
         jobs.migrate()
         password = seed(ods_url)
+    with _told("an issuer of access tokens, for EDU's loader"):
+        oidc = stack.enter_context(issuer(PARTNER))
     admin = f"{environment['APP_URL']}/admin/"
     with _told("the web server (gunicorn) and a worker", admin):
         services.start(
             *("web", "-m", "gunicorn", "runway.wsgi"),
-            env={"BIND": f"127.0.0.1:{web_port}", "WEB_CONCURRENCY": "1"},
+            env={
+                "BIND": f"127.0.0.1:{web_port}",
+                "WEB_CONCURRENCY": "1",
+                "OAUTH2_ISSUER": oidc.url,
+            },
             answers_at=f"{environment['APP_URL']}/healthz",
         )
         services.start("worker", "manage.py", "worker", env={})
 
-    good = jobs.run_all(admin, USERNAME, password, ods_url, FOLDER / "input")
+    sideloading = Sideloading(environment["APP_URL"], oidc.url, PARTNER, environment, FOLDER)
+    good = jobs.run_all(admin, USERNAME, password, ods_url, sideloading, FOLDER / "input")
     print(
         f"\n{time.monotonic() - began:.0f} seconds in all. Logs are in {_short(FOLDER / 'logs')}."
     )

@@ -18,6 +18,7 @@ from earthbeam.files import DirectoryStore, open_store
 from earthbeam.models import OutputSet, Run, RunUpdate
 from partners.models import SchoolYear, Tenant
 from runway.demo.services import PROJECT
+from runway.demo.sideloading import Sideloading
 from runway.sandbox.input_files import InputFile, write_interim_file, write_summative_file
 
 _RECORDS = "studentAssessments"
@@ -27,12 +28,13 @@ _PATIENCE_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one job, by the app's word, the ODS's and the files'."""
+    """What came of one job, by the app's word, the ODS's, the files' and EDU's."""
 
     sample: InputFile
     run: Run
     received_by_ods: int
     offered_to_edu: int
+    arrived_in_edu: int
 
     def is_what_the_seed_implies(self) -> bool:
         expected, matches = self.sample.expected, getattr(self.run, "matches", None)
@@ -44,6 +46,7 @@ class Result:
             and matches.unmatched == expected.unmatched
             and self.received_by_ods == expected.ods
             and self.offered_to_edu == expected.cross_year
+            and self.arrived_in_edu == expected.cross_year
         )
 
 
@@ -52,10 +55,12 @@ def migrate() -> None:
     call_command("migrate", verbosity=0)
 
 
-def run_all(admin: str, username: str, password: str, ods_url: str, folder: Path) -> bool:
+def run_all(
+    admin: str, username: str, password: str, ods_url: str, sideloading: Sideloading, folder: Path
+) -> bool:
     """Submit, watch and report each sample job; whether all did what the seed implies."""
     person = _Person(admin, username, password)
-    good = True
+    good, in_edu = True, 0
     for title, sample in (
         ("Most students are in this year's ODS", write_interim_file(folder)),
         ("Most students have left: below the threshold", write_summative_file(folder)),
@@ -64,9 +69,12 @@ def run_all(admin: str, username: str, password: str, ods_url: str, folder: Path
         before = _received(ods_url)
         run = Run.objects.get(job_id=person.submit(sample))
         _watch(run)
-        result = Result(sample, run, _received(ods_url) - before, _offered(run))
+        sideloading.poll()
+        arrived, in_edu = sideloading.arrived() - in_edu, sideloading.arrived()
+        result = Result(sample, run, _received(ods_url) - before, _offered(run), arrived)
         _tell(result)
         good = good and result.is_what_the_seed_implies()
+    print(f"\n  cross-year records that have arrived in EDU: {in_edu}")
     return good
 
 
@@ -156,6 +164,7 @@ def _tell(result: Result) -> None:
             _where(sets.get(False)),
         ),
         ("  records offered to EDU", result.offered_to_edu, expected.cross_year, ""),
+        ("  arrived in EDU, by its own count", result.arrived_in_edu, expected.cross_year, ""),
         (
             *("unmatched, handed back", matches.unmatched, expected.unmatched),
             _short(folder / "output" / "input_no_student_id_match.csv"),

@@ -26,6 +26,7 @@ class Stack:
         self._edu = edu
         self._logs = folder / "logs"
         self._address = f"127.0.0.1:{free_port()}"
+        self.url = f"http://{self._address}"
         self._services: dict[str, Services] = {}
         self._pids: dict[str, int] = {}
         self._running: dict[str, tuple[tuple[str, ...], dict[str, str]]] = {}

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 def told_of(run, caplog):
     caplog.set_level(logging.INFO, "runway.events")
-    events.run_complete(run)
+    events.log_run_complete(run)
     (record,) = [record for record in caplog.records if record.name == "runway.events"]
     assert "\n" not in record.message
     name, _, detail = record.message.partition(" ")

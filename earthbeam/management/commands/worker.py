@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
+from earthbeam import notices
 from earthbeam.tasks import HOUSEKEEPING_QUEUE, LAUNCH_QUEUE
 
 DEFAULT_CONCURRENCY = 2
@@ -37,7 +38,7 @@ class Command(BaseCommand):
 
 
 async def _serve(concurrency: int) -> None:
-    """Serve both queues until SIGTERM or SIGINT; launches in progress are then told to end.
+    """Serve the queues until SIGTERM or SIGINT; launches in progress are then told to end.
 
     Launches block a thread each, and asyncio's own pool of threads is smaller than it sounds
     (six on two cores), so the pool is made to measure.
@@ -52,6 +53,7 @@ async def _serve(concurrency: int) -> None:
         workers = [
             asyncio.create_task(_work(LAUNCH_QUEUE, concurrency)),
             asyncio.create_task(_work(HOUSEKEEPING_QUEUE, concurrency=1)),
+            asyncio.create_task(_work(notices.QUEUE, concurrency=1)),
         ]
         await asyncio.wait([waiting, *workers], return_when=asyncio.FIRST_COMPLETED)
         for task in (waiting, *workers):

@@ -1,0 +1,76 @@
+"""Who may call what: a client, by its access token's scopes and partners.
+
+The order is always the same: no issuer is 503, no usable token 401, a missing scope 403, and what
+belongs to another partner is not there (404).
+"""
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.authentication import BaseAuthentication
+from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from earthbeam.external import issuer
+from earthbeam.external.clients import Client, client_of
+from partners.models import Partner
+
+
+class Unavailable(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable"
+
+
+class IssuerUnavailable(Unavailable):
+    """Asked again after ``wait`` seconds, which become the header Retry-After."""
+
+    wait = 10
+
+
+class ClientAuthentication(BaseAuthentication):
+    """``Authorization: Bearer TOKEN``; leaves the Client in ``request.user``."""
+
+    def authenticate(self, request: Request) -> tuple[Any, str]:
+        scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
+        try:
+            if scheme.lower() != "bearer" or not token:
+                issuer.configured()
+                raise AuthenticationFailed("Send an access token as Authorization: Bearer TOKEN.")
+            client = client_of(issuer.claims_of(token.strip()))
+        except issuer.IssuerNotConfigured:
+            raise Unavailable("This API is not set up: it has no issuer of tokens.") from None
+        except issuer.IssuerUnavailable as error:
+            raise IssuerUnavailable(f"{error} Try again later.") from None
+        except issuer.BadToken as error:
+            raise AuthenticationFailed(str(error)) from None
+        if client is None:
+            raise AuthenticationFailed("The token names no client: it has no client_id or azp.")
+        return client, token
+
+    def authenticate_header(self, request: Request) -> str:
+        return 'Bearer realm="runway"'
+
+
+class HasScope(BasePermission):
+    """The view's ``scope`` is among those of the token."""
+
+    def has_permission(self, request: Request, view: APIView) -> bool:
+        scope: str = view.scope  # type: ignore[attr-defined]
+        self.message = f"This call needs the scope {scope}, which the token does not have."
+        return scope in caller(request).scopes
+
+
+def caller(request: Request) -> Client:
+    """The client whose token came with ``request``."""
+    client: Client = request.user  # type: ignore[assignment]
+    return client
+
+
+def partner_named(code: str, client: Client) -> Partner:
+    """The partner ``code``, if the client's token is good for it. Raises NotFound."""
+    partner = Partner.objects.filter(pk=code).first() if code in client.partners else None
+    if partner is None:
+        raise NotFound(f"There is no partner {code!r} for this token.")
+    return partner

@@ -1,0 +1,49 @@
+"""Who calls the external API: a client, as its access token describes it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from earthbeam.text import storable
+
+CREATE_JOBS = "create:jobs"
+READ_JOBS = "read:jobs"
+READ_OUTPUT_FILES = "read:jobs:output-files"
+
+_PARTNER = "partner:"
+_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class Client:
+    """``name`` is for people; ``scopes`` and ``partners`` are what its token allows."""
+
+    id: str
+    name: str
+    scopes: frozenset[str]
+    partners: frozenset[str]
+
+    is_authenticated = True  # what Django REST framework asks of who is calling
+
+
+def client_of(claims: Mapping[str, Any]) -> Client | None:
+    """The client that a token's ``claims`` speak of; None if they name none.
+
+    Scopes stand in ``scope``, separated by spaces (RFC 8693, 4.2), or in a list there or in
+    ``scp``, as some issuers have it.
+    """
+    identity = claims.get("client_id") or claims.get("azp")
+    if not isinstance(identity, str):
+        return None
+    name = claims.get("client_name")
+    granted = claims.get("scope") or claims.get("scp") or ""
+    words = granted.split() if isinstance(granted, str) else granted
+    scopes = {word for word in words if isinstance(word, str)} if isinstance(words, list) else set()
+    return Client(
+        id=storable(identity)[:_LENGTH],
+        name=storable(name if isinstance(name, str) and name else identity)[:_LENGTH],
+        scopes=frozenset(scope for scope in scopes if not scope.startswith(_PARTNER)),
+        partners=frozenset(
+            scope.removeprefix(_PARTNER) for scope in scopes if scope.startswith(_PARTNER)
+        ),
+    )

@@ -1,0 +1,36 @@
+"""What is wrong with a request, as answers with the field named."""
+
+from typing import Any
+
+from rest_framework import status
+from rest_framework.exceptions import APIException, ValidationError
+
+from earthbeam.errors import JobError
+
+_FIELDS = {"school_year": "schoolYear", "__all__": "detail"}
+
+
+class KeyReused(APIException):
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_detail = (
+        "This Idempotency-Key came with another request before. Use a new key for a new request."
+    )
+    default_code = "idempotency_key_reused"
+
+
+class Conflict(APIException):
+    status_code = status.HTTP_409_CONFLICT
+    default_code = "conflict"
+
+
+def as_validation_error(*problems: JobError) -> ValidationError:
+    """All of ``problems`` at their fields: ``{"files": {"INPUT_FILE": ["…"]}}``."""
+    body: dict[str, Any] = {}
+    for problem in problems:
+        name = _FIELDS.get(problem.field, problem.field)
+        if problem.key is None or problem.field not in ("files", "params"):
+            body.setdefault(name, []).append(str(problem))
+        else:
+            of_field = body.setdefault(name, {})
+            of_field.setdefault(problem.key, []).append(str(problem))
+    return ValidationError(body)

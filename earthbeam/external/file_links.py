@@ -1,0 +1,50 @@
+"""Links with which a client brings and fetches files, without a token, for an hour.
+
+On S3 they are presigned URLs of the bucket. For files in a directory the app serves them itself,
+under signed URLs of its own: see files_views.py.
+"""
+
+from typing import Literal
+
+from django.core import signing
+from django.urls import reverse
+from rest_framework.request import Request
+
+from earthbeam import paths
+from earthbeam.files import is_s3
+from earthbeam.models import Job
+
+LIFE = 60 * 60
+"""Seconds: contract section 9."""
+
+_SALT = "runway.external.file-link"
+
+Purpose = Literal["upload", "download"]
+
+
+class BadLink(Exception):
+    """A link that opens nothing; ``str()`` of it says why."""
+
+
+def link(request: Request, job: Job, key: str, purpose: Purpose) -> str:
+    """The URL to PUT the job's file ``key`` to, or to GET it from."""
+    if is_s3(job.files_base):
+        from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
+
+        store = S3Store.at(paths.app_data_base_path(job))
+        return store.presigned(key, "put_object" if purpose == "upload" else "get_object", LIFE)
+    token = signing.dumps([str(job.pk), key, purpose], salt=_SALT)
+    return request.build_absolute_uri(reverse("external:file", args=[token]))
+
+
+def read(token: str, purpose: Purpose) -> tuple[str, str]:
+    """The job's id and the file's key of a link of ours. Raises BadLink."""
+    try:
+        job_id, key, made_for = signing.loads(token, salt=_SALT, max_age=LIFE)
+    except signing.SignatureExpired:
+        raise BadLink("This link has expired. Ask for a new one.") from None
+    except (signing.BadSignature, ValueError, TypeError):
+        raise BadLink("This is no link of ours.") from None
+    if made_for != purpose:
+        raise BadLink(f"This link is for a {made_for}.")
+    return job_id, key

@@ -1,0 +1,98 @@
+"""Bringing and fetching files in a directory of ours by signed links; on S3 the bucket does it."""
+
+from pathlib import PurePosixPath
+from typing import BinaryIO, cast
+
+from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.utils.decorators import method_decorator
+from django.views import View
+from django.views.decorators.csrf import csrf_exempt
+
+from earthbeam import errors, paths
+from earthbeam.external import file_links
+from earthbeam.files import open_store
+from earthbeam.jobs import store_file
+from earthbeam.models import Job
+
+
+class Incomplete(OSError):
+    """The client went away in the middle of its upload."""
+
+
+@method_decorator(csrf_exempt, name="dispatch")  # the link is the permission, not a cookie
+class FileView(View):
+    """``PUT`` or ``GET`` by the token of a link."""
+
+    http_method_names = ["put", "get"]
+
+    def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        """Store the body as the job's file, all of it or nothing, until the job is started."""
+        try:
+            job, name = _job_and_name(token, "upload")
+        except file_links.BadLink as error:
+            return _refusal(403, str(error))
+        length = request.headers.get("Content-Length", "")
+        if not length.isdecimal():
+            return _refusal(411, "Send the file's size as Content-Length.")
+        if job.last_run_id is not None:
+            return _refusal(409, "The job has been started; its files stay as they are.")
+        file = job.files.filter(stored_name=name).first()
+        if file is None:
+            return _refusal(404, "There is no such file in the job.")
+        try:
+            body = cast(BinaryIO, _Exactly(request, int(length)))
+            store_file(job, file.template_key, file.name, body)
+        except errors.FileTooLarge as error:
+            return _refusal(413, str(error))
+        except errors.JobError as error:
+            return _refusal(400, str(error))
+        except Incomplete:
+            return _refusal(400, "The upload ended too early. Send the file again.")
+        return HttpResponse(status=200)
+
+    def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
+        """The file as a download."""
+        try:
+            job, key = _job_and_name(token, "download")
+            stream = open_store(paths.app_data_base_path(job)).open(key)
+        except file_links.BadLink as error:
+            return _refusal(403, str(error))
+        except FileNotFoundError:
+            return _refusal(404, "The file is not there any more.")
+        return FileResponse(
+            stream,
+            as_attachment=True,
+            filename=PurePosixPath(key).name,
+            content_type="application/octet-stream",
+        )
+
+
+def _job_and_name(token: str, purpose: file_links.Purpose) -> tuple[Job, str]:
+    """The link's job and, of its key, the input's stored name or the whole key of an output."""
+    job_id, key = file_links.read(token, purpose)
+    job = Job.objects.select_related("tenant").filter(pk=job_id).first()
+    if job is None:
+        raise file_links.BadLink("The job of this link is gone.")
+    return job, key.removeprefix("input/") if purpose == "upload" else key
+
+
+def _refusal(status: int, detail: str) -> JsonResponse:
+    return JsonResponse({"detail": detail}, status=status)
+
+
+class _Exactly:
+    """A request's body, which must have as many bytes as it said."""
+
+    def __init__(self, request: HttpRequest, length: int) -> None:
+        self._request, self._left = request, length
+
+    def read(self, size: int = -1) -> bytes:
+        wanted = self._left if size < 0 else min(size, self._left)
+        try:
+            block = self._request.read(wanted) if wanted else b""
+        except OSError as error:
+            raise Incomplete from error
+        if wanted and not block:
+            raise Incomplete
+        self._left -= len(block)
+        return block

@@ -1,0 +1,188 @@
+"""Jobs of other systems: make one, bring its files, start it, see how it goes."""
+
+from typing import Any
+from uuid import UUID
+
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from earthbeam import errors
+from earthbeam.external import file_links, paging, serializers
+from earthbeam.external.authentication import caller, partner_named
+from earthbeam.external.clients import CREATE_JOBS, READ_JOBS
+from earthbeam.external.errors import Conflict, as_validation_error
+from earthbeam.external.idempotency import HEADER, made_once
+from earthbeam.external.job_details import run_details
+from earthbeam.external.listing import filtered
+from earthbeam.external.schema import answers
+from earthbeam.external.views import ClientView
+from earthbeam.job_rules import JobRequest, problems
+from earthbeam.job_status import JobStatus, has_status
+from earthbeam.jobs import cancel_run, create_job, find_uploads, start_run
+from earthbeam.models import Bundle, Job
+from partners.models import SchoolYear, Tenant
+
+_DEFAULT_LIMIT = 100
+
+
+class JobsView(ClientView):
+    """Make a job, or list jobs."""
+
+    @property
+    def scope(self) -> str:  # type: ignore[override]
+        return CREATE_JOBS if self.request.method == "POST" else READ_JOBS
+
+    @extend_schema(
+        operation_id="createJob",
+        parameters=[
+            OpenApiParameter(
+                HEADER,
+                location=OpenApiParameter.HEADER,
+                description="Sent again with the same request, it makes no second job.",
+            )
+        ],
+        request=serializers.JobRequestBody,
+        responses=answers({201: serializers.CreatedJob}, 400, 404, 413, 415, 422),
+    )
+    def post(self, request: Request) -> Response:
+        body = serializers.JobRequestBody(data=request.data)
+        body.is_valid(raise_exception=True)
+        wanted = _job_request(body.validated_data, request)
+        client = caller(request)
+
+        def make() -> Job:
+            if found := list(problems(wanted)):
+                raise as_validation_error(*found)
+            return create_job(wanted, api_client=client.name)
+
+        job = made_once(request, body.validated_data, make)
+        answer = {
+            "uid": job.pk,
+            "uploadUrls": {
+                file.template_key: file_links.link(
+                    request, job, f"input/{file.stored_name}", "upload"
+                )
+                for file in job.files.all()
+            },
+        }
+        return Response(serializers.CreatedJob(answer).data, status=status.HTTP_201_CREATED)
+
+    @extend_schema(
+        operation_id="listJobs",
+        parameters=[serializers.JobQuery],
+        responses=answers({200: serializers.JobAnswer(many=True)}, 400, 404),
+    )
+    def get(self, request: Request) -> Response:
+        query = serializers.JobQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        asked = query.validated_data
+        partner = partner_named(asked["partner"], caller(request))
+        rows = filtered(
+            self.jobs().filter(tenant__partner=partner),
+            asked,
+            to_job="",
+            time="created_at",
+            id_="pk",
+        )
+        if "status" in asked:
+            rows = rows.filter(has_status(asked["status"]))
+        limit = asked.get("limit", _DEFAULT_LIMIT)
+        page, more = paging.page(list(rows.order_by("created_at", "pk")[: limit + 1]), limit)
+        headers = (
+            paging.next_link(request, paging.encode(page[-1].created_at, page[-1].pk))
+            if more
+            else {}
+        )
+        return Response(serializers.JobAnswer(page, many=True).data, headers=headers)
+
+
+class JobView(ClientView):
+    """How a job stands, with all that its last run has reported."""
+
+    scope = READ_JOBS
+
+    @extend_schema(operation_id="getJob", responses=answers({200: serializers.JobDetails}, 404))
+    def get(self, request: Request, uid: UUID) -> Response:
+        job = self.job(uid)
+        return Response(
+            serializers.JobAnswer(job).data
+            | {
+                "files": dict(job.files.values_list("template_key", "name")),
+                "params": job.input_params,
+                "run": _run_answer(job),
+            }
+        )
+
+
+class StartView(ClientView):
+    """Start a run of a job whose files have been brought."""
+
+    scope = CREATE_JOBS
+
+    @extend_schema(
+        operation_id="startJob",
+        request=None,
+        responses=answers({202: serializers.StartedJob}, 400, 404),
+    )
+    def post(self, request: Request, uid: UUID) -> Response:
+        job = self.job(uid)
+        try:
+            find_uploads(job)
+            start_run(job, api_client=caller(request).name)
+        except errors.JobError as error:
+            raise as_validation_error(error) from None
+        answer = serializers.StartedJob({"uid": job.pk, "status": JobStatus.QUEUED})
+        return Response(answer.data, status=status.HTTP_202_ACCEPTED)
+
+
+class CancelView(ClientView):
+    """End a job's run, if it has one in progress."""
+
+    scope = CREATE_JOBS
+
+    @extend_schema(
+        operation_id="cancelJob",
+        request=None,
+        responses=answers({202: serializers.StartedJob}, 404, 409),
+    )
+    def post(self, request: Request, uid: UUID) -> Response:
+        job = self.job(uid)
+        if job.last_run is None or not cancel_run(job.last_run, caller(request).name):
+            raise Conflict("The job has no run in progress.")
+        answer = serializers.StartedJob({"uid": job.pk, "status": JobStatus.ERROR})
+        return Response(answer.data, status=status.HTTP_202_ACCEPTED)
+
+
+def _run_answer(job: Job) -> Any:
+    details = run_details(job.last_run)
+    return None if details is None else serializers.RunAnswer(details).data
+
+
+def _job_request(body: dict[str, Any], request: Request) -> JobRequest:
+    """What the body asks for. Raises NotFound for the partner, ValidationError for the rest."""
+    partner = partner_named(body["partner"], caller(request))
+    tenant = Tenant.objects.filter(partner=partner, code=body["tenant"]).first()
+    year = SchoolYear.objects.filter(end_year=int(body["schoolYear"])).first()
+    path = body["bundle"]
+    bundle = Bundle.objects.filter(
+        pk=path if path.startswith("assessments/") else f"assessments/{path}", enabled_for=partner
+    ).first()
+    wrong = {}
+    if tenant is None:
+        wrong["tenant"] = [f"{partner} has no tenant {body['tenant']!r}."]
+    if year is None:
+        wrong["schoolYear"] = [f"There is no school year that ends in {body['schoolYear']}."]
+    if bundle is None:
+        wrong["bundle"] = [f"{partner} has no bundle {path!r}. Have it enabled for the partner."]
+    if tenant is None or year is None or bundle is None:
+        raise ValidationError(wrong)
+    return JobRequest(
+        tenant=tenant,
+        school_year=year,
+        bundle=bundle,
+        files=body["files"],
+        params=body["params"],
+    )

@@ -1,0 +1,80 @@
+"""What runs have produced, for those who load it elsewhere."""
+
+from uuid import UUID
+
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from earthbeam import paths
+from earthbeam.external import file_links, paging, serializers
+from earthbeam.external.authentication import caller, partner_named
+from earthbeam.external.clients import READ_JOBS, READ_OUTPUT_FILES
+from earthbeam.external.listing import filtered
+from earthbeam.external.schema import answers
+from earthbeam.external.views import ClientView
+from earthbeam.models import OutputSet
+
+
+class OutputSetsView(ClientView):
+    """The sets of successful runs of a partner, oldest first; all of them, unless limited."""
+
+    scope = READ_JOBS
+
+    @extend_schema(
+        operation_id="listOutputSets",
+        parameters=[serializers.OutputSetQuery],
+        responses=answers({200: serializers.OutputSetAnswer(many=True)}, 400, 404),
+    )
+    def get(self, request: Request) -> Response:
+        query = serializers.OutputSetQuery(data=request.query_params)
+        query.is_valid(raise_exception=True)
+        asked = query.validated_data
+        partner = partner_named(asked["partner"], caller(request))
+        rows = (
+            OutputSet.objects.filter(partner=partner, published_at__isnull=False)
+            .select_related("run__job__tenant", "run__job__school_year")
+            .order_by("published_at", "uid")
+        )
+        rows = filtered(rows, asked, to_job="run__job__", time="published_at", id_="uid")
+        if "sentToOds" in asked:
+            rows = rows.filter(sent_to_ods=asked["sentToOds"] == "true")
+        headers = {}
+        # A page is as long as the client wants it; without a wish the list is whole.
+        if (limit := asked.get("limit", paging.MAX_LIMIT if "cursor" in asked else None)) is None:
+            page = list(rows)
+        else:
+            page, more = paging.page(list(rows[: limit + 1]), limit)
+            if more and page[-1].published_at:
+                headers = paging.next_link(
+                    request, paging.encode(page[-1].published_at, page[-1].uid)
+                )
+        return Response(serializers.OutputSetAnswer(page, many=True).data, headers=headers)
+
+
+class DownloadLinksView(ClientView):
+    """Links to the files of a set."""
+
+    scope = READ_OUTPUT_FILES
+
+    @extend_schema(
+        operation_id="makeDownloadLinks",
+        request=None,
+        responses=answers({200: serializers.DownloadLinks}, 404),
+    )
+    def post(self, request: Request, uid: UUID) -> Response:
+        output_set = (
+            OutputSet.objects.select_related("run__job__tenant")
+            .filter(pk=uid, partner__in=caller(request).partners, published_at__isnull=False)
+            .first()
+        )
+        if output_set is None:
+            raise NotFound("There is no such output set for this token.")
+        job = output_set.run.job
+        folder = output_set.path.removeprefix(f"{paths.base_path(job)}/")
+        links = {
+            name: file_links.link(request, job, f"{folder}/{name}", "download")
+            for name in output_set.files
+        }
+        return Response(serializers.DownloadLinks({"downloadLinks": links}).data)

@@ -1,0 +1,239 @@
+"""Requests and answers of the external API, by the contract's names."""
+
+import re
+from typing import Any
+
+from rest_framework import serializers
+
+from earthbeam.external.paging import MAX_LIMIT
+from earthbeam.job_status import JobStatus, status_of
+from earthbeam.models import Job, OutputSet
+
+_SCHOOL_YEAR = r"^\d{4}\Z"
+_SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)\Z")
+
+
+class Text(serializers.CharField):
+    """A JSON text, taken as it is."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(trim_whitespace=False, **options)
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class EndYear(serializers.RegexField):
+    """The four digits of the year in which a school year ends, such as 2026; as a number too."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(_SCHOOL_YEAR, **options)
+        self.error_messages["invalid"] = "Give the school year's end year in four digits: 2026."
+
+    def to_internal_value(self, data: Any) -> str:
+        if isinstance(data, bool) or not isinstance(data, (str, int)):
+            self.fail("invalid")
+        return super().to_internal_value(str(data))
+
+
+class Moment(serializers.DateTimeField):
+    """A time in ISO 8601; UTC where it has no offset."""
+
+    def to_internal_value(self, value: Any) -> Any:
+        # A + that a client did not escape arrives as a space.
+        if isinstance(value, str):
+            value = _SPACE_FOR_PLUS.sub(r"+\1", value)
+        return super().to_internal_value(value)
+
+
+# --- Requests -------------------------------------------------------------------------------
+
+
+class JobRequestBody(serializers.Serializer[Any]):
+    partner = Text(max_length=50)
+    tenant = Text(max_length=100)
+    bundle = Text(max_length=200, help_text="Its path, assessments/NAME, or NAME alone.")
+    schoolYear = EndYear(help_text="The end year in four digits: 2026 for 2025-26.")
+    files = serializers.DictField(
+        child=Text(max_length=255),
+        allow_empty=False,
+        help_text="File names by the bundle's keys, such as INPUT_FILE.",
+    )
+    params = serializers.DictField(
+        child=Text(max_length=1000, allow_blank=True), required=False, default=dict
+    )
+
+
+class ListQuery(serializers.Serializer[Any]):
+    """What lists can be asked for. A parameter that is not known, or given twice, is an error."""
+
+    partner = Text(max_length=50)
+    tenant = Text(max_length=100, required=False)
+    schoolYear = EndYear(required=False)
+    bundle = Text(max_length=200, required=False)
+    createdAfter = Moment(required=False, help_text="ISO 8601; strictly after.")
+    limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False)
+    cursor = Text(max_length=500, required=False, help_text="From the header Link of a page.")
+
+    def to_internal_value(self, data: Any) -> Any:
+        wrong: dict[str, list[str]] = {}
+        for name in data:
+            if name not in self.fields:
+                known = ", ".join(self.fields)
+                wrong[name] = [f"There is no such parameter. Known are: {known}."]
+            elif len(data.getlist(name)) > 1:
+                wrong[name] = ["Give this parameter once."]
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        return super().to_internal_value(data.dict())
+
+
+class OutputSetQuery(ListQuery):
+    sentToOds = serializers.ChoiceField(choices=["true", "false"], required=False)
+
+
+class JobQuery(ListQuery):
+    status = serializers.ChoiceField(choices=JobStatus.choices, required=False)
+
+
+# --- Answers --------------------------------------------------------------------------------
+
+
+class CreatedJob(serializers.Serializer[Any]):
+    uid = serializers.UUIDField()
+    uploadUrls = serializers.DictField(
+        child=serializers.URLField(), help_text="PUT each file to its URL, within an hour."
+    )
+
+
+class StartedJob(serializers.Serializer[Any]):
+    uid = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=JobStatus.choices)
+
+
+class OutputSetAnswer(serializers.ModelSerializer[OutputSet]):
+    sentToOds = serializers.BooleanField(source="sent_to_ods")
+    createdAt = serializers.DateTimeField(
+        source="published_at", help_text="When its run succeeded and it came to be listed."
+    )
+    jobUid = serializers.UUIDField(source="run.job_id")
+    partner = serializers.CharField(source="partner_id")
+    tenant = serializers.CharField(source="run.job.tenant.code")
+    schoolYear = serializers.SerializerMethodField()
+    bundle = serializers.CharField(source="run.job.bundle_id")
+    files = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = OutputSet
+        fields = [
+            *("uid", "files", "sentToOds", "createdAt", "jobUid"),
+            *("partner", "tenant", "schoolYear", "bundle"),
+        ]
+
+    def get_schoolYear(self, row: OutputSet) -> str:
+        return str(row.run.job.school_year.end_year)
+
+
+class DownloadLinks(serializers.Serializer[Any]):
+    downloadLinks = serializers.DictField(
+        child=serializers.URLField(), help_text="A URL for each file, valid for an hour."
+    )
+
+
+class TokenAnswer(serializers.Serializer[Any]):
+    client = serializers.CharField()
+    clientName = serializers.CharField()
+    scopes = serializers.ListField(child=serializers.CharField())
+    partners = serializers.ListField(
+        child=serializers.CharField(), help_text="Codes of the partners the token is good for."
+    )
+
+
+class JobAnswer(serializers.ModelSerializer[Job]):
+    """A job in a list."""
+
+    uid = serializers.UUIDField(source="id")
+    partner = serializers.CharField(source="tenant.partner_id")
+    tenant = serializers.CharField(source="tenant.code")
+    schoolYear = serializers.SerializerMethodField()
+    bundle = serializers.CharField(source="bundle_id")
+    status = serializers.SerializerMethodField()
+    sendsToOds = serializers.BooleanField(source="send_to_ods")
+    createdAt = serializers.DateTimeField(source="created_at")
+    createdBy = serializers.CharField(
+        source="api_client", help_text="The API client; empty where a person made it."
+    )
+
+    class Meta:
+        model = Job
+        fields: list[str] = [
+            *("uid", "partner", "tenant", "schoolYear", "bundle", "status", "sendsToOds"),
+            *("createdAt", "createdBy"),
+        ]
+
+    def get_schoolYear(self, row: Job) -> str:
+        return str(row.school_year.end_year)
+
+    def get_status(self, row: Job) -> JobStatus:
+        return status_of(row)
+
+
+class StepAnswer(serializers.Serializer[Any]):
+    action = serializers.CharField()
+    status = serializers.CharField()
+    at = serializers.DateTimeField()
+
+
+class CountsAnswer(serializers.Serializer[Any]):
+    processed = serializers.IntegerField(source="records_processed")
+    skipped = serializers.IntegerField(source="records_skipped")
+    failed = serializers.IntegerField(source="records_failed")
+
+
+class MatchesAnswer(serializers.Serializer[Any]):
+    inputRows = serializers.IntegerField(source="input_rows")
+    odsMatched = serializers.IntegerField(source="ods_matched")
+    crossYearMatched = serializers.IntegerField(source="cross_year_matched")
+    unmatched = serializers.IntegerField()
+    blankIds = serializers.IntegerField(source="blank_ids")
+    ambiguousIds = serializers.IntegerField(source="ambiguous_ids")
+    idName = serializers.CharField(source="id_name")
+    idType = serializers.CharField(source="id_type")
+    matchRate = serializers.FloatField(source="match_rate")
+
+
+class UnmatchedAnswer(serializers.Serializer[Any]):
+    name = serializers.CharField(help_text="The input's column that matched best.")
+    type = serializers.CharField(help_text="The id type that matched best.")
+    count = serializers.IntegerField(allow_null=True, help_text="Rows; null if not reported.")
+
+
+class ErrorAnswer(serializers.Serializer[Any]):
+    code = serializers.CharField()
+    message = serializers.CharField(help_text="What happened and what to do, in words.")
+
+
+class RunAnswer(serializers.Serializer[Any]):
+    uid = serializers.UUIDField()
+    status = serializers.ChoiceField(choices=["new", "running", "success", "error"])
+    createdAt = serializers.DateTimeField()
+    startedAt = serializers.DateTimeField(allow_null=True)
+    endedAt = serializers.DateTimeField(allow_null=True)
+    steps = StepAnswer(many=True)
+    summary = serializers.DictField(child=CountsAnswer(), help_text="Records, by resource.")
+    matches = MatchesAnswer(allow_null=True)
+    unmatched = UnmatchedAnswer(allow_null=True)
+    errors = ErrorAnswer(many=True)  # type: ignore[assignment]
+
+
+class JobDetails(JobAnswer):
+    """A job with its last run."""
+
+    files = serializers.DictField(child=serializers.CharField(), help_text="File names by key.")
+    params = serializers.DictField(child=serializers.CharField())
+    run = RunAnswer(allow_null=True, help_text="The last one; null before the first start.")
+
+    class Meta(JobAnswer.Meta):
+        fields = [*JobAnswer.Meta.fields, "files", "params", "run"]

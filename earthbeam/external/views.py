@@ -1,0 +1,63 @@
+"""The base of the external API's views, and the check of a token."""
+
+from typing import Any, ClassVar
+from uuid import UUID
+
+from django.db.models import QuerySet
+from drf_spectacular.utils import extend_schema
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from earthbeam.api.parsers import StrictJSONParser
+from earthbeam.external import serializers
+from earthbeam.external.authentication import ClientAuthentication, HasScope, caller
+from earthbeam.external.clients import CREATE_JOBS
+from earthbeam.external.schema import answers
+from earthbeam.external.throttling import ClientThrottle
+from earthbeam.models import Job
+from partners.models import Partner
+
+
+class ClientView(APIView):
+    """A call of a client whose token has ``scope``."""
+
+    authentication_classes = [ClientAuthentication]
+    permission_classes = [HasScope]
+    throttle_classes = [ClientThrottle]
+    parser_classes = [StrictJSONParser]
+    scope: ClassVar[str]
+
+    def jobs(self) -> QuerySet[Job]:
+        """The jobs of the partners that the token is good for."""
+        return Job.objects.select_related("tenant__partner", "school_year", "last_run").filter(
+            tenant__partner__in=caller(self.request).partners
+        )
+
+    def job(self, uid: UUID) -> Job:
+        """The job ``uid``, if the token is good for its partner. Raises NotFound."""
+        job = self.jobs().filter(pk=uid).first()
+        if job is None:
+            raise NotFound("There is no such job for this token.")
+        return job
+
+
+class TokenView(ClientView):
+    """Which partners the token is good for."""
+
+    scope = CREATE_JOBS
+
+    @extend_schema(
+        operation_id="verifyToken", request=None, responses=answers({200: serializers.TokenAnswer})
+    )
+    def post(self, request: Request) -> Response:
+        client = caller(request)
+        partners = Partner.objects.filter(pk__in=client.partners).order_by("pk")
+        answer: dict[str, Any] = {
+            "client": client.id,
+            "clientName": client.name,
+            "scopes": sorted(client.scopes),
+            "partners": list(partners.values_list("pk", flat=True)),
+        }
+        return Response(serializers.TokenAnswer(answer).data)

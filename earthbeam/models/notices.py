@@ -1,0 +1,81 @@
+"""Who wants to hear that a run has ended, and what they have been told."""
+
+import base64
+import secrets
+import uuid
+
+from django.core.validators import URLValidator
+from django.db import models
+from django.db.models import Q
+
+from earthbeam.models.runs import Run
+from partners.encryption import EncryptedTextField
+from partners.models import Partner
+
+
+def new_webhook_secret() -> str:
+    """A secret of 32 random bytes in the form of the Standard Webhooks convention."""
+    return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+class Webhook(models.Model):
+    """A URL of a partner's that is told of each run that ends, signed with ``secret``.
+
+    While ``previous_secret`` is valid, messages carry a signature by it too, so that the receiver
+    can change over without missing one.
+    """
+
+    partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="webhooks")
+    url = models.URLField(
+        "URL", max_length=500, validators=[URLValidator(schemes=["https", "http"])]
+    )
+    enabled = models.BooleanField(default=True)
+    secret = EncryptedTextField(default=new_webhook_secret, editable=False)
+    previous_secret = EncryptedTextField(blank=True, default="", editable=False)
+    previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["partner", "url"]
+        constraints = [
+            models.UniqueConstraint(fields=["partner", "url"], name="webhook_once_a_partner")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.url} ({self.partner_id})"
+
+
+class Notice(models.Model):
+    """A message about a run's end to a webhook or, without one, to the event bus.
+
+    It is due at ``next_try_at``; without that it has been delivered, or given up.
+    """
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="notices")
+    webhook = models.ForeignKey(
+        Webhook, on_delete=models.CASCADE, null=True, related_name="notices"
+    )
+    body = models.JSONField()
+    created_at = models.DateTimeField(auto_now_add=True)
+    tries = models.PositiveSmallIntegerField(default=0)
+    next_try_at = models.DateTimeField(null=True)
+    delivered_at = models.DateTimeField(null=True)
+    outcome = models.CharField(max_length=200, blank=True, help_text="Of the last try.")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(fields=["run", "webhook"], name="notice_once_a_webhook"),
+            models.UniqueConstraint(
+                fields=["run"], condition=Q(webhook=None), name="notice_once_on_the_bus"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="notice_due"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} about {self.run_id}"

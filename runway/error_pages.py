@@ -1,0 +1,20 @@
+"""What is answered where no view did: pages for people, JSON for programs."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views import defaults
+
+
+def page_not_found(request: HttpRequest, exception: Exception, **kwargs: Any) -> HttpResponse:
+    """404."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": "There is no such call."}, status=404)
+    return defaults.page_not_found(request, exception)
+
+
+def server_error(request: HttpRequest, **kwargs: Any) -> HttpResponse:
+    """500."""
+    if request.path.startswith("/api/"):
+        return JsonResponse({"detail": "Something went wrong on our side."}, status=500)
+    return defaults.server_error(request)
