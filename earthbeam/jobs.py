@@ -7,6 +7,7 @@ from typing import BinaryIO, cast
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
 from earthbeam import errors, paths, runs
@@ -19,8 +20,12 @@ from earthbeam.job_rules import (
     problems,
     school_year_config,
 )
+from earthbeam.job_status import NEEDS_SOMEBODY, JobStatus, status_of
 from earthbeam.models import Job, JobFile, Run
 from earthbeam.tasks import launch_run, watch_executors
+
+RESOLVABLE = (*NEEDS_SOMEBODY, JobStatus.WAITING)
+"""How a job stands that somebody may call resolved."""
 
 
 def create_job(
@@ -152,6 +157,22 @@ def cancel_run(run: Run, by: str) -> bool:
     with suppress(AlreadyEnqueued), transaction.atomic():
         watch_executors.defer(timestamp=0)
     return True
+
+
+def resolve(job: Job, by: User) -> bool:
+    """Call ``job`` resolved: nothing is left to do. False if it has no trouble to resolve, or
+    if it has changed since it was read (it was run again, or somebody else was faster).
+    """
+    if status_of(job) not in RESOLVABLE:
+        return False
+    same = Job.objects.filter(pk=job.pk, resolved_at=None, last_run=job.last_run_id)
+    return bool(same.update(resolved_at=timezone.now(), resolved_by=by))
+
+
+def unresolve(job: Job) -> bool:
+    """Take back that ``job`` is resolved; False if it is not."""
+    resolved = Job.objects.filter(pk=job.pk, resolved_at__isnull=False)
+    return bool(resolved.update(resolved_at=None, resolved_by=None))
 
 
 class _Upload:

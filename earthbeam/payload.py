@@ -24,6 +24,7 @@ _REPORTS = {
     "unmatchedIds": "unmatched-ids",
     "outputFiles": "output-files",
     "matches": "matches",
+    "progress": "progress",
 }
 
 

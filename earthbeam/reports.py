@@ -9,6 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from django.db.models import Func, JSONField, Value
+from django.db.models.functions import Coalesce
+from django.utils import timezone
+
 from earthbeam import paths
 from earthbeam.files import BadLocation, checked_key, open_store
 from earthbeam.models import (
@@ -69,6 +73,25 @@ def record_unmatched_ids(run: Run, name: str, type: str, count: int | None) -> N
 def record_matches(run: Run, figures: Mapping[str, Any]) -> None:
     """How the input's rows were matched: the fields of RunMatches."""
     RunMatches.objects.update_or_create(run=run, defaults=figures)
+
+
+def record_progress(run: Run, action: str, done: int, total: int | None, unit: str) -> None:
+    """How far a running run is inside its step; the last word counts."""
+    _add_progress(run, {"action": action, "done": done, "total": total, "unit": unit})
+
+
+def record_cross_year(run: Run) -> None:
+    """The run asks for EDU's roster, for rows that the ODS's has left."""
+    _add_progress(run, {"cross_year_at": timezone.now().isoformat()})
+
+
+def _add_progress(run: Run, fields: Mapping[str, Any]) -> None:
+    so_far = Coalesce("progress", Value({}, JSONField()))
+    together = Func(
+        so_far, Value(dict(fields), JSONField()), template="(%(expressions)s)", arg_joiner=" || "
+    )
+    # Of a run that has ended nobody wants to know it: a late word must not bring it back.
+    Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING).update(progress=together)
 
 
 def forget(run: Run) -> None:

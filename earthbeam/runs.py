@@ -68,6 +68,7 @@ def start_over(run: Run, *, executor_size: str) -> bool:
             started_at=None,
             launched_at=None,
             launch_reference="",
+            progress=None,
             executor_size=executor_size,
         ):
             return False

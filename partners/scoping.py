@@ -45,3 +45,15 @@ def is_member(user: User | AnonymousUser, *, admins_only: bool) -> bool:
     if admins_only:
         memberships = memberships.filter(role=Membership.Role.PARTNER_ADMIN)
     return memberships.exists()
+
+
+def administers(user: User | AnonymousUser, partner_id: str) -> bool:
+    """Whether ``user`` is a superuser, or an admin of that partner."""
+    if not user.is_active or isinstance(user, AnonymousUser):
+        return False
+    return bool(
+        user.is_superuser
+        or Membership.objects.filter(
+            user=user, partner=partner_id, role=Membership.Role.PARTNER_ADMIN
+        ).exists()
+    )

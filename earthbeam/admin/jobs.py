@@ -2,48 +2,23 @@
 
 from typing import Any, cast
 from urllib.parse import urlencode
-from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms import ModelForm
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
 
-from earthbeam.admin import files
 from earthbeam.admin.job_form import JobForm, bundles_of, job_form_class
-from earthbeam.admin.read_only import ReadOnlyInline
+from earthbeam.admin.job_page import JobPage
 from earthbeam.errors import JobError
 from earthbeam.jobs import start_run
-from earthbeam.models import Bundle, Job, JobFile, Run
-from partners.scoped_admin import ScopedAdmin
-
-
-class JobFileInline(ReadOnlyInline):
-    model = JobFile
-    fields = ["template_key", "file", "size"]
-
-    def file(self, obj: JobFile) -> SafeString | str:
-        if obj.size is None:
-            return obj.name
-        return files.link(obj.job_id, f"input/{obj.stored_name}", obj.name)
-
-
-class RunInline(ReadOnlyInline):
-    model = Run
-    fields = ["run", "status", "created_at", "started_at", "ended_at"]
-
-    def run(self, obj: Run) -> SafeString:
-        url = reverse("admin:earthbeam_run_change", args=[obj.pk])
-        return format_html('<a href="{}">{}</a>', url, obj.pk)
+from earthbeam.models import Bundle, Job, Run
 
 
 @admin.register(Job)
-class JobAdmin(ScopedAdmin):
+class JobAdmin(JobPage):
     partner_lookup = "tenant__partner"
     tenant_lookup = "tenant"
     list_display = ["__str__", "tenant", "school_year", "last_run", "created_by", "created_at"]
@@ -57,10 +32,6 @@ class JobAdmin(ScopedAdmin):
     ]
     list_select_related = ["tenant", "school_year", "created_by"]
     search_fields = ["id", "bundle__display_name", "tenant__code", "tenant__name", "files__name"]
-    readonly_fields = [
-        *("id", "tenant", "school_year", "bundle", "bundle_branch", "send_to_ods"),
-        *("input_params", "created_by", "api_client", "created_at"),
-    ]
     actions = ["run_again"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
@@ -74,25 +45,15 @@ class JobAdmin(ScopedAdmin):
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
 
-    def get_inlines(self, request: HttpRequest, obj: Job | None) -> list[Any]:
-        return [JobFileInline, RunInline] if obj else []
-
     # --- Submitting: choose the bundle, then fill in what it asks for --------------------------
 
     def get_form(
         self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
-        if obj is not None:
-            return super().get_form(request, obj, change, **kwargs)
         return job_form_class(cast(User, request.user), self._chosen_bundle(request))
 
     def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[Any]:
-        if obj is not None:
-            return list(self.readonly_fields)
         return list(self.get_form(request).base_fields)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> list[str]:
-        return list(self.readonly_fields) if obj else []
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -140,7 +101,7 @@ class JobAdmin(ScopedAdmin):
         user = cast(User, request.user)  # admin pages are for people who are logged in
         return bundles_of(user).filter(pk=chosen).first() if chosen else None
 
-    # --- Running again, and files ---------------------------------------------------------------
+    # --- Running again --------------------------------------------------------------------------
 
     @admin.action(description="Run again", permissions=["add"])
     def run_again(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
@@ -151,17 +112,3 @@ class JobAdmin(ScopedAdmin):
                 self.message_user(request, f"{job}: {error}", messages.ERROR)
             else:
                 self.message_user(request, f"{job}: a run is queued.", messages.SUCCESS)
-
-    def get_urls(self) -> list[URLPattern]:
-        own = path(
-            "<uuid:job_id>/files/<path:key>",
-            self.admin_site.admin_view(self.download),
-            name=files.URL_NAME,
-        )
-        return [own, *super().get_urls()]
-
-    def download(self, request: HttpRequest, job_id: UUID, key: str) -> FileResponse:
-        """A file of a job that the person may see; of any other job there is none."""
-        return files.response(
-            request, get_object_or_404(self.get_queryset(request), pk=job_id), key
-        )

@@ -1,6 +1,7 @@
 """Runs and all that they reported, to look at."""
 
 import json
+from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -24,9 +25,17 @@ from earthbeam.models import (
     RunUpdate,
     UnmatchedIds,
 )
+from partners import scoping
 from partners.scoped_admin import ScopedAdmin
 
 _PRE = '<pre style="max-height: 40em; overflow: auto; white-space: pre-wrap">{}</pre>'
+
+_FOLDED = "<details><summary>{}</summary>" + _PRE + "</details>"
+
+
+def _folded(title: str, text: str) -> SafeString | str:
+    return format_html(_FOLDED, title, text) if text else ""
+
 
 _FIELDS = (
     *("id", "job_page", "status", "created_at", "launched_at", "started_at", "ended_at"),
@@ -48,7 +57,15 @@ class ErrorInline(ReadOnlyInline):
         fields = dict(obj.payload)
         trace = fields.pop("stacktrace", None)
         text = json.dumps(fields, indent=1, ensure_ascii=False) if fields else ""
-        return format_html(_PRE, "\n\n".join(part for part in (text, str(trace or "")) if part))
+        return format_html(
+            "{}{}", format_html(_PRE, text), _folded("Stack trace", str(trace or ""))
+        )
+
+
+class PlainErrorInline(ErrorInline):
+    """For users, to whom a stack trace says nothing."""
+
+    fields = ["code", "at"]
 
 
 class MatchesInline(ReadOnlyInline):
@@ -90,8 +107,8 @@ class LogInline(ReadOnlyInline):
     model = RunLog
     fields = ["output"]
 
-    def output(self, obj: RunLog) -> SafeString:
-        return format_html(_PRE, obj.text)
+    def output(self, obj: RunLog) -> SafeString | str:
+        return _folded("What it printed", obj.text)
 
 
 @admin.register(Run)
@@ -111,10 +128,15 @@ class RunAdmin(ScopedAdmin):
     search_fields = ["id", "job__id", "job__tenant__code", "job__tenant__name", "errors__code"]
     fields = _FIELDS
     readonly_fields = _FIELDS
-    inlines = [
-        *(ErrorInline, UpdateInline, MatchesInline, UnmatchedIdsInline, SummaryInline),
-        *(OutputSetInline, OutputFileInline, LogInline),
-    ]
+
+    def get_inlines(self, request: HttpRequest, obj: Run | None) -> list[Any]:
+        """Stack traces and the log are for superusers and the partner's admins."""
+        admin = obj is not None and scoping.administers(request.user, obj.job.tenant.partner_id)
+        inlines = [
+            *(ErrorInline if admin else PlainErrorInline, UpdateInline, MatchesInline),
+            *(UnmatchedIdsInline, SummaryInline, OutputSetInline, OutputFileInline),
+        ]
+        return [*inlines, LogInline] if admin else inlines
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return super().get_queryset(request).select_related("job__tenant")

@@ -14,6 +14,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from earthbeam import reports
 from earthbeam.api.compression import Gzipped, prefers_gzip
 from earthbeam.api.views import RunView
 from earthbeam.models import Run
@@ -62,6 +63,8 @@ class RosterView(RunView):
                 "roster_streams_exhausted",
                 "This server streams as many rosters as it may. Try again later.",
             )
+        if run.job.send_to_ods:
+            reports.record_cross_year(run)
         # Opening and streaming take minutes; the database is not needed for either.
         connection.close()
         try:

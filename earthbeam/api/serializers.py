@@ -12,6 +12,7 @@ from rest_framework import serializers
 from earthbeam.models import RunUpdate
 
 _MAX_INT = 2**31 - 1  # PostgreSQL's integer
+_unit = RegexValidator(r"^[a-z][a-z ]*\Z", "A unit is made of small letters and spaces.")
 _code = RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "A code is made of letters, digits, _, . and -.")
 
 
@@ -91,6 +92,13 @@ class MatchesReport(serializers.Serializer[Any]):
     idName = Text(source="id_name", max_length=200)
     idType = Text(source="id_type", max_length=200)
     matchRate = Rate(source="match_rate")
+
+
+class ProgressReport(serializers.Serializer[Any]):
+    action = serializers.ChoiceField(choices=RunUpdate.Action.choices)
+    done = Count()
+    total = Count(required=False, allow_null=True, default=None)
+    unit = Text(max_length=40, validators=[_unit])
 
 
 class ResourceCounts(serializers.Serializer[Any]):

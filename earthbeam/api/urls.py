@@ -14,4 +14,5 @@ urlpatterns = [
     path("jobs/<str:run_id>/unmatched-ids", views.UnmatchedIdsView.as_view()),
     path("jobs/<str:run_id>/output-files", views.OutputFilesView.as_view()),
     path("jobs/<str:run_id>/matches", views.MatchesView.as_view()),
+    path("jobs/<str:run_id>/progress", views.ProgressView.as_view()),
 ]

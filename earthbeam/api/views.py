@@ -144,6 +144,13 @@ class MatchesView(ReportView):
         reports.record_matches(run, report)
 
 
+class ProgressView(ReportView):
+    body = serializers.ProgressReport
+
+    def keep(self, run: Run, report: Any) -> None:
+        reports.record_progress(run, **report)
+
+
 class OutputFilesView(ReportView):
     body = serializers.OutputFilesReport
 

@@ -1,7 +1,7 @@
 """The app, as the executor sees it: the handshake, the job, reports and the roster stream."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from earthbeam.executor import processes
 from earthbeam.executor.errors import AppUnreachable
 from earthbeam.executor.gzip_stream import BrokenGzip, inflate
+from earthbeam.executor.whereabouts import Whereabouts
 
 logger = logging.getLogger(__name__)
 
@@ -128,8 +129,16 @@ class AppClient:
                 processes.wait(pause)
         raise AppUnreachable(f"{method} {url}: {problem}, in {len(PAUSES) + 1} tries")
 
-    def download_roster(self, url: str, target: Path) -> None:
+    def whereabouts(self, url: str | None) -> Whereabouts:
+        """Tells the app at ``url``, if it is one that wants to know, how far a step is."""
+        return Whereabouts(url, {"Authorization": str(self._session.headers["Authorization"])})
+
+    def download_roster(
+        self, url: str, target: Path, told: Callable[[int], None] = lambda students: None
+    ) -> None:
         """Stream EDU's roster to ``target``: all of it, or BrokenRoster and no file.
+
+        ``told`` hears, again and again, how many students have come.
 
         The stream has no in-band error, so every sign of a cut is one: an incomplete read, a body
         whose end is not marked, a last line without its end.
@@ -147,11 +156,13 @@ class AppClient:
                 stream=True,
             ) as response:
                 _check_roster_answer(response)
-                last = b""
+                last, students = b"", 0
                 with partial.open("wb") as file:
                     for chunk in _roster_lines(response):
                         file.write(chunk)
                         last = chunk[-1:] or last
+                        students += chunk.count(b"\n")
+                        told(students)
             if last not in (b"", b"\n"):
                 raise BrokenRoster("the roster ended in the middle of a line")
             partial.replace(target)

@@ -30,7 +30,7 @@ class Ods:
 
 @dataclass(frozen=True)
 class AppUrls:
-    """Where the app takes reports; ``roster`` and ``matches`` may be missing."""
+    """Where the app takes reports; ``roster``, ``matches`` and ``progress`` may be missing."""
 
     status: str
     error: str
@@ -38,6 +38,7 @@ class AppUrls:
     unmatched_ids: str
     output_files: str
     matches: str | None
+    progress: str | None
     roster: str | None
 
 
@@ -81,6 +82,7 @@ def app_urls(payload: Any) -> AppUrls:
         unmatched_ids=urls.text("unmatchedIds"),
         output_files=urls.text("outputFiles"),
         matches=urls.optional_text("matches"),
+        progress=urls.optional_text("progress"),
         roster=urls.optional_text("roster"),
     )
 

@@ -90,7 +90,12 @@ class Pipeline:
 
     def _stream_edu_roster(self, name: str) -> Path:
         assert self.job.urls.roster is not None  # checked when the payload was read
-        rosters.stream_edu_roster(self.app, self.job.urls.roster, self.workspace.draft(name))
+        rosters.stream_edu_roster(
+            self.app,
+            self.job.urls.roster,
+            self.workspace.draft(name),
+            lambda students: self.progress.at(students, None, "students"),
+        )
         return self.workspace.publish(name)
 
     def get_input_files(self) -> Path:
@@ -180,6 +185,9 @@ class Pipeline:
             *(counts[key] for key in ("inputRows", "odsMatched", "crossYearMatched", "unmatched")),
             *(counts["idName"], counts["idType"]),
         )
+        self.progress.at(
+            counts["inputRows"] - counts["unmatched"], counts["inputRows"], "rows matched"
+        )
         self.artifacts.store(RATES_NAME)
         return matched
 
@@ -194,7 +202,15 @@ class Pipeline:
         summary: dict[str, Counts] = {}
         if self.job.ods is not None and ODS_SET in outputs:
             self.progress.begin("lightbeam_send")
-            summary = sending.send(self.job, self.job.ods, outputs[ODS_SET], self.workspace)
+            total = sum(_records(outputs[ODS_SET]).values())
+            self.progress.at(0, total, "records")
+            summary = sending.send(
+                self.job,
+                self.job.ods,
+                outputs[ODS_SET],
+                self.workspace,
+                lambda done: self.progress.at(done, total, "records"),
+            )
             self.artifacts.store(sending.RESULTS_NAME)
         if OTHER_SET in outputs:
             for resource, records in _records(outputs[OTHER_SET]).items():

@@ -30,6 +30,7 @@ class Progress:
         self._redact = redact
         self._current: str | None = None
         self._unconfirmed: tuple[str, str] | None = None
+        self._whereabouts = app.whereabouts(urls.progress)
 
     def begin(self, action: str) -> None:
         """The next step begins, so the current one has succeeded."""
@@ -37,6 +38,11 @@ class Progress:
         logger.info("== %s", action)
         self._current = action
         self._post(action, "begin")
+        self._whereabouts.begin(action)
+
+    def at(self, done: int, total: int | None, unit: str) -> None:
+        """How far the current step is, for those who watch; see whereabouts.py."""
+        self._whereabouts.tell(done, total, unit)
 
     def succeed(self) -> None:
         """The run has done all it had to."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 from earthbeam.executor import lightbeam, processes
@@ -111,16 +112,18 @@ def _keep_keys(fetched: Path, roster: Path) -> int:
     return students
 
 
-def stream_edu_roster(app: AppClient, url: str, target: Path) -> Path:
+def stream_edu_roster(
+    app: AppClient, url: str, target: Path, told: Callable[[int], None] = lambda students: None
+) -> Path:
     """The roster of all years, from EDU through the app, to ``target``.
 
     A broken stream is tried again, three times; an app that is busy says how long to wait, and one
-    that says no is not asked again. Raises StepFailed(cross_year_roster_fetch) when it stays
-    broken, or when EDU knows no student.
+    that says no is not asked again. ``told`` hears how many students have come. Raises
+    StepFailed(cross_year_roster_fetch) when it stays broken, or when EDU knows no student.
     """
     for pause in (*STREAM_PAUSES, None):
         try:
-            app.download_roster(url, target)
+            app.download_roster(url, target, told)
             break
         except BrokenRoster as error:
             if pause is None or error.final:

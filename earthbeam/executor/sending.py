@@ -2,6 +2,8 @@
 
 import json
 import logging
+import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,14 +37,21 @@ class Counts:
         }
 
 
-def send(job: Job, ods: Ods, output: Path, workspace: Workspace) -> dict[str, Counts]:
+def send(
+    job: Job,
+    ods: Ods,
+    output: Path,
+    workspace: Workspace,
+    told: Callable[[int], None] = lambda records: None,
+) -> dict[str, Counts]:
     """Send the JSONL files in ``output`` to the ODS; returns the counts of each resource.
 
     What the ODS put off (429, 5xx) or what got lost on the way is sent again, as long as that gets
     further. Records that it refuses are counted, and fail nothing. Raises
-    StepFailed(lightbeam_send) when it took none of them, or could not be reached.
+    StepFailed(lightbeam_send) when it took none of them, or could not be reached. ``told`` hears
+    how many records the ODS has answered.
     """
-    done, results = _send_once(job, ods, output, workspace)
+    done, results = _send_once(job, ods, output, workspace, heard=_Answered(told))
     if results is None:
         raise StepFailed(
             "lightbeam_send",
@@ -74,14 +83,38 @@ def send(job: Job, ods: Ods, output: Path, workspace: Workspace) -> dict[str, Co
 
 
 def _send_once(
-    job: Job, ods: Ods, output: Path, workspace: Workspace, *options: str
+    job: Job,
+    ods: Ods,
+    output: Path,
+    workspace: Workspace,
+    *options: str,
+    heard: Callable[[str], bool] = lambda line: False,
 ) -> tuple[processes.Completed, dict[str, Any] | None]:
     """One go of lightbeam's, and its results if it got as far as to write them."""
     path = workspace.folder("lightbeam") / RESULTS_NAME
     path.unlink(missing_ok=True)
     command = ("send", "--results-file", str(path), *options)
-    done = lightbeam.run(command, job, ods, workspace, data=output)
+    done = lightbeam.run(command, job, ods, workspace, data=output, stop_when=heard)
     return done, json.loads(path.read_text()) if is_plain_file(path) else None
+
+
+class _Answered:
+    """Hears lightbeam count the ODS's answers by status, resource by resource; stops nothing."""
+
+    _COUNTS = re.compile(r"\(\.\.\. status counts: \{(.*)\}\)")
+    _ONE = re.compile(r"\d+: (\d+)")
+
+    def __init__(self, told: Callable[[int], None]) -> None:
+        self._told = told
+        self._before = self._now = 0
+
+    def __call__(self, line: str) -> bool:
+        if match := self._COUNTS.search(line):
+            self._now = sum(int(count) for count in self._ONE.findall(match[1]))
+            self._told(self._before + self._now)
+        elif "finished processing endpoint" in line:
+            self._before, self._now = self._before + self._now, 0
+        return False
 
 
 def _worth_another_try(results: dict[str, Any]) -> list[int]:

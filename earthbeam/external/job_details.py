@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from earthbeam import error_words
 from earthbeam.models import Run, RunError, RunMatches, UnmatchedIds
 
 
@@ -19,9 +20,10 @@ def run_details(run: Run | None) -> dict[str, Any] | None:
         "summary": {counts.resource: counts for counts in run.summary.all()},
         "matches": RunMatches.objects.filter(run=run).first(),
         "unmatched": UnmatchedIds.objects.filter(run=run).first(),
-        "errors": [{"code": each.code, "message": _in_words(each)} for each in run.errors.all()],
+        "errors": [{"code": each.code, "message": _in_words(each, run)} for each in run.errors.all()],
     }
 
 
-def _in_words(error: RunError) -> str:
-    return str(error.payload.get("message") or error.code)
+def _in_words(error: RunError, run: Run) -> str:
+    said = error_words.words(error.code, error.payload, to_ods=run.job.send_to_ods)
+    return " ".join(part for part in (said.what, said.detail, said.next_step) if part)

@@ -61,6 +61,7 @@ REPORT_URLS = [
     ("unmatchedIds", "unmatched-ids"),
     ("outputFiles", "output-files"),
     ("matches", "matches"),
+    ("progress", "progress"),
 ]
 
 

@@ -49,17 +49,28 @@ def page(run, what="change"):
     return reverse(f"admin:earthbeam_run_{what}", args=[run.pk])
 
 
-def test_a_runs_page_shows_all_that_it_reported(run):
+TRACE, LOG = "Traceback:\n  line 1 &lt;b&gt;", "step one\n&lt;script&gt;"
+
+
+def test_users_see_what_a_run_reported_without_its_stack_trace_and_log(run):
     shown = people.logged_in(people.make_user()).get(page(run)).content.decode()
+    assert "earthmover_run" in shown
+    assert "studentAssessments" in shown
+    assert TRACE not in shown
+    assert LOG not in shown
+
+
+def test_a_runs_page_shows_all_that_it_reported(run):
+    shown = people.logged_in(people.make_partner_admin()).get(page(run)).content.decode()
     for text in (
         "Matching and transforming",
-        "Traceback:\n  line 1 &lt;b&gt;",
+        TRACE,
         "studentAssessments",
         "0.92",
         "local_id",
         "/files/output/ods/a.jsonl",
         "/files/output/em-results.json",
-        "step one\n&lt;script&gt;",
+        LOG,
     ):
         assert text in shown
 

@@ -23,6 +23,7 @@ CALLS = {
     "unmatched-ids": "post",
     "output-files": "post",
     "matches": "post",
+    "progress": "post",
 }
 every_call = pytest.mark.parametrize("call", CALLS)
 

@@ -8,6 +8,7 @@ import pytest
 from earthbeam.models import (
     OutputSet,
     ResourceSummary,
+    Run,
     RunError,
     RunMatches,
     RunUpdate,
@@ -34,12 +35,14 @@ GOOD: dict[str, dict[str, Any]] = {
     "unmatched-ids": {"name": "student_id", "type": "State", "count": 2},
     "output-files": {"path": "BASE/output/non-ods", "sentToOds": False},
     "matches": MATCHES,
+    "progress": {"action": "lightbeam_send", "done": 5, "total": 9, "unit": "records"},
 }
 REQUIRED = [
     (call, field)
     for call, body in GOOD.items()
     for field in body
-    if (call, field) != ("unmatched-ids", "count") and call != "summary"
+    if (call, field) not in (("unmatched-ids", "count"), ("progress", "total"))
+    and call != "summary"
 ]
 NOT_TEXT: list[Any] = [None, 1, True, [], {}, ""]
 NOT_COUNTS: list[Any] = ["2", -1, 2.5, 2.0, True, [], 2**31]
@@ -61,6 +64,10 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("matches", "ambiguousIds", [None, *NOT_COUNTS]),
     ("matches", "idName", [*NOT_TEXT, "x" * 201]),
     ("matches", "idType", [*NOT_TEXT, "x" * 201]),
+    ("progress", "action", [*NOT_TEXT, "lunch"]),
+    ("progress", "done", [None, *NOT_COUNTS]),
+    ("progress", "total", NOT_COUNTS),
+    ("progress", "unit", [*NOT_TEXT, "x" * 41, "604822", "<b>", "Marisol"]),
     ("matches", "matchRate", [None, "0.5", -0.1, 1.1, 1e300, True]),
 ]
 every_report = pytest.mark.parametrize("call", GOOD)
@@ -68,7 +75,8 @@ every_report = pytest.mark.parametrize("call", GOOD)
 
 def kept():
     tables = (OutputSet, ResourceSummary, RunError, RunMatches, RunUpdate, UnmatchedIds)
-    return sum(table.objects.count() for table in tables)
+    told = Run.objects.filter(progress__isnull=False).count()
+    return told + sum(table.objects.count() for table in tables)
 
 
 @pytest.mark.parametrize(("call", "field"), REQUIRED)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from earthbeam import runs, tokens
+from earthbeam import reports, runs, tokens
 from earthbeam.models import OutputSet, Run, RunUpdate
 from tests import factories
 from tests.earthbeam.api.conftest import Executor
@@ -161,6 +161,33 @@ def test_matches_are_kept_and_a_repeat_replaces_them(run, executor):
 def test_a_match_rate_may_be_a_whole_number(run, executor, rate):
     assert_created(executor.post("matches", MATCHES | {"matchRate": rate}))
     assert run.matches.match_rate == rate
+
+
+# --- progress -------------------------------------------------------------------------------
+
+PROGRESS = {"action": "lightbeam_send", "done": 5, "total": 9, "unit": "records"}
+
+
+def test_the_last_word_on_a_step_counts_beside_that_the_roster_was_asked_for(run, executor):
+    reports.record_cross_year(run)
+    executor.post("progress", PROGRESS)
+    assert_created(executor.post("progress", PROGRESS | {"done": 7}))
+    run.refresh_from_db()
+    assert run.progress.pop("cross_year_at")
+    assert run.progress == PROGRESS | {"done": 7}
+
+
+def test_a_total_may_be_unknown(run, executor):
+    assert_created(executor.post("progress", PROGRESS | {"total": None}))
+    run.refresh_from_db()
+    assert run.progress["total"] is None
+
+
+def test_a_word_that_comes_after_the_end_changes_nothing(run, executor):
+    Run.objects.update(status="error")
+    assert_created(executor.post("progress", PROGRESS))
+    run.refresh_from_db()
+    assert run.progress is None
 
 
 # --- output sets ----------------------------------------------------------------------------

@@ -6,7 +6,7 @@ from django.db import connections as databases
 
 from earthbeam import tokens
 from earthbeam.api import roster
-from earthbeam.models import Run
+from earthbeam.models import Job, Run
 from edu import connections
 from edu.connect import connect
 from edu.credentials import lookup
@@ -60,6 +60,14 @@ def test_the_roster_is_streamed_as_lines(executor, snowflake):
     assert response["Cache-Control"] == "no-store"
     assert b"".join(response.streaming_content) == "".join(LINES).encode()
     assert not response.has_header("Content-Length")
+
+
+@pytest.mark.parametrize("to_ods", [True, False])
+def test_that_a_job_for_an_ods_asks_for_the_roster_is_noted(executor, snowflake, to_ods):
+    Job.objects.update(send_to_ods=to_ods)
+    b"".join(executor.get("roster").streaming_content)
+    executor.run.refresh_from_db()
+    assert ("cross_year_at" in (executor.run.progress or {})) is to_ods
 
 
 def test_an_empty_roster_is_an_empty_body(executor, snowflake):

@@ -23,6 +23,10 @@ class RecordingApp:
     """Path's last part → statuses to answer its next posts with, before accepting."""
     on_report: Callable[[str, dict[str, Any]], None] = lambda name, body: None
     reports: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    progress: list[dict[str, Any]] = field(default_factory=list)
+    """What was told of steps; beside the reports, as it comes when it may."""
+    on_progress: Callable[[], int] = lambda: 201
+    """Answers, with a status, what is told of steps."""
     roster_requests: int = 0
     init_status: int = 200
     init_requests: int = 0
@@ -71,6 +75,7 @@ class RecordingApp:
             "unmatchedIds": "unmatched-ids",
             "outputFiles": "output-files",
             "matches": "matches",
+            "progress": "progress",
         } | ({"roster": "roster"} if roster else {})
         return {key: f"{base}/{path}" for key, path in names.items()}
 
@@ -151,6 +156,10 @@ class RecordingApp:
                 name = self.path.rsplit("/", 1)[-1]
                 if app.away:
                     self.close_connection = True
+                    return
+                if name == "progress":
+                    app.progress.append(body)
+                    self.answer(app.on_progress(), {})
                     return
                 if statuses := app.refuse.get(name):
                     self.answer(statuses.pop(0), {})

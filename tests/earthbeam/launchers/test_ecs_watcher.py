@@ -226,7 +226,9 @@ def test_a_run_that_was_ended_meanwhile_does_not_start_over(run):
 
 def test_a_run_that_has_started_over_does_not_do_so_again(launcher, run):
     stale = Run.objects.get(pk=run.pk)
+    Run.objects.filter(pk=run.pk).update(progress={"cross_year_at": "of the first executor"})
     assert runs.start_over(stale, executor_size="large") is True
+    assert Run.objects.get(pk=run.pk).progress is None
     begun(launcher, run)
     assert runs.start_over(stale, executor_size="large") is False
     assert outcome(run) == ("running",)

@@ -1,0 +1,197 @@
+"""What people do with a job on its page: run it again, cancel, resolve, note something."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+
+from earthbeam import jobs
+from earthbeam.errors import JobError
+from earthbeam.job_status import JobStatus, status_of
+from earthbeam.models import Job, JobNote, Run
+from partners.scoped_admin import ScopedAdmin
+
+_BUSY = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button: where it posts to, or why it cannot be used now."""
+
+    name: str
+    label: str
+    url: str
+    why_not: str = ""
+    style: str = "is-plain"
+
+
+class NoteForm(forms.ModelForm):
+    class Meta:
+        model = JobNote
+        fields = ["text"]
+        labels = {"text": "Add a note"}
+        widgets = {"text": forms.Textarea(attrs={"rows": 3})}
+
+
+def actions(job: Job) -> list[Action]:
+    """The buttons for ``job``, read with its last run."""
+    status = status_of(job)
+    busy = _is_busy(job)
+    run_why_not = cancel_why_not = resolve_why_not = ""
+    if busy:
+        run_why_not = "a run is in progress"
+    elif job.last_run is None and not _has_files(job):
+        run_why_not = "its files have not been uploaded yet"
+    if not busy:
+        cancel_why_not = "no run is in progress"
+    if busy:
+        resolve_why_not = "the run has not ended"
+    elif status == JobStatus.COMPLETE:
+        resolve_why_not = "there is nothing left to do"
+    buttons = [
+        Action(
+            "run",
+            "Run again" if job.last_run else "Run",
+            _url("run", job),
+            run_why_not,
+            style="" if not run_why_not else "is-plain",
+        ),
+        Action(
+            "cancel",
+            "Cancel",
+            _url("cancel", job),
+            cancel_why_not,
+            "is-danger" if busy else "is-plain",
+        ),
+    ]
+    if status == JobStatus.RESOLVED:
+        buttons.append(Action("unresolve", "Reopen", _url("unresolve", job)))
+    else:
+        buttons.append(Action("resolve", "Call it resolved", _url("resolve", job), resolve_why_not))
+    return buttons
+
+
+def _has_files(job: Job) -> bool:
+    sizes = [file.size for file in job.files.all()]
+    return bool(sizes) and None not in sizes
+
+
+def _is_busy(job: Job) -> bool:
+    return job.last_run is not None and job.last_run.status in Run.UNFINISHED
+
+
+def _url(name: str, job: Job) -> str:
+    return reverse(f"admin:earthbeam_job_{name}", args=[job.pk])
+
+
+class JobActions(ScopedAdmin):
+    """The part of the job's admin that acts. Each thing done is kept in the job's history."""
+
+    def get_urls(self) -> list[URLPattern]:
+        steps: list[tuple[str, Callable[[HttpRequest, Job], HttpResponse | None]]] = [
+            ("run", self._run_again),
+            ("cancel", self._cancel),
+            ("resolve", self._resolve),
+            ("unresolve", self._unresolve),
+            ("note", self._add_note),
+        ]
+        own = [
+            path(
+                f"<uuid:job_id>/{name}/",
+                self.admin_site.admin_view(self._posted(step)),
+                name=f"earthbeam_job_{name}",
+            )
+            for name, step in steps
+        ]
+        return [*own, *super().get_urls()]
+
+    def job_or_404(self, request: HttpRequest, job_id: UUID) -> Job:
+        """The job, if the person may see it, with what its status takes."""
+        seen = self.get_queryset(request).select_related(
+            "last_run__started_by", "tenant__partner", "school_year", "created_by", "resolved_by"
+        )
+        return cast(Job, get_object_or_404(seen, pk=job_id))
+
+    def _posted(
+        self, step: Callable[[HttpRequest, Job], HttpResponse | None]
+    ) -> Callable[..., HttpResponse]:
+        """A view that takes ``step`` on a POST, and goes back to the job's page."""
+
+        def view(request: HttpRequest, job_id: UUID) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            # Who sees a job and may submit some, may do with it what is done here.
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            job = self.job_or_404(request, job_id)
+            return step(request, job) or HttpResponseRedirect(_url("change", job))
+
+        return view
+
+    def _done(self, request: HttpRequest, job: Job, done: bool, did: str, why_not: str) -> None:
+        if done:
+            self.log_change(request, job, did)
+            self.message_user(request, did, messages.SUCCESS)
+        else:
+            self.message_user(request, why_not, messages.WARNING)
+
+    def _run_again(self, request: HttpRequest, job: Job) -> None:
+        try:
+            jobs.start_run(job, started_by=cast(User, request.user))
+        except JobError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self._done(request, job, True, "Asked for a run.", "")
+
+    def _cancel(self, request: HttpRequest, job: Job) -> None:
+        """The run that the page showed, and no other that may have begun meanwhile."""
+        shown = request.POST.get("run", "")
+        run = job.last_run if job.last_run and str(job.last_run.pk) == shown else None
+        by = cast(User, request.user).get_username()
+        self._done(
+            request,
+            job,
+            run is not None and jobs.cancel_run(run, by),
+            "Cancelled the run.",
+            "Nothing was cancelled: the run had ended already.",
+        )
+
+    def _resolve(self, request: HttpRequest, job: Job) -> None:
+        self._done(
+            request,
+            job,
+            jobs.resolve(job, cast(User, request.user)),
+            "Called the job resolved.",
+            "The job was not called resolved: it has no trouble, or it has changed meanwhile. "
+            "Look at it again.",
+        )
+
+    def _unresolve(self, request: HttpRequest, job: Job) -> None:
+        self._done(
+            request,
+            job,
+            jobs.unresolve(job),
+            "Reopened the job.",
+            "The job is not resolved, so there is nothing to reopen.",
+        )
+
+    def _add_note(self, request: HttpRequest, job: Job) -> HttpResponse | None:
+        form = NoteForm(request.POST)
+        if not form.is_valid():
+            return self.page(request, job, note_form=form, status=422)
+        note = form.save(commit=False)
+        note.job, note.author = job, request.user
+        note.save()
+        return HttpResponseRedirect(f"{_url('change', job)}#notes")
+
+    def page(self, request: HttpRequest, job: Job, **context: Any) -> HttpResponse:
+        """The job's page."""
+        raise NotImplementedError

@@ -1,0 +1,334 @@
+"""What the job page shows of one run: its reports and files as words and figures."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db.models.functions import Length, Right
+from django.utils import timezone
+
+from earthbeam import error_words, paths
+from earthbeam.admin import files
+from earthbeam.durations import lasted, usual_seconds
+from earthbeam.error_words import ErrorWords
+from earthbeam.files import BadLocation, open_store
+from earthbeam.models import Job, OutputFile, OutputSet, Run, RunLog, RunMatches, UnmatchedIds
+from earthbeam.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_results
+from earthbeam.outcome import Facts, Outcome, Rows, outcome
+from earthbeam.phases import Phase, Step, Update, current_step, phases
+
+LOG_SHOWN = 64 * 1024
+"""Letters of a log's end that the page has; the whole can be downloaded."""
+UNMATCHED_FILE = "input_no_student_id_match.csv"
+
+
+@dataclass(frozen=True)
+class ShownError:
+    """An error in words, with what is for engineers."""
+
+    words: ErrorWords
+    code: str
+    payload: dict[str, Any]
+    stack_trace: str
+
+
+@dataclass(frozen=True)
+class ShownResource:
+    """A resource's figures; None: not known apart from the others."""
+
+    name: str
+    refused: int
+    skipped: int
+    sent: int | None
+    for_edu: int | None
+    processed: int
+    groups: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class ShownSet:
+    """An output set: where it went, and links to its files."""
+
+    where: str
+    tone: str
+    links: list[Any]
+
+
+class RunPicture:
+    """One run of ``job``; reads what it shows when that is asked for, each thing once."""
+
+    def __init__(self, job: Job, run: Run, *, is_last: bool) -> None:
+        self.job, self.run, self.is_last = job, run, is_last
+
+    @property
+    def ended(self) -> bool:
+        return self.run.status not in Run.UNFINISHED
+
+    @property
+    def seconds(self) -> float:
+        """From when it was asked for to its end, or to now."""
+        return ((self.run.ended_at or timezone.now()) - self.run.created_at).total_seconds()
+
+    @property
+    def took(self) -> str:
+        return lasted(self.seconds)
+
+    # --- While it runs --------------------------------------------------------------------------
+
+    @cached_property
+    def updates(self) -> list[Update]:
+        rows = self.run.updates.values_list("action", "status", "at")
+        return [Update(*row) for row in rows]
+
+    @cached_property
+    def phases(self) -> list[Phase]:
+        return phases(
+            self.updates,
+            self.run.progress,
+            to_ods=self.job.send_to_ods,
+            cross_year=self.job.tenant.partner.cross_year_match_enabled,
+            ended=self.ended,
+            succeeded=self.run.status == Run.Status.SUCCESS,
+        )
+
+    @cached_property
+    def step(self) -> Step:
+        return current_step(self.updates, self.run.progress)
+
+    @property
+    def step_since(self) -> datetime:
+        return self.step.since or self.run.started_at or self.run.created_at
+
+    @property
+    def step_seconds(self) -> float:
+        return (timezone.now() - self.step_since).total_seconds()
+
+    @property
+    def step_took(self) -> str:
+        return lasted(self.step_seconds)
+
+    @cached_property
+    def usual(self) -> str:
+        """How long the step usually takes for this assessment; empty where nobody knows."""
+        seconds = usual_seconds(self.job.bundle_id).get(self.step.action)
+        return lasted(seconds) if seconds else ""
+
+    # --- How it ended ---------------------------------------------------------------------------
+
+    @cached_property
+    def matches(self) -> RunMatches | None:
+        return RunMatches.objects.filter(run=self.run).first()
+
+    @cached_property
+    def unmatched_ids(self) -> UnmatchedIds | None:
+        return UnmatchedIds.objects.filter(run=self.run).first()
+
+    @cached_property
+    def unmatched(self) -> int | None:
+        """Rows that matched no student; None if there are some and nobody counted them."""
+        counted = self.matches.unmatched if self.matches else 0
+        if self.unmatched_ids is None:
+            return counted
+        return self.unmatched_ids.count if self.unmatched_ids.count is not None else counted or None
+
+    @cached_property
+    def has_unmatched(self) -> bool:
+        return self.run.status == Run.Status.SUCCESS and self.unmatched != 0
+
+    @cached_property
+    def id_pair(self) -> tuple[str, str] | None:
+        """The column and the id type by which rows were matched."""
+        if self.matches is not None:
+            return self.matches.id_name, self.matches.id_type
+        if self.unmatched_ids is not None:
+            return self.unmatched_ids.name, self.unmatched_ids.type
+        return None
+
+    @cached_property
+    def _sets(self) -> list[OutputSet]:
+        return list(self.run.output_sets.all())
+
+    @cached_property
+    def _summary(self) -> list[Any]:
+        return list(self.run.summary.all())
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        matches = self.matches
+        to_ods = self.job.send_to_ods
+        rows = None
+        if matches is not None:
+            rows = Rows(
+                total=matches.input_rows,
+                ods=matches.ods_matched,
+                earlier=matches.cross_year_matched,
+                unmatched=matches.unmatched,
+                blank=matches.blank_ids,
+                ambiguous=matches.ambiguous_ids,
+            )
+        return outcome(
+            Facts(
+                succeeded=self.run.status == Run.Status.SUCCESS,
+                to_ods=to_ods,
+                rows=rows,
+                unmatched=self.unmatched,
+                ods_set=to_ods and any(each.sent_to_ods for each in self._sets),
+                edu_set=any(not each.sent_to_ods for each in self._sets),
+                counted=bool(self._summary),
+                refused=sum(each.records_failed for each in self._summary) if to_ods else 0,
+                skipped=sum(each.records_skipped for each in self._summary) if to_ods else 0,
+                sending_began=any(each.action == "lightbeam_send" for each in self.updates),
+                cancelled=any(error_words.cancelled_by(e.payload) for e in self.errors),
+            )
+        )
+
+    @cached_property
+    def errors(self) -> list[ShownError]:
+        return [
+            ShownError(
+                error_words.words(error.code, error.payload, to_ods=self.job.send_to_ods),
+                error.code,
+                {key: value for key, value in error.payload.items() if key != "stacktrace"},
+                str(error.payload.get("stacktrace") or ""),
+            )
+            for error in self.run.errors.all()
+        ]
+
+    # --- Resources and what the ODS said --------------------------------------------------------
+
+    @cached_property
+    def answers_problem(self) -> str:
+        """Why the ODS's answers are not shown, if they should be; reads them."""
+        return self._answers[1]
+
+    @cached_property
+    def _answers(self) -> tuple[dict[str, Sent], str]:
+        if not (self.ended and self.job.send_to_ods):
+            return {}, ""
+        if RESULTS_FILE not in {file.path for file in self._output_files}:
+            return {}, ""
+        if not self.is_last and (self._replaced is None or RESULTS_FILE in self._replaced):
+            return {}, "What the ODS answered this run was replaced by a later run's answers."
+        try:
+            store = open_store(paths.app_data_base_path(self.job))
+            with store.open(f"output/{RESULTS_FILE}") as stream:
+                content = stream.read(MAX_BYTES + 1)
+        except (OSError, BadLocation):
+            return {}, "What the ODS answered cannot be read now. Try again later."
+        if len(content) > MAX_BYTES:
+            return {}, f"The ODS's answers are too many for this page: download {RESULTS_FILE}."
+        try:
+            return read_results(content), ""
+        except ValueError:
+            return {}, f"The ODS's answers could not be understood: download {RESULTS_FILE}."
+
+    @cached_property
+    def resources(self) -> list[ShownResource]:
+        answers = self._answers[0]
+        counts = {
+            each.resource: (each.records_processed, each.records_skipped, each.records_failed)
+            for each in self._summary
+        }
+        for name, sent in answers.items():
+            counts.setdefault(name, (sent.processed, sent.skipped, sent.refused))
+        return [
+            self._resource(name, counts[name], answers.get(name), bool(answers))
+            for name in sorted(counts)
+        ]
+
+    def _resource(
+        self, name: str, counts: tuple[int, int, int], answer: Sent | None, known: bool
+    ) -> ShownResource:
+        """The summary counts the records of both sets together; the ODS's answers tell them
+        apart."""
+        processed, skipped, refused = counts
+        to_ods = any(each.sent_to_ods for each in self._sets)
+        both = to_ods and any(not each.sent_to_ods for each in self._sets)
+        sent: int | None = processed - skipped - refused
+        for_edu: int | None = 0
+        if not to_ods and not answer:
+            sent, for_edu = 0, processed
+        elif both and known:
+            in_ods = answer.processed if answer else 0
+            for_edu = max(0, processed - in_ods)
+            sent = max(0, in_ods - skipped - refused)
+        elif both:
+            sent = for_edu = None
+        groups = answer.groups if answer else ()
+        return ShownResource(name, refused, skipped, sent, for_edu, processed, groups)
+
+    @property
+    def figures_apart(self) -> bool:
+        """Whether it is known of each record which way it went."""
+        return all(each.sent is not None for each in self.resources)
+
+    @property
+    def some_for_edu(self) -> bool:
+        return any(each.for_edu for each in self.resources)
+
+    # --- Files ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _output_files(self) -> list[OutputFile]:
+        return list(self.run.output_files.all())
+
+    @cached_property
+    def _replaced(self) -> set[str] | None:
+        """Files of this run that later runs have stored anew; None: one is at it."""
+        later = Run.objects.filter(job=self.job, created_at__gt=self.run.created_at)
+        if later.filter(status__in=Run.UNFINISHED).exists():
+            return None
+        return set(OutputFile.objects.filter(run__in=later).values_list("path", flat=True))
+
+    @cached_property
+    def files(self) -> list[dict[str, Any]]:
+        """Files out, but for those of the sets: a link, or why there is none."""
+        return [
+            {"name": file.path, "size": file.size, "link": self._link(file.path)}
+            for file in self._output_files
+            if not any(file.path.startswith(f"{folder}/") for folder in self._set_folders)
+        ]
+
+    @cached_property
+    def _set_folders(self) -> list[str]:
+        base = f"{paths.base_path(self.job)}/output/"
+        return [each.path.removeprefix(base) for each in self._sets]
+
+    def _link(self, path: str) -> Any:
+        """A link to a file of the job's ``output/``; None if it is another run's by now."""
+        if not self.is_last and (self._replaced is None or path in self._replaced):
+            return None
+        return files.link(self.job.pk, f"output/{path}", path.rsplit("/", 1)[-1])
+
+    @cached_property
+    def unmatched_file(self) -> Any:
+        """A link to the unmatched rows as a file, if there is one."""
+        return next((f["link"] for f in self.files if f["name"] == UNMATCHED_FILE), None)
+
+    @cached_property
+    def sets(self) -> list[ShownSet]:
+        shown = []
+        for each, folder in zip(self._sets, self._set_folders, strict=True):
+            if each.sent_to_ods:
+                where, tone = "Sent to the ODS", "rw-good"
+            elif each.published_at:
+                where, tone = "Waiting for EDU", "rw-busy"
+            else:
+                where, tone = "Not offered to EDU", "rw-idle"
+            links: Iterable[Any] = (self._link(f"{folder}/{name}") or name for name in each.files)
+            shown.append(ShownSet(where, tone, list(links)))
+        return shown
+
+    @cached_property
+    def log(self) -> dict[str, Any] | None:
+        """The end of what the run printed."""
+        log = (
+            RunLog.objects.filter(run=self.run)
+            .exclude(text="")
+            .annotate(end=Right("text", LOG_SHOWN), length=Length("text"))
+            .values("end", "length")
+            .first()
+        )
+        return dict(log) if log else None

@@ -1,0 +1,333 @@
+"""Why a run failed, in words for people: what happened and what to do next.
+
+The codes and their payloads' fields are the contract's list of error codes (executor-facing API),
+beside the app's own ``failed_to_start_executor``. A code of the future, or a payload that is not
+what the contract says, still gets words.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class ErrorWords:
+    """``title`` names the error, ``what`` says what happened, ``next_step`` what to do.
+
+    ``detail`` is what the run itself said about it, where that is fit for people.
+    """
+
+    title: str
+    what: str
+    next_step: str
+    detail: str = ""
+
+
+Payload = Mapping[str, Any]
+
+_TELL = "tell the people who run Runway for you, and give them this page's address."
+_AGAIN = f"Run the job again. If it fails the same way, {_TELL}"
+
+# Sentences about our machinery say nothing to an admin; they stay with the technical details.
+_INTERNAL = re.compile(
+    r"earthmover|lightbeam|executor|traceback|\bexit|\bstatus \d|\berrno|\bprocess|\bthe app\b"
+    r"|\bkilled\b|payload|appUrls|\b[A-Za-z]+(Error|Exception|Interrupt)\b|https?://",
+    re.IGNORECASE,
+)
+_CANCELLED = re.compile(r"Cancelled by (.+)\.")
+_LONGEST = 400
+
+
+def words(code: str, payload: Payload, *, to_ods: bool) -> ErrorWords:
+    """The words for an error ``code`` with its ``payload``.
+
+    ``to_ods``: whether the job goes to an ODS; of one that does not, no words speak of it.
+    """
+    own = _WORDS.get(code)
+    if own is None:
+        return ErrorWords(
+            "The run failed",
+            f"It said “{_short(code, 50)}”, for which this page has no words of its own.",
+            _AGAIN,
+            _detail(payload),
+        )
+    return own(payload, to_ods)
+
+
+def known_codes() -> list[str]:
+    """The codes that have words of their own."""
+    return list(_WORDS)
+
+
+def cancelled_by(payload: Payload) -> str:
+    """Who cancelled the run (jobs.cancel_run words its error so); empty if nobody did."""
+    match = _CANCELLED.fullmatch(_text(payload, "message", 200))
+    return match[1] if match else ""
+
+
+def _unknown(payload: Payload, to_ods: bool) -> ErrorWords:
+    if by := cancelled_by(payload):
+        return ErrorWords(
+            "The run was cancelled",
+            f"{by} cancelled it before it was done.",
+            "Run the job again if its results are wanted after all; otherwise call it resolved.",
+        )
+    if payload.get("out_of_memory") is True:
+        return ErrorWords(
+            "The file was too large for one go",
+            "The run needed more memory than it may have.",
+            "Split the file into several smaller ones and submit those. If it is not large, "
+            + _TELL,
+        )
+    if "disk space" in str(payload.get("message", "")):
+        return ErrorWords(
+            "There was not enough disk space",
+            "The run had no room left for the files that it makes.",
+            "Run the job again later. If it fails the same way, split the file into smaller ones, "
+            f"or {_TELL}",
+        )
+    return ErrorWords(
+        "Something unexpected went wrong",
+        "The run ended for a reason that Runway did not foresee.",
+        _AGAIN,
+        _detail(payload),
+    )
+
+
+def _executor_timeout(payload: Payload, to_ods: bool) -> ErrorWords:
+    limit = _duration(payload.get("timeout_seconds"))
+    return ErrorWords(
+        "The run took too long",
+        f"It was not done within {limit or 'the time that a run may take'}, and was ended.",
+        "Run the job again, at a quieter time. If it takes too long again, split the file into "
+        "several smaller ones.",
+    )
+
+
+def _invalid_job(payload: Payload, to_ods: bool) -> ErrorWords:
+    detail = _detail(payload)
+    return ErrorWords(
+        "The job cannot be carried out as it stands",
+        "Something that it needs is missing or not usable any more"
+        + (": see the reason below." if detail else "."),
+        "Have that put right, then run the job again. If there is nothing to put right here, "
+        f"submit the file as a new job, or {_TELL}",
+        detail,
+    )
+
+
+def _lightbeam_fetch(payload: Payload, to_ods: bool) -> ErrorWords:
+    resource = _text(payload, "resource")
+    return ErrorWords(
+        "The ODS did not give its roster" if to_ods else "The roster could not be read",
+        "The district's students, against whom the rows are matched, could not be read"
+        + (" from the ODS" if to_ods else "")
+        + (f" (resource “{resource}”)." if resource else "."),
+        "Have a partner admin test the ODS connection: its address, its key and secret, and that "
+        "the key may read this resource. Then run the job again."
+        if to_ods
+        else _AGAIN,
+    )
+
+
+def _missing_ods_roster(payload: Payload, to_ods: bool) -> ErrorWords:
+    if to_ods:
+        return ErrorWords(
+            "The ODS has no students for this school year",
+            "Rows are matched to the students in the ODS, and it has none.",
+            "Load the district's roster for this school year into the ODS first, then run the job "
+            "again.",
+        )
+    return ErrorWords(
+        "There is no roster for this district and school year",
+        "Rows are matched to the students of a roster, and there is none that can be read.",
+        "Have a partner admin turn cross-year matching on, or have the roster file put in place; "
+        "then run the job again.",
+    )
+
+
+def _lightbeam_send(payload: Payload, to_ods: bool) -> ErrorWords:
+    if not to_ods:
+        return ErrorWords(
+            "The results could not be sent", "The results were made, but not sent.", _AGAIN
+        )
+    return ErrorWords(
+        "The results could not be sent to the ODS",
+        "The results were made, but the ODS could not be reached or took none of them.",
+        "See what the ODS answered, if it did. Have a partner admin test the ODS connection, and "
+        "see that the ODS is up; then run the job again.",
+    )
+
+
+def _input_s3_download(payload: Payload, to_ods: bool) -> ErrorWords:
+    file = _file(payload)
+    return ErrorWords(
+        "An input file could not be read",
+        f"The file{f' “{file}”' if file else ''} was not where Runway keeps it, or could not be "
+        "read from there.",
+        "Run the job again. If it fails the same way, submit the file as a new job.",
+    )
+
+
+def _bundle_git_pull(payload: Payload, to_ods: bool) -> ErrorWords:
+    return ErrorWords(
+        "The assessment's definition could not be fetched",
+        "Runway reads how to load an assessment from a shared repository, and could not reach it "
+        "or did not find the assessment there.",
+        f"Run the job again in a few minutes. If it fails the same way, {_TELL}",
+    )
+
+
+def _artifact_not_found(payload: Payload, to_ods: bool) -> ErrorWords:
+    file = _file(payload)
+    return ErrorWords(
+        "A result is missing",
+        f"The run should have made {f'the file “{file}”' if file else 'a file'}, and did not.",
+        _AGAIN,
+    )
+
+
+def _artifact_empty(payload: Payload, to_ods: bool) -> ErrorWords:
+    file = _file(payload)
+    if file in ("output", ""):
+        return ErrorWords(
+            "The file led to no results",
+            "Its rows were read and matched, but the assessment made no records of them.",
+            "Check the parameters, such as the year or the form, and that the file is an export of "
+            "this assessment. Then submit it as a new job.",
+        )
+    return ErrorWords(
+        "A result came out empty", f"The run made the file “{file}”, with nothing in it.", _AGAIN
+    )
+
+
+def _artifact_s3_upload(payload: Payload, to_ods: bool) -> ErrorWords:
+    file = _file(payload)
+    return ErrorWords(
+        "A result could not be stored",
+        f"The run made {f'the file “{file}”' if file else 'a file'}, but could not store it.",
+        _AGAIN,
+    )
+
+
+def _earthmover_deps(payload: Payload, to_ods: bool) -> ErrorWords:
+    return ErrorWords(
+        "The assessment could not be prepared",
+        "The assessment's definition, or something that it builds on, could not be read.",
+        f"The file is not to blame. Run the job again; if it fails the same way, {_TELL}",
+    )
+
+
+def _earthmover_run(payload: Payload, to_ods: bool) -> ErrorWords:
+    return ErrorWords(
+        "The file could not be read as this assessment",
+        "Its content is not what this assessment's files look like.",
+        "Check that it is this assessment's own export, unchanged, with its header row, and that "
+        "the parameters fit. Then submit the right file as a new job.",
+        _detail(payload),
+    )
+
+
+def _cross_year_roster_fetch(payload: Payload, to_ods: bool) -> ErrorWords:
+    return ErrorWords(
+        "The roster of all years could not be fetched",
+        "Rows are looked up among the students of all years, whom EDU knows; EDU did not give them "
+        "completely, or knows no students of this district.",
+        "Run the job again. If it fails the same way, have a partner admin test the EDU connection "
+        "on the partner's page.",
+    )
+
+
+def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
+    column, kind = _text(payload, "id_name"), _text(payload, "id_type")
+    rate, needed = _percent(payload.get("match_rate")), _percent(payload.get("match_threshold"))
+    pair = f"column “{column}”" if column else ""
+    pair += f" read as “{kind}” id" if column and kind else ""
+    what = "Most rows match no student of the district."
+    if rate:
+        what = f"Only {rate} of the rows match a student"
+        what += f" ({'at least ' + needed + ' must' if needed else 'more must'})."
+    if pair:
+        what += f" The best match was the {pair}."
+    return ErrorWords(
+        "Too few rows match a student",
+        what,
+        "Check that the file is this district's and of this school year, and that the column holds "
+        "the ids that the roster has. Then submit the right file as a new job.",
+    )
+
+
+def _failed_to_start(payload: Payload, to_ods: bool) -> ErrorWords:
+    return ErrorWords(
+        "The run could not be started",
+        "Nothing was done with the file.",
+        f"Run the job again in a few minutes. If it cannot be started then, {_TELL}",
+        _detail(payload),
+    )
+
+
+_WORDS: dict[str, Callable[[Payload, bool], ErrorWords]] = {
+    "unknown": _unknown,
+    "executor_timeout": _executor_timeout,
+    "invalid_job": _invalid_job,
+    "lightbeam_fetch": _lightbeam_fetch,
+    "missing_ods_roster": _missing_ods_roster,
+    "lightbeam_send": _lightbeam_send,
+    "input_s3_download": _input_s3_download,
+    "bundle_git_pull": _bundle_git_pull,
+    "artifact_not_found": _artifact_not_found,
+    "artifact_empty": _artifact_empty,
+    "artifact_s3_upload": _artifact_s3_upload,
+    "earthmover_deps": _earthmover_deps,
+    "earthmover_run": _earthmover_run,
+    "cross_year_roster_fetch": _cross_year_roster_fetch,
+    "insufficient_matches": _insufficient_matches,
+    "failed_to_start_executor": _failed_to_start,
+}
+
+
+def _detail(payload: Payload) -> str:
+    message = _text(payload, "message", _LONGEST)
+    return "" if _INTERNAL.search(message) else message
+
+
+def _text(payload: Payload, name: str, longest: int = 100) -> str:
+    value = payload.get(name)
+    return _short(value, longest) if isinstance(value, str) else ""
+
+
+def _short(text: str, longest: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
+def _file(payload: Payload) -> str:
+    """The file as people know it: without its folder and the key that is put before its name."""
+    name, path = _text(payload, "name"), _text(payload, "path", 300)
+    return path.rstrip("/").rsplit("/", 1)[-1].removeprefix(f"{name}__") or name
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return float(value) if abs(value) < 1e9 else None  # no NaN either
+
+
+def _percent(value: Any) -> str:
+    """Rounded down, so that what is below a threshold never reads as if it reached it."""
+    rate = _number(value)
+    if rate is None or not 0 <= rate <= 1:
+        return ""
+    tenths = math.floor(rate * 1000 + 1e-9)
+    return f"{tenths // 10} %" if tenths % 10 == 0 else f"{tenths / 10} %"
+
+
+def _duration(value: Any) -> str:
+    seconds = _number(value)
+    if seconds is None or seconds < 1:
+        return ""
+    if seconds < 120:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes"

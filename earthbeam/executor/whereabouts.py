@@ -1,0 +1,75 @@
+"""Telling the app how far a step is, for the people who watch: never needed, never in the way.
+
+The latest word is posted from a thread of its own, on a connection of its own, at most every two
+seconds and ever less often the longer a step takes. What cannot be posted at once is dropped.
+Counts alone go out: nothing of a file's content.
+"""
+
+import threading
+import time
+from typing import Any
+
+import requests
+
+PAUSE = 2.0
+"""Seconds between two words on a step, at first."""
+_LONGEST_PAUSE = 15.0
+_SLOWER = 1.2
+_TIMEOUT = (1.0, 2.0)
+_FAILURES_MAX = 3
+
+
+class Whereabouts:
+    """Posts to ``url`` with ``headers``; without a URL nothing is told to anybody."""
+
+    def __init__(self, url: str | None, headers: dict[str, str]) -> None:
+        self._url = url
+        self._headers = headers
+        self._changed = threading.Condition()
+        self._word: dict[str, Any] | None = None
+        self._action = ""
+        self._thread: threading.Thread | None = None
+
+    def begin(self, action: str) -> None:
+        """The next step begins; what was to be told of the last one no longer matters."""
+        with self._changed:
+            self._action, self._word = action, None
+
+    def tell(self, done: int, total: int | None, unit: str) -> None:
+        """The current step has done ``done``, of ``total`` if that is known. Returns at once."""
+        if self._url is None or not self._action:
+            return
+        with self._changed:
+            self._word = {"action": self._action, "done": done, "total": total, "unit": unit}
+            if self._thread is None:
+                # A daemon: the executor's end waits for nobody here.
+                self._thread = threading.Thread(target=self._post, name="whereabouts", daemon=True)
+                self._thread.start()
+            self._changed.notify()
+
+    def _post(self) -> None:
+        session = requests.Session()
+        session.trust_env = False
+        session.max_redirects = 0
+        failures, told_of, pause = 0, "", PAUSE
+        while failures < _FAILURES_MAX:
+            with self._changed:
+                while self._word is None:
+                    self._changed.wait()
+                word, self._word = self._word, None
+            pause = min(pause * _SLOWER, _LONGEST_PAUSE) if word["action"] == told_of else PAUSE
+            told_of = word["action"]
+            failures = 0 if self._taken(session, word) else failures + 1
+            time.sleep(pause)
+        with self._changed:
+            self._url = None
+
+    def _taken(self, session: requests.Session, word: dict[str, Any]) -> bool:
+        assert self._url is not None
+        try:
+            answer = session.post(
+                self._url, json=word, headers=self._headers, timeout=_TIMEOUT, allow_redirects=False
+            )
+        except requests.RequestException:
+            return False
+        return answer.status_code == 201

@@ -1,0 +1,98 @@
+"""What the ODS said about the records of a run, from lightbeam's results file.
+
+Messages that differ in ids and values alone are one group: 500 students that an ODS does not know
+are one thing to mend. A descriptor's address stays, since it says what to mend.
+"""
+
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+RESULTS_FILE = "lb-send-results.json"
+MAX_BYTES = 4 * 1024 * 1024
+"""Of a results file that is read for a page; a longer one can be downloaded."""
+MAX_LINES = 12
+"""Line numbers that are named of a group."""
+
+_VALUES = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|uri://[^\s'\"]*|[\w-]*\d[\w-]*")
+_GAP = "…"
+
+
+@dataclass
+class MessageGroup:
+    """Messages of one shape; ``lines`` are the first, of the resource's file of results."""
+
+    status: int
+    example: str
+    count: int = 0
+    messages: int = 0
+    """How many different messages the group holds."""
+    lines: list[int] = field(default_factory=list)
+
+    @property
+    def more_lines(self) -> int:
+        """How many lines are not named."""
+        return max(0, self.count - len(self.lines))
+
+
+@dataclass(frozen=True)
+class Sent:
+    """What came of one resource's records."""
+
+    processed: int
+    skipped: int
+    refused: int
+    groups: tuple[MessageGroup, ...]
+
+    @property
+    def sent(self) -> int:
+        return max(0, self.processed - self.skipped - self.refused)
+
+
+def read_results(content: bytes) -> dict[str, Sent]:
+    """The resources in a results file. Raises ValueError for what is none."""
+    try:
+        resources = json.loads(content)["resources"]
+        return {str(name): _resource(counts) for name, counts in resources.items()}
+    except (KeyError, TypeError, AttributeError, ValueError, RecursionError) as error:
+        raise ValueError("not a results file of lightbeam's") from error
+
+
+def shape(message: str) -> str:
+    """``message`` with a gap for each id and value."""
+    return _VALUES.sub(_gap, " ".join(message.split()))
+
+
+def _gap(match: re.Match[str]) -> str:
+    text = match.group()
+    if text.startswith("uri://") or text[1:].startswith("uri://"):
+        return text
+    return f"{text[0]}{_GAP}{text[0]}" if text[0] in "'\"" else _GAP
+
+
+def _resource(counts: Any) -> Sent:
+    processed, skipped = int(counts["records_processed"]), int(counts["records_skipped"])
+    successes = counts.get("successes")
+    if successes is None:
+        refused = int(counts["records_failed"])
+    else:
+        # Records that got lost on the way are in no count of lightbeam's but the whole.
+        refused = processed - skipped - sum(int(each["count"]) for each in successes)
+    return Sent(processed, skipped, max(0, refused), _groups(counts.get("failures") or []))
+
+
+def _groups(failures: list[Any]) -> tuple[MessageGroup, ...]:
+    groups: dict[tuple[int, str], MessageGroup] = {}
+    lines: dict[tuple[int, str], set[int]] = {}
+    for failure in failures:
+        message = " ".join(str(failure["message"]).split())
+        key = int(failure["status_code"]), shape(message)
+        group = groups.setdefault(key, MessageGroup(key[0], message))
+        numbers = [int(line) for line in failure.get("line_numbers") or []]
+        group.count += int(failure.get("count") or len(numbers))
+        group.messages += 1
+        lines.setdefault(key, set()).update(numbers)
+    for key, group in groups.items():
+        group.lines = sorted(lines[key])[:MAX_LINES]
+    return tuple(sorted(groups.values(), key=lambda group: (-group.count, group.example)))

@@ -1,0 +1,225 @@
+"""What a run came to, in a sentence or two that never claim more than happened.
+
+Pure: from the facts that a run has left to words and the parts of a picture. Executors other than
+ours do not tell how rows were matched; then the words go by what there is, without numbers that
+nobody reported.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Where the input's rows went, as the run reported it."""
+
+    total: int
+    ods: int
+    earlier: int
+    """Matched on EDU's roster of all years; for a job that goes to no ODS, all that matched."""
+    unmatched: int
+    blank: int = 0
+    ambiguous: int = 0
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run that has ended."""
+
+    succeeded: bool
+    to_ods: bool
+    rows: Rows | None = None
+    unmatched: int | None = 0
+    """Rows that matched no student; None: some, and nobody said how many."""
+    ods_set: bool = False
+    """Results were made for the ODS and sent there."""
+    edu_set: bool = False
+    """Results were made that are offered to EDU."""
+    counted: bool = True
+    """The run reported what came of its records."""
+    refused: int = 0
+    skipped: int = 0
+    sending_began: bool = False
+    cancelled: bool = False
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the input's rows; ``kind`` is a class of runway.css that colours it."""
+
+    kind: str
+    label: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``tone`` is a class of runway.css; ``parts`` are empty where the rows are not known."""
+
+    tone: str
+    headline: str
+    sentences: tuple[str, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+
+def outcome(facts: Facts) -> Outcome:
+    """The words and the picture for ``facts``."""
+    if not facts.succeeded:
+        return _failed(facts)
+    told = _by_rows(facts, facts.rows) if facts.rows and facts.rows.total else _by_sets(facts)
+    sentences = [*told.sentences, *_about_records(facts), *_about_unmatched(facts)]
+    troubled = facts.refused > 0 or facts.unmatched != 0
+    return Outcome(
+        "rw-warn" if troubled else "rw-good", told.headline, tuple(sentences), told.parts
+    )
+
+
+def _failed(facts: Facts) -> Outcome:
+    headline = "The run was cancelled." if facts.cancelled else "The run failed."
+    if not facts.to_ods:
+        after = "It left no results for EDU."
+    elif facts.sending_began:
+        after = (
+            "Sending had begun: some records may have reached the ODS. Running the job again does "
+            "no harm, as the ODS replaces what it already has."
+        )
+    else:
+        after = "Nothing was sent to the ODS."
+    return Outcome("rw-bad", headline, (after,))
+
+
+def _everything_was_sent(facts: Facts) -> bool:
+    return (
+        facts.ods_set
+        and not facts.edu_set
+        and facts.counted
+        and facts.refused == 0
+        and facts.skipped == 0
+        and facts.unmatched == 0
+        and (
+            facts.rows is None
+            or (
+                (facts.rows.earlier == 0 and facts.rows.unmatched == 0)
+                and facts.rows.ods == facts.rows.total
+            )
+        )
+    )
+
+
+def _by_rows(facts: Facts, rows: Rows) -> Outcome:
+    parts = []
+    if facts.to_ods:
+        label = "Sent to the ODS" if facts.ods_set else "Matched, without results for the ODS"
+        if facts.ods_set and facts.refused:
+            label += f" (which refused {_records(facts.refused)})"
+        parts.append(Part("rw-ods", label, rows.ods))
+    waiting = "Waiting for EDU" if facts.edu_set else "Matched, without results for EDU"
+    parts.append(Part("rw-edu", waiting, rows.earlier))
+    parts.append(Part("rw-unmatched", "Matched no student", rows.unmatched))
+    parts = [part for part in parts if part.rows]
+    if facts.to_ods and _everything_was_sent(facts):
+        matched = (_matched_all(rows.total, facts),)
+        return Outcome("", "All results were sent to the ODS.", matched, tuple(parts))
+    if not facts.to_ods and rows.earlier == rows.total and facts.edu_set and _clean(facts):
+        matched = (_matched_all(rows.total, facts),)
+        return Outcome("", "The results wait for EDU.", matched, tuple(parts))
+    clauses = [clause for clause in _clauses(facts, rows) if clause]
+    return Outcome("", f"Of {_rows(rows.total)}, {', '.join(clauses)}.", (), tuple(parts))
+
+
+def _clean(facts: Facts) -> bool:
+    return facts.refused == 0 and facts.unmatched == 0 and facts.skipped == 0
+
+
+def _matched_all(total: int, facts: Facts) -> str:
+    students = "students of this year's roster" if facts.to_ods else "students of the roster"
+    return f"All {_rows(total)} matched {students}." if total > 1 else "Its one row matched."
+
+
+def _clauses(facts: Facts, rows: Rows) -> list[str]:
+    ods = earlier = unmatched = ""
+    if facts.to_ods and rows.ods:
+        count = f"{rows.ods:,}"
+        if facts.ods_set:
+            ods = f"{count} {_was(rows.ods)} sent to the ODS"
+            if facts.refused:
+                ods += f" (it refused {_records(facts.refused)})"
+        else:
+            ods = f"{count} matched, but led to no records for the ODS"
+    if rows.earlier:
+        count = f"{rows.earlier:,}"
+        matched = "matched an earlier year" if facts.to_ods else "matched a student"
+        wait = "waits for EDU" if rows.earlier == 1 else "wait for EDU"
+        if facts.edu_set:
+            earlier = f"{count} {matched} and {wait}"
+        else:
+            earlier = f"{count} {matched}, but led to no records for EDU"
+    if rows.unmatched:
+        unmatched = f"{rows.unmatched:,} matched no student"
+    return [ods, earlier, unmatched] if any((ods, earlier, unmatched)) else ["none matched"]
+
+
+def _by_sets(facts: Facts) -> Outcome:
+    """Without the numbers of rows, by which sets of results there are."""
+    if facts.to_ods and _everything_was_sent(facts):
+        return Outcome("", "All results were sent to the ODS.")
+    if facts.to_ods and facts.ods_set and facts.edu_set:
+        return Outcome(
+            "",
+            "Some results were sent to the ODS; the others wait for EDU.",
+            ("Those that wait are of students whom only an earlier year knows.",),
+        )
+    if facts.to_ods and facts.ods_set:
+        return Outcome("", "Results were sent to the ODS.")
+    if facts.edu_set:
+        also = ("Nothing was sent to the ODS.",) if facts.to_ods else ()
+        return Outcome("", "The results wait for EDU.", also)
+    return Outcome("", "The run is done.", ("It reported no results.",))
+
+
+def _about_records(facts: Facts) -> list[str]:
+    if not facts.to_ods or not facts.ods_set:
+        return []
+    sentences = []
+    if not facts.counted:
+        sentences.append("What the ODS made of them was not reported.")
+    if facts.refused and not (facts.rows and facts.rows.ods):  # else it was said with the rows
+        sentences.append(f"The ODS refused {_records(facts.refused)}.")
+    if facts.skipped:
+        sentences.append(
+            f"{_records(facts.skipped)} {_was(facts.skipped)} skipped, as sent before."
+        )
+    return sentences
+
+
+def _about_unmatched(facts: Facts) -> list[str]:
+    rows = facts.rows
+    if facts.unmatched is None:
+        return ["Some rows matched no student; how many was not reported."]
+    sentences = []
+    if facts.unmatched and not (rows and rows.total):
+        sentences.append(f"{_rows(facts.unmatched)} matched no student.")
+    reasons = []
+    if rows and rows.blank:
+        reasons.append(f"{rows.blank:,} {'has' if rows.blank == 1 else 'have'} no id")
+    if rows and rows.ambiguous:
+        has = "has" if rows.ambiguous == 1 else "have"
+        reasons.append(f"{rows.ambiguous:,} {has} an id that several students share")
+    if reasons:
+        sentences.append(f"Of the unmatched rows, {_listed(reasons)}.")
+    return sentences
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count:,} rows"
+
+
+def _records(count: int) -> str:
+    return "1 record" if count == 1 else f"{count:,} records"
+
+
+def _was(count: int) -> str:
+    return "was" if count == 1 else "were"
+
+
+def _listed(parts: list[str]) -> str:
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
