@@ -1,4 +1,4 @@
-"""Where requests go: the admin for people, /api/earthbeam for executors."""
+"""Where requests go: the admin for people, sign-in by OIDC, /api/earthbeam for executors."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -15,6 +15,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz),
     path("admin/", admin.site.urls),
+    path("sign-in/", include("access.urls")),
     path("api/earthbeam/", include("earthbeam.api.urls")),
 ]
 
