@@ -29,7 +29,7 @@ def admit(issuer: Issuer, account: SocialAccount, claims: Mapping[str, Any]) -> 
     """
     linked = SocialAccount.objects.filter(provider=issuer.id, uid=account.uid).first()
     if linked is None:
-        user = _user_of(issuer, claims)
+        user = _user_of(issuer, account.uid, claims)
         # Two first sign-ins at once make one link.
         linked, _ = SocialAccount.objects.get_or_create(
             provider=issuer.id, uid=account.uid, defaults={"user": user}
@@ -42,7 +42,7 @@ def admit(issuer: Issuer, account: SocialAccount, claims: Mapping[str, Any]) -> 
     return linked
 
 
-def _user_of(issuer: Issuer, claims: Mapping[str, Any]) -> User:
+def _user_of(issuer: Issuer, subject: str, claims: Mapping[str, Any]) -> User:
     email = str(claims.get("email") or "")
     if not email:
         raise NotAdmitted(
@@ -81,7 +81,8 @@ def _user_of(issuer: Issuer, claims: Mapping[str, Any]) -> User:
             "can link the right one by hand.",
         )
     [user] = users
-    if SocialAccount.objects.filter(provider=issuer.id, user=user).exists():
+    others = SocialAccount.objects.filter(provider=issuer.id, user=user).exclude(uid=subject)
+    if others.exists():
         # An address that went to somebody else must not take the account along.
         raise NotAdmitted(
             "account is linked to somebody else at this issuer",
