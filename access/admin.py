@@ -61,6 +61,8 @@ class LinkForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if "uid" not in self.fields:  # the page of a link, to look at
+            return
         choices = [(each.id, each.name) for each in issuers.configured()]
         self.fields["provider"] = forms.ChoiceField(label="Sign-in service", choices=choices)
         self.fields["uid"].label = "Subject"

@@ -1,6 +1,7 @@
 """Where requests go: the admin for people, sign-in by OIDC, /api/earthbeam for executors."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -16,6 +17,8 @@ urlpatterns = [
     path("healthz", healthz),
     path("admin/", admin.site.urls),
     path("sign-in/", include("access.urls")),
+    # The admin's own signs out members only.
+    path("sign-out/", LogoutView.as_view(next_page="admin:login"), name="sign_out"),
     path("api/earthbeam/", include("earthbeam.api.urls")),
 ]
 
