@@ -195,7 +195,7 @@ MODELS: dict[str, Model] = {
         create=NOBODY,
         see=ADMINS,
         change=ADMINS,
-        history=ADMINS,
+        history=SUPERUSERS,  # it tells of people of all partners
         form={"enabled_for": []},
         protected=True,
     ),

@@ -103,14 +103,16 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
     )
     OutputFile.objects.create(run=run, path=f"{mark}.csv", size=1)
     JobNote.objects.create(job=job, author=person, text=f"{mark}-note")
-    History.objects.create(
-        user=person,
-        content_type=ContentType.objects.get_for_model(job),
-        object_id=str(job.pk),
-        object_repr=f"{mark}-history",
-        action_flag=2,
-        change_message=f"{mark}-message",
-    )
+    # Bundles are everybody's; who of which partner did what to them is not.
+    for thing in (job, job.bundle):
+        History.objects.create(
+            user=person,
+            content_type=ContentType.objects.get_for_model(thing),
+            object_id=str(thing.pk),
+            object_repr=f"{mark}-history",
+            action_flag=2,
+            change_message=f"{mark}-message",
+        )
     ods = factories.make_ods_connection(tenant=tenant, url=f"http://{partner_mark}-ods.test")
     mapping = DescriptorMapping.objects.create(
         partner=partner,
