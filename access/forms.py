@@ -5,7 +5,7 @@ from typing import Any
 
 from django.contrib.admin.forms import AdminAuthenticationForm
 from django.contrib.auth.forms import AuthenticationForm
-from django.contrib.auth.models import AbstractBaseUser, User
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
@@ -39,7 +39,7 @@ class SignInForm(AdminAuthenticationForm):
         limits.forgive(account, address)
         return values
 
-    def confirm_login_allowed(self, user: AbstractBaseUser) -> None:
+    def confirm_login_allowed(self, user: Any) -> None:
         """Members and others alike: what they have no access to, the next page says."""
         AuthenticationForm.confirm_login_allowed(self, user)
 

@@ -1,7 +1,7 @@
 """The audit trail's pages: for superusers, to search and to read; nobody changes or deletes."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from auditlog import admin as auditlog_admin
 from auditlog.models import LogEntry
@@ -74,8 +74,7 @@ class TrailAdmin(SuperuserAdmin):
         *("actor__username", "actor_email", "additional_data__actor", "object_repr"),
         *("object_pk", "remote_addr"),
     ]
-    search_help_text = "Who (name or e-mail), about what (name or id), or from which address."
-    fields = [
+    fields: ClassVar[Any] = [
         "timestamp",
         "who",
         "remote_addr",

@@ -160,7 +160,7 @@ def test_old_counts_are_thrown_away_and_names_are_not_stored(root):
 @pytest.mark.django_db(transaction=True)
 def test_passwords_tried_at_once_are_looked_at_no_more_often_than_the_limit():
     people.make_superuser("root")
-    looked_at = Counter()
+    looked_at: Counter[str] = Counter()
     lock = threading.Lock()
 
     def count(**kwargs):
