@@ -221,9 +221,9 @@ def test_who_is_signed_in_cannot_be_linked_to_a_strangers_account(oidc, ann):
     oidc(stranger)
     client = people.logged_in(ann)
     begun = client.post(f"{START}?process=connect", {"process": "connect"})
-    query = dict(parse_qsl(urlsplit(begun.url).query))
+    query = dict(parse_qsl(urlsplit(begun["Location"]).query))
     answer = requests.post(
-        begun.url.partition("?")[0],
+        begun["Location"].partition("?")[0],
         data=query | {"subject": "9"},
         allow_redirects=False,
         timeout=10,

@@ -98,8 +98,8 @@ def every_action() -> set[tuple[str, str]]:
     found = set()
     for model, model_admin in admin.site._registry.items():
         # Superusers are offered all that there is.
-        request.user = type("Root", (), {"is_active": True, "is_superuser": True, "pk": 0})()  # type: ignore[assignment]
-        request.user.has_perm = lambda *_: True
+        request.user = type("Root", (), {"is_active": True, "is_superuser": True, "pk": 0})()
+        request.user.has_perm = lambda *_: True  # type: ignore[method-assign]
         found |= {(label(model), action) for action in model_admin.get_actions(request)}
     return found
 

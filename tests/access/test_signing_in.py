@@ -49,7 +49,7 @@ def test_who_is_no_member_any_more_is_out_at_once():
     client = people.logged_in(user)
     assert client.get("/admin/").status_code == 200
     user.memberships.all().delete()
-    assert client.get("/admin/").url.startswith("/admin/login/")
+    assert client.get("/admin/")["Location"].startswith("/admin/login/")
 
 
 def test_a_session_lasts_two_hours():

@@ -112,7 +112,7 @@ def test_superusers_read_the_audit_trail(open_page):
     expect(page.get_by_role("cell", name="signed in").first).to_be_visible()
     look(page, "audit-trail")
     page.goto("/admin/auditlog/logentry/?what=changed&thing=partner")
-    page.locator("#result_list th a").first.click()
+    page.locator("#result_list tbody th a").first.click()
     expect(page.get_by_text("uri://example.org").first).to_be_visible()
     look(page, "audit-trail-entry")
 
