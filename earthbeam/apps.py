@@ -3,3 +3,12 @@ from django.apps import AppConfig
 
 class EarthbeamConfig(AppConfig):
     name = "earthbeam"
+
+    def ready(self) -> None:
+        from earthbeam.models import Bundle, DescriptorMapping
+        from partners import audit
+
+        audit.watch(
+            Bundle, fields=["path", "display_name", "in_registry"], relations=["enabled_for"]
+        )
+        audit.watch(DescriptorMapping)

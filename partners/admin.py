@@ -3,14 +3,13 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth import get_user_model
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from partners import edu_panel
+from partners import audit, edu_panel
 from partners.forms import CROSS_YEAR, MembershipForm, OdsConnectionForm, PartnerForm
 from partners.models import (
     Membership,
@@ -151,7 +150,15 @@ class OdsConnectionAdmin(ScopedAdmin):
 
 
 def _retire(rows: QuerySet[OdsConnection]) -> int:
-    return rows.filter(retired_at=None).update(retired_at=timezone.now())
+    """How many of them this call retired: each connection is retired once, whoever else tries."""
+    retired = 0
+    for connection in rows.filter(retired_at=None).defer("client_secret"):
+        now = timezone.now()
+        active = OdsConnection.objects.filter(pk=connection.pk, retired_at=None)
+        if active.update(retired_at=now):
+            audit.record_change(connection, retired_at=(None, now))
+            retired += 1
+    return retired
 
 
 @admin.register(Membership)
@@ -168,4 +175,6 @@ class MembershipAdmin(SuperuserAdmin):
     ) -> None:
         super().save_model(request, obj, form, change)
         # The admin is where members work, and it lets staff in only.
-        get_user_model().objects.filter(pk=obj.user_id).update(is_staff=True)
+        if not obj.user.is_staff:
+            obj.user.is_staff = True
+            obj.user.save(update_fields=["is_staff"])

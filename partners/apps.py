@@ -3,3 +3,27 @@ from django.apps import AppConfig
 
 class PartnersConfig(AppConfig):
     name = "partners"
+
+    def ready(self) -> None:
+        from django.contrib.auth.models import User
+
+        from partners import audit, models
+
+        audit.watch(
+            models.Partner,
+            fields=["id", "name", "cross_year_match_enabled", "descriptor_namespace"],
+        )
+        audit.watch(models.Tenant)
+        audit.watch(models.SchoolYear)
+        audit.watch(models.SchoolYearConfig)
+        audit.watch(models.OdsConnection, secrets=["client_secret"])
+        audit.watch(models.Membership, relations=["tenants"])
+        audit.watch(
+            User,
+            fields=[
+                *("username", "first_name", "last_name", "email", "password"),
+                *("is_active", "is_staff", "is_superuser"),
+            ],
+            secrets=["password"],
+            relations=["groups", "user_permissions"],
+        )

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from edu.diagnosis import check_connection, check_credentials
 from edu.waiting import in_time
-from partners import edu_processes
+from partners import audit, edu_processes
 from partners.models import Partner
 
 
@@ -85,6 +85,7 @@ class EduPanel(admin.ModelAdmin):
     def _add_one(self, request: HttpRequest, partner: Partner) -> None:
         Partner.objects.filter(pk=partner.pk).update(edu_generation=F("edu_generation") + 1)
         self.log_change(request, partner, "Reset EDU connections.")
+        audit.record(partner, "EDU connections reset")
 
     def _partner(self, request: HttpRequest, object_id: str) -> Any:
         partner = self.get_object(request, unquote(object_id))

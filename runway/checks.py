@@ -68,6 +68,20 @@ def check_app_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     ]
 
 
+@register(Tags.security)
+def check_issuers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E009: who signs in could be made up on the way to the issuer."""
+    return [
+        Error(
+            f"The issuer {each.id!r} of OIDC_ISSUERS is not reached by https.",
+            hint="Give its https URL: without it nothing proves who answers.",
+            id="runway.E009",
+        )
+        for each in settings.OIDC_ISSUERS
+        if not _is_safe(each.issuer)
+    ]
+
+
 @register()
 def check_files_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """runway.E004: jobs' files have no place."""
@@ -169,6 +183,13 @@ def check_production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
             id="runway.W002",
         )
     ]
+
+
+def _is_safe(url: str) -> bool:
+    parts = urlsplit(url)
+    return bool(parts.hostname) and (
+        parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(str(parts.hostname)))
+    )
 
 
 def _is_loopback(host: str) -> bool:

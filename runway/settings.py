@@ -5,6 +5,7 @@ The safe default is production: what it needs must be set, and nothing local sta
 
 from pathlib import Path
 
+from access import issuers
 from runway.env import DEVELOPMENT, env, environment, optional, positive_int, required
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -26,6 +27,12 @@ EXECUTOR_JWT_KEY = required("EXECUTOR_JWT_KEY", development="development-only-" 
 ENCRYPTION_KEYS = required(
     "ENCRYPTION_KEYS", development="ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="
 ).split(",")
+
+# --- People ---------------------------------------------------------------------------------
+OIDC_ISSUERS = issuers.read(optional("OIDC_ISSUERS"))
+BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
+# How many entries at the end of X-Forwarded-For our own proxies wrote; 0: it is not looked at.
+PROXY_COUNT = positive_int("PROXY_COUNT", 1) if BEHIND_TLS_PROXY else 0
 
 # --- Files ----------------------------------------------------------------------------------
 FILES_BASE = required("FILES_BASE", development=f"file://{VAR_DIR}/files").rstrip("/")
@@ -72,7 +79,7 @@ ROSTER_STREAMS_MAX = positive_int("ROSTER_STREAMS_MAX", max(1, WEB_THREADS * 3 /
 
 # --- Django ---------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "access.admin_config.RunwayAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -82,9 +89,15 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",  # the page's scripts, so that it needs no other server
+    "allauth",
+    "allauth.account",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
+    "auditlog",
     "runway",
     "edu",
     "partners",
+    "access",
     "earthbeam",
     "earthbeam.executor",
 ]
@@ -95,6 +108,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "partners.audit.AuditMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -144,7 +159,14 @@ LOGIN_URL = "admin:login"
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
 
+LOGIN_REDIRECT_URL = "admin:index"
 SESSION_COOKIE_AGE = 2 * 60 * 60
+# django-allauth signs in by issuers, and does nothing else here.
+ACCOUNT_ADAPTER = "access.adapter.AccountAdapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+SOCIALACCOUNT_ONLY = True
+SOCIALACCOUNT_ADAPTER = "access.adapter.IssuerAdapter"
+SOCIALACCOUNT_STORE_TOKENS = False
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -161,7 +183,7 @@ if not IN_DEVELOPMENT:
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
-    if env.bool("BEHIND_TLS_PROXY", default=False):
+    if BEHIND_TLS_PROXY:
         SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 REST_FRAMEWORK = {

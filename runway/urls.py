@@ -1,6 +1,8 @@
-"""Where requests go: the admin for people, /api/earthbeam for executors, /api/v1 for systems."""
+"""Where requests go: the admin and sign-in for people, /api/earthbeam for executors, /api/v1 for
+other systems."""
 
 from django.contrib import admin
+from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -15,6 +17,9 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz),
     path("admin/", admin.site.urls),
+    path("sign-in/", include("access.urls")),
+    # The admin's own signs out members only.
+    path("sign-out/", LogoutView.as_view(next_page="admin:login"), name="sign_out"),
     path("api/earthbeam/", include("earthbeam.api.urls")),
     path("api/v1/", include("earthbeam.external.urls")),
 ]

@@ -88,7 +88,7 @@ def make_ods_connection(
     year: SchoolYear | None = None,
     url: str = "http://127.0.0.1:9/ods",
     client_id: str = "ods-client",
-    client_secret: str = "ods-secret",  # noqa: S107
+    client_secret: str = "ods-secret",
 ) -> OdsConnection:
     """The tenant's active connection for the year."""
     return OdsConnection.objects.get_or_create(

@@ -11,9 +11,10 @@ from runway import embedded_postgres
 _var = Path(__file__).resolve().parent.parent / "var"
 _var.mkdir(exist_ok=True)
 
+_OTHERS = ("ENVLABEL", "DATABASE_URL", "OIDC_ISSUERS", "BEHIND_TLS_PROXY")
 # Nothing that a developer exported or wrote to .env may reach the tests.
 for _name in list(os.environ):
-    if _name.startswith(("EDU_SNOWFLAKE_", "AWS_")) or _name in ("ENVLABEL", "DATABASE_URL"):
+    if _name.startswith(("EDU_SNOWFLAKE_", "AWS_")) or _name in _OTHERS:
         del os.environ[_name]
 os.environ["RUNWAY_ENV"] = "development"
 os.environ["DATABASE_URL"] = embedded_postgres.start(

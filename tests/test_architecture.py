@@ -12,14 +12,15 @@ PROJECT = Path(__file__).resolve().parent.parent
 # What the modules below a folder must not import.
 FORBIDDEN = {
     "edu": ("partners", "earthbeam", "runway"),
-    "partners": ("earthbeam", "runway"),
-    "earthbeam": ("runway.sandbox", "runway.settings"),
+    "partners": ("access", "earthbeam", "runway"),
+    "access": ("earthbeam", "edu", "runway"),
+    "earthbeam": ("access", "runway.sandbox", "runway.settings"),
     "earthbeam/matching": ("django", "partners", "edu", "runway", "requests", "logging", "pathlib"),
     "earthbeam/executor": (
-        *("partners", "edu", "runway", "rest_framework", "procrastinate", "psycopg"),
+        *("access", "partners", "edu", "runway", "rest_framework", "procrastinate", "psycopg"),
         *("django.db", "earthbeam.models", "earthbeam.api", "earthbeam.runs", "earthbeam.jobs"),
     ),
-    "runway/sandbox": ("partners", "earthbeam.models", "earthbeam.executor"),
+    "runway/sandbox": ("access", "partners", "earthbeam.models", "earthbeam.executor"),
 }
 
 # The only module outside runway that may know Django beside the executor's command and app.

@@ -3,9 +3,10 @@
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from earthbeam.models import Bundle, DescriptorMapping
 from partners.scoped_admin import ScopedAdmin
@@ -27,6 +28,14 @@ class BundleAdmin(ScopedAdmin):
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # `manage.py sync_bundles` does
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        # Bundles are everybody's: their history names people of all partners.
+        if not request.user.is_superuser:
+            raise PermissionDenied
+        return super().history_view(request, object_id, extra_context)
 
     def save_related(
         self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool

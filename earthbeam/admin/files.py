@@ -12,10 +12,22 @@ from django.utils.safestring import SafeString
 from earthbeam import paths
 from earthbeam.files import BadLocation, open_store
 from earthbeam.models import Job
+from partners import audit
 
 logger = logging.getLogger(__name__)
 
 URL_NAME = "earthbeam_job_file"
+
+ARTIFACTS = {
+    "studentEducationOrganizationAssociations.jsonl",
+    "cross_year_roster.jsonl",
+    "em-results.json",
+    "em-results-x-year.json",
+    "student_id_match_rates.csv",
+    "input_no_student_id_match.csv",
+    "lb-send-results.json",
+}
+"""Files whose names are Runway's own."""
 
 
 def link(job_id: UUID, key: str, text: str) -> SafeString:
@@ -24,8 +36,21 @@ def link(job_id: UUID, key: str, text: str) -> SafeString:
     return format_html('<a href="{}" download>{}</a>', url, text)
 
 
+def kind_of(key: str) -> str:
+    """Which kind of file a key is; never the name that people gave it, which may be a student's."""
+    folder, _, rest = key.partition("/")
+    if folder == "input":
+        return f"input {rest.partition('__')[0]}"
+    if "/" in rest:
+        return f"output set {rest.partition('/')[0]}"
+    return f"output {rest}" if rest in ARTIFACTS else "output"
+
+
 def response(request: HttpRequest, job: Job, key: str) -> FileResponse:
-    """The file as a download, streamed. Raises Http404 for what is no file of the job."""
+    """The file as a download, streamed; the audit trail keeps who took which kind of file.
+
+    Raises Http404 for what is no file of the job.
+    """
     if key.partition("/")[0] not in ("input", "output"):
         raise Http404
     try:
@@ -33,6 +58,7 @@ def response(request: HttpRequest, job: Job, key: str) -> FileResponse:
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, BadLocation):
         raise Http404 from None
     logger.info("user %s downloads a file of job %s", request.user.pk, job.pk)
+    audit.record(job, "file downloaded", kind=kind_of(key))
     name = PurePosixPath(key).name
     # As a file to keep, never as a page: its content is from outside.
     return FileResponse(

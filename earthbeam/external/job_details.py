@@ -20,7 +20,9 @@ def run_details(run: Run | None) -> dict[str, Any] | None:
         "summary": {counts.resource: counts for counts in run.summary.all()},
         "matches": RunMatches.objects.filter(run=run).first(),
         "unmatched": UnmatchedIds.objects.filter(run=run).first(),
-        "errors": [{"code": each.code, "message": _in_words(each, run)} for each in run.errors.all()],
+        "errors": [
+            {"code": each.code, "message": _in_words(each, run)} for each in run.errors.all()
+        ],
     }
 
 

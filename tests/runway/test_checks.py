@@ -7,6 +7,8 @@ from cryptography.fernet import Fernet
 from django.conf import settings as tests_settings
 from django.core.checks import run_checks
 
+from access.issuers import Issuer
+
 
 def ids(deploy=False):
     return {
@@ -42,6 +44,20 @@ def test_a_mistake_is_found_and_its_hint_says_what_to_set(settings, name, value,
     found = [message for message in run_checks() if message.id == id]
     assert found
     assert all(message.hint for message in found)
+
+
+@pytest.mark.parametrize(
+    ("url", "found"),
+    [
+        ("https://login.test", set()),
+        ("http://127.0.0.1:8000", set()),
+        ("http://login.test", {"runway.E009"}),
+        ("login.test", {"runway.E009"}),
+    ],
+)
+def test_issuers_must_be_reached_safely(settings, url, found):
+    settings.OIDC_ISSUERS = (Issuer("one", "One", url, "client", "secret"),)
+    assert ids() == found
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,38 @@ def test_edus_development_variables_are_not_read_in_production():
     assert load_settings(variables, "settings.EDU_SNOWFLAKE").stdout.strip() == "None"
 
 
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("{", "is not JSON"),
+        ("{}", "must be a list"),
+        ('[{"id": "a"}]', "entry 1 needs name"),
+        (
+            '[{"id": "A b", "name": "A", "issuer": "i", "client_id": "c", "client_secret": "s"}]',
+            "id",
+        ),
+        ('[{"id": "a", "trusted": true}]', "unknown fields: trusted"),
+    ],
+)
+def test_issuers_that_cannot_be_read_are_refused_without_their_secrets(text, complaint):
+    done = load_settings(PRODUCTION | {"OIDC_ISSUERS": text})
+    assert done.returncode != 0
+    assert "OIDC_ISSUERS" in done.stderr
+    assert complaint in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("variables", "count"),
+    [
+        ({"PROXY_COUNT": "2"}, "0"),
+        ({"BEHIND_TLS_PROXY": "true"}, "1"),
+        ({"BEHIND_TLS_PROXY": "true", "PROXY_COUNT": "2"}, "2"),
+    ],
+)
+def test_forwarded_addresses_are_believed_only_behind_a_proxy(variables, count):
+    assert load_settings(PRODUCTION | variables, "settings.PROXY_COUNT").stdout.strip() == count
+
+
 def test_an_unknown_environment_is_refused():
     done = load_settings(PRODUCTION | {"RUNWAY_ENV": "staging"})
     assert "RUNWAY_ENV must be 'production' or 'development'" in done.stderr

@@ -1,0 +1,31 @@
+"""Sign-ins and sign-outs for the audit trail, heard from Django's signals. Passwords never are."""
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.dispatch import receiver
+from django.http import HttpRequest
+
+from partners import audit
+
+BY_PASSWORD = "password"  # noqa: S105 -- a word, not one
+
+
+@receiver(user_logged_in, dispatch_uid="access.signed_in")
+def signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
+    by = getattr(request, "signed_in_by", BY_PASSWORD)
+    audit.record(user, "signed in", actor=user, by=by)
+
+
+@receiver(user_logged_out, dispatch_uid="access.signed_out")
+def signed_out(sender: Any, user: User | None, **kwargs: Any) -> None:
+    if user is not None:  # a session may have ended before
+        audit.record(user, "signed out", actor=user)
+
+
+@receiver(user_login_failed, dispatch_uid="access.sign_in_failed")
+def sign_in_failed(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:
+    """A name that is nobody's is not kept: it may be a password, typed into the wrong field."""
+    known = User.objects.filter(username=credentials.get("username") or "").first()
+    audit.record(known, "sign-in failed", by=BY_PASSWORD)

@@ -1,0 +1,80 @@
+"""How often a password may be tried: by account and by address, decided by the database.
+
+An attempt is counted before its password is checked, in one statement, so that any number of
+processes at once try no more often than the limit. Success takes its own attempt back.
+"""
+
+import hashlib
+import ipaddress
+from datetime import datetime, timedelta
+
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from access.models import FailedSignIns
+
+WINDOW = timedelta(minutes=15)
+PER_ACCOUNT = 10
+PER_ADDRESS = 50
+"""Above the account's: a whole district office may share one address."""
+
+_COUNT = """
+INSERT INTO access_failedsignins AS kept (key, count, since) VALUES (%(key)s, 1, %(now)s)
+ON CONFLICT (key) DO UPDATE SET
+  count = CASE WHEN kept.since <= %(stale)s THEN 1 ELSE kept.count + 1 END,
+  since = CASE WHEN kept.since <= %(stale)s THEN %(now)s ELSE kept.since END
+RETURNING count, since
+"""
+
+
+class TooManyAttempts(Exception):
+    """No password is looked at before ``until``. ``first`` is true for the first such attempt."""
+
+    def __init__(self, until: datetime, *, first: bool) -> None:
+        super().__init__(f"until {until}")
+        self.until, self.first = until, first
+
+
+def count_attempt(account: str, address: str | None) -> None:
+    """Count an attempt that is about to be made. Raises TooManyAttempts instead of allowing it.
+
+    Whether the account exists makes no difference. Without an address only the account counts.
+    """
+    now = timezone.now()
+    FailedSignIns.objects.filter(since__lte=now - WINDOW).delete()
+    for key, limit in _keys(account, address):
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT, {"key": key, "now": now, "stale": now - WINDOW})
+            count, since = cursor.fetchone()
+        if count > limit:
+            raise TooManyAttempts(since + WINDOW, first=count == limit + 1)
+
+
+def forgive(account: str, address: str | None) -> None:
+    """The attempt succeeded: the account starts anew, the address gets this one back."""
+    for key, limit in _keys(account, address):
+        kept = FailedSignIns.objects.filter(key=key)
+        if limit == PER_ACCOUNT:
+            kept.delete()
+        else:
+            kept.filter(count__gt=0).update(count=F("count") - 1)
+
+
+def _keys(account: str, address: str | None) -> list[tuple[str, int]]:
+    keys = [(_key("account", account.casefold()), PER_ACCOUNT)]
+    if address is not None:
+        # First the address: who is over its limit cannot use up accounts' attempts.
+        keys.insert(0, (_key("address", _network(address)), PER_ADDRESS))
+    return keys
+
+
+def _network(address: str) -> str:
+    """Whom an address stands for: with IPv6 everybody has a whole /64."""
+    if ":" not in address:
+        return address
+    return str(ipaddress.IPv6Network(f"{address}/64", strict=False))
+
+
+def _key(kind: str, value: str) -> str:
+    return hashlib.sha256(f"{kind}:{value}".encode()).hexdigest()

@@ -1,0 +1,77 @@
+"""Signing in by an OIDC issuer: to it, and back."""
+
+import logging
+from collections.abc import Callable
+
+from allauth.socialaccount.adapter import get_adapter
+from allauth.socialaccount.providers.base import AuthProcess
+from allauth.socialaccount.providers.openid_connect import views as allauth_views
+from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_POST
+from requests import RequestException
+
+from access import issuers
+from access.issuers import Issuer
+from access.pages import not_signed_in
+
+logger = logging.getLogger(__name__)
+
+
+@never_cache
+@require_POST
+def to_issuer(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Sends the browser to the issuer. Nothing but signing in: no linking to who is signed in."""
+    issuer = _issuer(provider_id)
+
+    def go() -> HttpResponse:
+        provider = get_adapter(request).get_provider(request, provider_id)
+        answer: HttpResponse = provider.redirect(
+            request, process=AuthProcess.LOGIN, next_url=_next(request)
+        )
+        return answer
+
+    return _or_say_so(request, issuer, go)
+
+
+@never_cache
+@require_GET
+def from_issuer(request: HttpRequest, provider_id: str) -> HttpResponse:
+    """Where the issuer sends the browser back to."""
+    issuer = _issuer(provider_id)
+    return _or_say_so(request, issuer, lambda: allauth_views.callback(request, provider_id))
+
+
+def _issuer(provider_id: str) -> Issuer:
+    issuer = issuers.find(provider_id)
+    if issuer is None:
+        raise Http404
+    return issuer
+
+
+def _next(request: HttpRequest) -> str:
+    wanted = request.POST.get(REDIRECT_FIELD_NAME, "")
+    safe = url_has_allowed_host_and_scheme(
+        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
+    )
+    return wanted if wanted and safe else reverse("admin:index")
+
+
+def _or_say_so(
+    request: HttpRequest, issuer: Issuer, action: Callable[[], HttpResponse]
+) -> HttpResponse:
+    """The action's answer, or a page when the issuer is not there or answers nonsense."""
+    try:
+        return action()
+    except (RequestException, KeyError, TypeError, ValueError) as error:
+        # The kind only: an error's text may hold tokens.
+        logger.warning("sign-in by %s failed: %s", issuer.id, type(error).__name__)
+        advice = (
+            f"{issuer.name} does not answer as it should. Try again in a minute, or sign in with "
+            "a password if you have one. If it stays like this, tell the people who run Runway "
+            "for you."
+        )
+        return not_signed_in(request, issuer, advice, status=502)

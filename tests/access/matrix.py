@@ -1,0 +1,295 @@
+"""Who may open and do what: the tables that test_matrix.py tries, for every address there is.
+
+A page, a button or an admin class that is not in these tables fails the tests. To add one:
+
+* an admin class: an entry in MODELS, what each of its standard pages gives to whom;
+* an address of your own (``get_urls``): an entry in PAGES by the name of its URL, with a ``Visit``
+  for each method that people use: who gets what, the URL's arguments, what is posted;
+* an action of a list: an entry in ACTIONS, who may do it to the target.
+
+The target is what belongs to the tenant grand_bend of the partner ea. Texts name it, or an
+attribute of it, by model: ``{earthbeam.job.pk}``, ``{partners.partner.pk}``; world.py makes them.
+
+What somebody gets is one of these words:
+
+* ``YES``: the page; or, to a POST, that it was done;
+* ``AGAIN``: to a POST, the form again, with what is wrong with it (nothing was done);
+* ``NO``: 403, this is not for such people;
+* ``NONE``: 404 or "doesn't exist": nothing tells whether there is such a thing;
+* ``SIGN_IN``: the sign-in page. So do all who are no members get, if a profile does not say else.
+
+Beside that, for every visit: what is hidden from somebody (world.py, HIDDEN_FROM) is not on the
+page, and nothing changes by a GET, nor by a POST that is not answered with YES.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from tests.access.world import (
+    ADMIN,
+    ADMIN_ELSEWHERE,
+    ANONYMOUS,
+    INACTIVE,
+    NO_MEMBER,
+    SUPERUSER,
+    USER,
+    USER_ELSEWHERE,
+)
+
+YES, AGAIN, NO, NONE, SIGN_IN = "yes", "the form again", "no", "none", "sign in"
+
+Profile = dict[str, str]
+
+
+def _profile(*members: str) -> Profile:
+    """For a user and a user elsewhere, an admin and an admin elsewhere, a superuser."""
+    roles = (USER, USER_ELSEWHERE, ADMIN, ADMIN_ELSEWHERE, SUPERUSER)
+    outsiders = dict.fromkeys((ANONYMOUS, INACTIVE, NO_MEMBER), SIGN_IN)
+    return outsiders | dict(zip(roles, members, strict=True))
+
+
+# --- Profiles ------------------- user  elsewhere  admin  elsewhere  superuser
+MEMBERS = _profile(YES, YES, YES, YES, YES)  # lists, forms: each sees the own things there
+OF_TENANT = _profile(YES, NONE, YES, NONE, YES)  # a thing of the tenant
+CREATE_IN_TENANT = _profile(YES, AGAIN, YES, AGAIN, YES)
+ADMINS = _profile(NO, NO, YES, YES, YES)  # lists and forms of settings
+OF_PARTNER = _profile(NO, NO, YES, NONE, YES)  # a setting of the partner
+OF_PARTNER_PAGE = _profile(NONE, NONE, YES, NONE, YES)  # the same where 404 is for all
+CREATE_IN_PARTNER = _profile(NO, NO, YES, AGAIN, YES)
+SUPERUSERS = _profile(NO, NO, NO, NO, YES)
+SUPERUSERS_AGAIN = _profile(NO, NO, NO, NO, AGAIN)
+NOBODY = _profile(NO, NO, NO, NO, NO)
+EVERYBODY = dict.fromkeys(MEMBERS, YES)
+NOT_SO = dict.fromkeys(MEMBERS, NONE)
+
+
+@dataclass(frozen=True)
+class Visit:
+    """``data`` is posted; a callable in it is called for each visit. ``query`` is the URL's."""
+
+    who: Profile
+    args: tuple[str, ...] = ()
+    query: dict[str, str] = field(default_factory=dict)
+    data: dict[str, Any] = field(default_factory=dict)
+    answers_in_place: bool = False
+    """A POST that is answered with a page, not with a redirection, when it was done."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """An admin class's standard pages; the forms are what is posted to add and to change."""
+
+    list: Profile = field(default_factory=lambda: SUPERUSERS)
+    add: Profile = field(default_factory=lambda: SUPERUSERS)
+    create: Profile = field(default_factory=lambda: SUPERUSERS_AGAIN)
+    see: Profile = field(default_factory=lambda: SUPERUSERS)
+    change: Profile = field(default_factory=lambda: SUPERUSERS)
+    delete: Profile = field(default_factory=lambda: SUPERUSERS)
+    history: Profile = field(default_factory=lambda: SUPERUSERS)
+    add_form: dict[str, Any] = field(default_factory=dict)
+    add_query: dict[str, str] = field(default_factory=dict)
+    form: dict[str, Any] = field(default_factory=dict)
+    protected: bool = False
+    """Other things need the target, so that even who may delete is told to delete those first."""
+
+    def visits(self, label: str) -> dict[str, dict[str, Visit]]:
+        """By page, then by method."""
+        target = (f"{{{label}.pk}}",)
+        deletes = {
+            role: AGAIN if word == YES and self.protected else word
+            for role, word in self.delete.items()
+        }
+        return {
+            "changelist": {"GET": Visit(self.list)},
+            "add": {
+                "GET": Visit(self.add, query=self.add_query),
+                "POST": Visit(self.create, query=self.add_query, data=self.add_form),
+            },
+            "change": {
+                "GET": Visit(self.see, target),
+                "POST": Visit(self.change, target, data=self.form),
+            },
+            "delete": {
+                "GET": Visit(self.delete, target),
+                "POST": Visit(deletes, target, data={"post": "yes"}),
+            },
+            "history": {"GET": Visit(self.history, target)},
+        }
+
+
+_SETTING = Model(
+    list=ADMINS,
+    add=ADMINS,
+    create=CREATE_IN_PARTNER,
+    see=OF_PARTNER,
+    change=OF_PARTNER,
+    history=OF_PARTNER_PAGE,
+)
+_REPORT = Model(  # what runs tell: to look at
+    list=MEMBERS, add=NOBODY, create=NOBODY, see=OF_TENANT, change=NOBODY, history=OF_TENANT
+)
+
+
+def _file(name: str) -> Callable[[], SimpleUploadedFile]:
+    return lambda: SimpleUploadedFile(name, b"student_id,score\n604822,12\n")
+
+
+_MAPPING = {
+    "partner": "{partners.partner.pk}",
+    "bundle": "{earthbeam.bundle.pk}",
+    "descriptor_type": "gradeLevelDescriptors",
+    "other_columns": '{"grade": "4"}',
+    "edfi_descriptor": "uri://x#Fourth",
+}
+_YEAR = {"partner": "{partners.partner.pk}", "school_year": "{partners.schoolyear.pk}"}
+
+MODELS: dict[str, Model] = {
+    "partners.partner": replace(
+        _SETTING,
+        add=SUPERUSERS,
+        create=SUPERUSERS,
+        add_form={"id": "new", "name": "New"},
+        form={"name": "Renamed"},
+        protected=True,
+    ),
+    "partners.tenant": replace(
+        _SETTING,
+        add_form={"partner": "{partners.partner.pk}", "code": "new"},
+        form={"name": "Renamed"},
+        protected=True,
+    ),
+    "partners.schoolyear": Model(
+        create=SUPERUSERS,
+        add_form={"id": "3031", "start_year": "2030", "end_year": "2031"},
+        form={"id": "2526", "start_year": "2035", "end_year": "2036"},
+        protected=True,
+    ),
+    "partners.schoolyearconfig": replace(
+        _SETTING,
+        # One a year and partner; there is one.
+        create=_profile(NO, NO, AGAIN, AGAIN, AGAIN),
+        delete=OF_PARTNER,
+        add_form=_YEAR,
+        form=_YEAR | {"enabled": "on"},
+    ),
+    "partners.odsconnection": replace(
+        _SETTING,
+        # One active connection a tenant and year; there is one.
+        create=_profile(NO, NO, AGAIN, AGAIN, AGAIN),
+        add_form={"tenant": "{partners.tenant.pk}", "school_year": "{partners.schoolyear.pk}"},
+        form={"url": "http://new.test/ods", "client_id": "new", "secret": "new"},
+    ),
+    "partners.membership": Model(
+        form={
+            "user": "{auth.user.pk}",
+            "partner": "{partners.partner.pk}",
+            "role": "partner_admin",
+        },
+    ),
+    "earthbeam.bundle": Model(
+        list=ADMINS,
+        add=NOBODY,
+        create=NOBODY,
+        see=ADMINS,
+        change=ADMINS,
+        history=SUPERUSERS,  # it tells of people of all partners
+        form={"enabled_for": []},
+        protected=True,
+    ),
+    "earthbeam.descriptormapping": replace(
+        _SETTING, delete=OF_PARTNER, add_form=_MAPPING, form=_MAPPING
+    ),
+    "earthbeam.job": replace(
+        _REPORT,
+        add=MEMBERS,
+        create=CREATE_IN_TENANT,
+        add_query={"bundle": "{earthbeam.bundle.pk}"},
+        add_form={
+            "tenant": "{partners.tenant.pk}",
+            "school_year": "{partners.schoolyear.pk}",
+            "file_INPUT_FILE": _file("a.csv"),
+        },
+    ),
+    "earthbeam.run": _REPORT,
+    "earthbeam.outputset": _REPORT,
+    "auth.user": Model(form={"username": "renamed", "is_active": "on", "is_superuser": "on"}),
+    "socialaccount.socialaccount": Model(change=NOBODY),
+    "auditlog.logentry": Model(add=NOBODY, create=NOBODY, change=NOBODY, delete=NOBODY),
+    "procrastinate.procrastinatejob": Model(
+        add=NOBODY, create=NOBODY, change=NOBODY, delete=NOBODY
+    ),
+}
+
+# By the name of the URL or, where it has none, by its route.
+PAGES: dict[str, dict[str, Visit]] = {
+    # --- Getting in and out ---
+    "": {"GET": Visit(EVERYBODY)},
+    "healthz": {"GET": Visit(EVERYBODY)},
+    "admin:login": {"GET": Visit(EVERYBODY)},
+    "admin:logout": {"POST": Visit(EVERYBODY, answers_in_place=True)},
+    "sign_out": {"POST": Visit(dict.fromkeys(EVERYBODY, SIGN_IN))},
+    "openid_connect_login": {"POST": Visit(NOT_SO, ("unknown",))},
+    "openid_connect_callback": {"GET": Visit(NOT_SO, ("unknown",))},
+    # --- Everybody's own ---
+    "admin:index": {"GET": Visit(MEMBERS)},
+    "admin:password_change": {"GET": Visit(MEMBERS)},
+    "admin:password_change_done": {"GET": Visit(MEMBERS)},
+    "admin:jsi18n": {"GET": Visit(MEMBERS)},
+    "admin:app_list": {"GET": Visit(MEMBERS, ("earthbeam",))},
+    "admin:view_on_site": {"GET": Visit(_profile(*[NONE] * 5), ("1", "1"))},
+    "admin/(?P<url>.*)$": {"GET": Visit(_profile(*[NONE] * 5), ("no/such/page",))},
+    # What it answers is tried in test_matrix.py, for every field that has it.
+    "admin:autocomplete": {"GET": Visit(_profile(*[NO] * 5))},
+    # --- Partners ---
+    "admin:partners_partner_edu_panel": {"GET": Visit(OF_PARTNER_PAGE, ("{partners.partner.pk}",))},
+    "admin:partners_partner_edu_test": {
+        "POST": Visit(OF_PARTNER_PAGE, ("{partners.partner.pk}",), answers_in_place=True)
+    },
+    "admin:partners_partner_edu_reset": {
+        "POST": Visit(OF_PARTNER_PAGE, ("{partners.partner.pk}",))
+    },
+    # --- Jobs ---
+    "admin:earthbeam_job_file": {
+        "GET": Visit(OF_TENANT, ("{earthbeam.job.pk}", "output/ods/of-grand-bend.jsonl"))
+    },
+    # --- People ---
+    "admin:auth_user_password_change": {
+        "GET": Visit(SUPERUSERS, ("{auth.user.pk}",)),
+        "POST": Visit(
+            SUPERUSERS,
+            ("{auth.user.pk}",),
+            data={
+                "usable_password": "true",
+                "password1": "sturdy horse 99",
+                "password2": "sturdy horse 99",
+            },
+        ),
+    },
+}
+
+# By model and action: who may do it to the target.
+ACTIONS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("partners.partner", "reset_edu_connections"): (ADMIN, SUPERUSER),
+    ("partners.odsconnection", "retire"): (ADMIN, SUPERUSER),
+    ("procrastinate.procrastinatejob", "retry"): (),  # the target's has not failed
+    ("procrastinate.procrastinatejob", "cancel"): (SUPERUSER,),
+    ("procrastinate.procrastinatejob", "abort"): (SUPERUSER,),
+    ("earthbeam.job", "run_again"): (USER, ADMIN, SUPERUSER),
+    # What is deleted from lists; of what others need, nothing.
+    ("partners.partner", "delete_selected"): (),
+    ("partners.tenant", "delete_selected"): (),
+    ("partners.schoolyear", "delete_selected"): (),
+    ("partners.schoolyearconfig", "delete_selected"): (ADMIN, SUPERUSER),
+    ("partners.odsconnection", "delete_selected"): (SUPERUSER,),
+    ("partners.membership", "delete_selected"): (SUPERUSER,),
+    ("earthbeam.bundle", "delete_selected"): (),
+    ("earthbeam.descriptormapping", "delete_selected"): (ADMIN, SUPERUSER),
+    ("earthbeam.job", "delete_selected"): (SUPERUSER,),
+    ("earthbeam.run", "delete_selected"): (SUPERUSER,),
+    ("earthbeam.outputset", "delete_selected"): (SUPERUSER,),
+    ("auth.user", "delete_selected"): (SUPERUSER,),
+    ("socialaccount.socialaccount", "delete_selected"): (SUPERUSER,),
+}

@@ -1,0 +1,157 @@
+"""Two partners, three tenants and everybody who may come: what the matrix is tried on.
+
+Everything of partner ea and its tenant grand_bend is the target. What a page must not show to
+somebody carries a mark in its text: ``of-ea-…``, ``of-grand-bend-…``, ``of-lakeside-…``,
+``of-tx-…``.
+"""
+
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from allauth.socialaccount.models import SocialAccount
+from auditlog.models import LogEntry
+from django.apps import apps
+from django.contrib.admin.models import LogEntry as History
+from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
+from django.test import Client
+from procrastinate.contrib.django.models import ProcrastinateJob
+
+from earthbeam.jobs import start_run
+from earthbeam.models import DescriptorMapping, JobNote, OutputFile, OutputSet
+from partners.models import Membership, Tenant
+from tests import factories, people
+
+# --- Who comes ------------------------------------------------------------------------------------
+ANONYMOUS = "nobody signed in"
+INACTIVE = "a partner admin whose account was switched off"
+NO_MEMBER = "staff without a membership"
+USER = "a user of the tenant"
+USER_ELSEWHERE = "a user of another tenant of the partner"
+ADMIN = "an admin of the partner"
+ADMIN_ELSEWHERE = "an admin of another partner"
+SUPERUSER = "a superuser"
+
+ROLES = (ANONYMOUS, INACTIVE, NO_MEMBER, USER, USER_ELSEWHERE, ADMIN, ADMIN_ELSEWHERE, SUPERUSER)
+
+_EA, _TX = "of-ea-", "of-tx-"
+_GRAND_BEND, _LAKESIDE = "of-grand-bend-", "of-lakeside-"
+
+HIDDEN_FROM = {
+    ANONYMOUS: (_EA, _TX, _GRAND_BEND, _LAKESIDE),
+    INACTIVE: (_EA, _TX, _GRAND_BEND, _LAKESIDE),
+    NO_MEMBER: (_EA, _TX, _GRAND_BEND, _LAKESIDE),
+    USER: (_EA, _TX, _LAKESIDE),
+    USER_ELSEWHERE: (_EA, _TX, _GRAND_BEND),
+    ADMIN: (_TX,),
+    ADMIN_ELSEWHERE: (_EA, _GRAND_BEND, _LAKESIDE),
+    SUPERUSER: (),
+}
+"""The marks that no page may show to somebody."""
+
+
+@dataclass
+class World:
+    clients: dict[str, Client]
+    targets: dict[str, Any] = field(default_factory=dict)
+    """Objects of grand_bend, by model: ``partners.tenant``."""
+
+    others: dict[str, Any] = field(default_factory=dict)
+    """The same of partner tx."""
+
+
+def make_world() -> World:
+    ours = factories.make_tenant("of-grand-bend-tenant", partner=factories.make_partner("ea"))
+    lakeside = factories.make_tenant("of-lakeside-tenant", partner=ours.partner)
+    theirs = factories.make_tenant("of-tx-tenant", partner=factories.make_partner("tx"))
+    factories.make_bundle()
+    users = {
+        INACTIVE: people.make_partner_admin("inactive", partner=ours.partner),
+        NO_MEMBER: User.objects.create_user("no-member", is_staff=True),
+        USER: people.make_user("of-grand-bend-person", tenant=ours),
+        USER_ELSEWHERE: people.make_user("of-lakeside-person", tenant=lakeside),
+        ADMIN: people.make_partner_admin("of-ea-person", partner=ours.partner),
+        ADMIN_ELSEWHERE: people.make_partner_admin("of-tx-person", partner=theirs.partner),
+        SUPERUSER: people.make_superuser("root"),
+    }
+    clients = {role: people.logged_in(user) for role, user in users.items()}
+    User.objects.filter(username="inactive").update(is_active=False)
+    # People see their own name on every page.
+    marks = {USER: "jo", USER_ELSEWHERE: "kim", ADMIN: "lou", ADMIN_ELSEWHERE: "max"}
+    for role, name in marks.items():
+        User.objects.filter(pk=users[role].pk).update(username=name)
+    world = World({ANONYMOUS: Client(), **clients})
+    world.targets = _belongings(ours, users[USER], "of-grand-bend", "of-ea")
+    _belongings(lakeside, users[USER_ELSEWHERE], "of-lakeside", "of-ea")
+    world.others = _belongings(theirs, users[ADMIN_ELSEWHERE], "of-tx", "of-tx")
+    return world
+
+
+def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> dict[str, Any]:
+    """Everything that a tenant and its partner may have; jobs end well, so as to be run again."""
+    partner, year = tenant.partner, factories.make_year()
+    job = factories.make_job(
+        tenant=tenant,
+        created_by=person,
+        files={"INPUT_FILE": (f"{mark}-scores.csv", factories.SCORES)},
+    )
+    run = factories.make_run(job, "success", started_by=person)
+    factories.store_file(job, f"output/ods/{mark}.jsonl")
+    output_set = OutputSet.objects.create(
+        run=run, path="x", sent_to_ods=True, files=[f"{mark}.jsonl"], partner=partner
+    )
+    OutputFile.objects.create(run=run, path=f"{mark}.csv", size=1)
+    JobNote.objects.create(job=job, author=person, text=f"{mark}-note")
+    # Bundles are everybody's; who of which partner did what to them is not.
+    for thing in (job, job.bundle):
+        History.objects.create(
+            user=person,
+            content_type=ContentType.objects.get_for_model(thing),
+            object_id=str(thing.pk),
+            object_repr=f"{mark}-history",
+            action_flag=2,
+            change_message=f"{mark}-message",
+        )
+    ods = factories.make_ods_connection(tenant=tenant, url=f"http://{partner_mark}-ods.test")
+    mapping = DescriptorMapping.objects.create(
+        partner=partner,
+        bundle=job.bundle,
+        descriptor_type="gradeLevelDescriptors",
+        other_columns={"grade": "3"},
+        edfi_descriptor=f"uri://x#{partner_mark}-descriptor",
+    )
+    again = start_run(factories.make_job(tenant=tenant, created_by=person), started_by=person)
+    queued = ProcrastinateJob.objects.get(args__run_id=str(again.pk))
+    link = SocialAccount.objects.create(
+        user=person, provider="schools", uid=f"{partner_mark}-{uuid.uuid4()}"
+    )
+    return {
+        "partners.partner": partner,
+        "partners.tenant": tenant,
+        "partners.schoolyear": year,
+        "partners.schoolyearconfig": partner.school_years.get(),
+        "partners.odsconnection": ods,
+        "partners.membership": Membership.objects.get(user=person),
+        "earthbeam.bundle": job.bundle,
+        "earthbeam.descriptormapping": mapping,
+        "earthbeam.job": job,
+        "earthbeam.run": run,
+        "earthbeam.outputset": output_set,
+        "auth.user": person,
+        "socialaccount.socialaccount": link,
+        "auditlog.logentry": LogEntry.objects.latest("pk"),
+        "procrastinate.procrastinatejob": queued,
+    }
+
+
+_PASSING = {"sessions", "auditlog", "admin", "contenttypes", "access"}
+
+
+def snapshot() -> dict[str, list[tuple[Any, ...]]]:
+    """All rows, but those that merely tell of visits, to see whether something changed."""
+    return {
+        model._meta.label: sorted(model._default_manager.values_list(), key=str)
+        for model in apps.get_models(include_auto_created=True)
+        if model._meta.app_label not in _PASSING
+    }
