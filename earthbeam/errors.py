@@ -46,6 +46,14 @@ class NoRoster(JobError):
     )
 
 
+class RosterNotKnown(JobError):
+    code, field = "roster_not_known", "school_year"
+    text = (
+        "Jobs for {year} do not go to an ODS and need a roster file, and the file storage does not "
+        "answer whether {tenant} has one. Try again in a few minutes."
+    )
+
+
 class BundleNotInRegistry(JobError):
     code, field = "bundle_not_in_registry", "bundle"
     text = "{bundle} is no longer in the bundle registry. Choose another bundle."

@@ -1,25 +1,23 @@
 """Jobs: submit them, see their files and runs, run them again."""
 
 from typing import Any, cast
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.forms import ModelForm
-from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import FileResponse, HttpRequest
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from earthbeam.admin import files
-from earthbeam.admin.job_form import JobForm, bundles_of, job_form_class
+from earthbeam.admin.job_new import NewJob
 from earthbeam.admin.read_only import ReadOnlyInline
 from earthbeam.errors import JobError
 from earthbeam.jobs import start_run
-from earthbeam.models import Bundle, Job, JobFile, Run
+from earthbeam.models import Job, JobFile, Run
 from partners.scoped_admin import ScopedAdmin
 
 
@@ -43,7 +41,7 @@ class RunInline(ReadOnlyInline):
 
 
 @admin.register(Job)
-class JobAdmin(ScopedAdmin):
+class JobAdmin(NewJob, ScopedAdmin):
     partner_lookup = "tenant__partner"
     tenant_lookup = "tenant"
     list_display = ["__str__", "tenant", "school_year", "last_run", "created_by", "created_at"]
@@ -76,69 +74,6 @@ class JobAdmin(ScopedAdmin):
 
     def get_inlines(self, request: HttpRequest, obj: Job | None) -> list[Any]:
         return [JobFileInline, RunInline] if obj else []
-
-    # --- Submitting: choose the bundle, then fill in what it asks for --------------------------
-
-    def get_form(
-        self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        if obj is not None:
-            return super().get_form(request, obj, change, **kwargs)
-        return job_form_class(cast(User, request.user), self._chosen_bundle(request))
-
-    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[Any]:
-        if obj is not None:
-            return list(self.readonly_fields)
-        return list(self.get_form(request).base_fields)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Job | None = None) -> list[str]:
-        return list(self.readonly_fields) if obj else []
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        bundle = self._chosen_bundle(request)
-        if bundle is None and request.method == "POST" and self.has_add_permission(request):
-            form = self.get_form(request)(request.POST)
-            if form.is_valid():
-                query = urlencode({"bundle": form.cleaned_data["bundle"].pk})
-                return HttpResponseRedirect(f"{request.path}?{query}")
-        title = f"Submit a job: {bundle}" if bundle else "Submit a job"
-        context = {
-            "title": title,
-            "show_save_and_add_another": False,
-            "show_save_and_continue": False,
-            **(extra_context or {}),
-        }
-        # The full path: the bundle is part of it.
-        return super().add_view(request, request.get_full_path(), context)
-
-    def save_form(self, request: HttpRequest, form: ModelForm, change: bool) -> Any:
-        assert isinstance(form, JobForm)
-        form.instance = form.submit()
-        return form.instance
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Submitting has done it."""
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Submitting has done it."""
-
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> list[Any]:
-        return [{"added": {}}]
-
-    def response_add(
-        self, request: HttpRequest, obj: Job, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        self.message_user(request, "The job was submitted; its run is queued.", messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:earthbeam_job_change", args=[obj.pk]))
-
-    def _chosen_bundle(self, request: HttpRequest) -> Bundle | None:
-        chosen = request.GET.get("bundle")
-        user = cast(User, request.user)  # admin pages are for people who are logged in
-        return bundles_of(user).filter(pk=chosen).first() if chosen else None
 
     # --- Running again, and files ---------------------------------------------------------------
 
