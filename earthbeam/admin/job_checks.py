@@ -25,10 +25,10 @@ def main_file(template: BundleTemplate) -> InputFile:
     return next((file for file in template.files if file.key == MAIN_KEY), template.files[0])
 
 
-def check_head(bundle: Bundle, file: InputFile, head: bytes, size: int) -> Findings:
-    """What is to be said of a file for ``file`` that begins with ``head``; named by its label."""
+def check_head(bundle: Bundle, file: InputFile, name: str, head: bytes, size: int) -> Findings:
+    """What is to be said of a file for ``file`` that begins with ``head``; ``name`` is its own."""
     columns = bundle.student_id_columns if file.key == MAIN_KEY else ()
-    expected = Expected(f"“{file.label}”", file.file_types, columns)
+    expected = Expected(f"“{name}”", file.file_types, columns)
     return check(head, size, expected, limit=settings.MAX_UPLOAD_BYTES)
 
 
@@ -38,7 +38,7 @@ def check_upload(bundle: Bundle, file: InputFile, upload: Any) -> Findings:
     stream.seek(0)
     head = stream.read(HEAD_BYTES)
     stream.seek(0)
-    return check_head(bundle, file, head, upload.size)
+    return check_head(bundle, file, upload.name, head, upload.size)
 
 
 def earlier_job(jobs: QuerySet[Job], tenant_id: int, sha256: str) -> Job | None:

@@ -64,7 +64,7 @@ class JobForm(forms.Form):
         parent: Job | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, **kwargs)
+        super().__init__(*args, label_suffix="", **kwargs)
         self.user, self.tenant, self.bundle, self.parent = user, tenant, bundle, parent
         self.template = BundleTemplate.read(bundle.template)
         self.main = main_file(self.template)
@@ -108,18 +108,15 @@ class JobForm(forms.Form):
             for key in self._others():
                 self.add_error(
                     file_field(key),
-                    "This file belongs to one of the others, and nothing says to which. Submit "
-                    "the files that have a second one with them one at a time.",
+                    f"This file belongs to one file of {self.main.label}, and nothing says to "
+                    "which of several. Submit them one at a time.",
                 )
         for key, upload in self._others().items():
             for text in self._file_problems(key, upload):
                 self.add_error(file_field(key), text)
         refused = [self._file_problems(self.main.key, upload) for upload in uploads]
         if refused and all(refused):
-            for upload, texts in zip(uploads, refused, strict=True):
-                for text in texts:
-                    named = f"{upload.name}: {text}" if len(uploads) > 1 else text
-                    self.add_error(self.main_name, named)
+            self.add_error(self.main_name, [text for texts in refused for text in texts])
         if not self.errors:
             for problem in problems(self._request(uploads[0])):
                 if problem.key != self.main.key:
@@ -135,8 +132,7 @@ class JobForm(forms.Form):
         if not any(submission.job for submission in done):
             for submission in done:
                 for text in submission.errors:
-                    several = f"{submission.name}: {text}" if len(done) > 1 else text
-                    self.add_error(None, several)
+                    self.add_error(None, f"{submission.name}: {text}" if len(done) > 1 else text)
         return done
 
     def _submit(self, upload: Any) -> Submission:

@@ -32,6 +32,7 @@ from earthbeam.admin import job_checks
 from earthbeam.admin.job_form import JobForm, Submission, bundles_of, param_field, tenants_of
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.file_checks import HEAD_BYTES
+from earthbeam.job_rules import MAX_FILE_NAME
 from earthbeam.job_years import YearChoice, year_choices
 from earthbeam.models import Bundle, Job
 from partners.models import Tenant
@@ -159,8 +160,7 @@ class NewJob(admin.ModelAdmin):
         if _wants_json(request):
             (submission, warnings), *_ = answers
             assert submission.job is not None
-            shown = {"url": _url(submission.job), "text": str(submission.job)}
-            return JsonResponse({"job": shown, "warnings": warnings}, status=201)
+            return JsonResponse({"url": _url(submission.job), "warnings": warnings}, status=201)
         for submission, warnings in answers:
             self._tell(request, submission, warnings)
         if len(submissions) == 1 and submissions[0].job:
@@ -178,12 +178,11 @@ class NewJob(admin.ModelAdmin):
     ) -> None:
         name = submission.name
         if submission.job is None:
-            why = " ".join(submission.errors)
-            text = f"{name} was not submitted. {why} The other files are not affected."
+            text = f"{name} was not submitted. {' '.join(submission.errors)}"
             self.message_user(request, text, messages.ERROR)
             return
-        link = format_html('<a href="{}">its job</a>', _url(submission.job))
-        text = format_html("{} was submitted: {} is queued.", name, link)
+        link = format_html('<a href="{}">{}</a>', _url(submission.job), name)
+        text = format_html("{} was submitted; its job is queued.", link)
         self.message_user(request, text, messages.SUCCESS)
         for warning in warnings:
             self.message_user(request, job_checks.as_html(warning), messages.WARNING)
@@ -207,7 +206,8 @@ class NewJob(admin.ModelAdmin):
         size = request.POST.get("size", "")
         if file is None or upload is None or not (size.isascii() and size.isdecimal()):
             return HttpResponseBadRequest("key, size and head are needed")
-        found = job_checks.check_head(bundle, file, upload.read(HEAD_BYTES), int(size[:20]))
+        name, head = request.POST.get("name", "")[:MAX_FILE_NAME], upload.read(HEAD_BYTES)
+        found = job_checks.check_head(bundle, file, name, head, int(size[:20]))
         warnings = [{"text": text} for text in found.warnings]
         sha256 = request.POST.get("sha256", "").lower()
         if earlier := job_checks.earlier_job(self.get_queryset(request), tenant.pk, sha256):
@@ -238,6 +238,8 @@ def _page(chosen: _Chosen, form: JobForm | None, years: list[YearChoice]) -> dic
         "picked_year": picked,
         "limit": settings.MAX_UPLOAD_BYTES,
         "head_bytes": HEAD_BYTES,
+        "show_other_years": not usable
+        or picked in {each.year.pk for each in years if each.problem},
     }
 
 

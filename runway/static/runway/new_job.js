@@ -34,13 +34,9 @@
     const turn = turns += 1;
     const where = document.getElementById("where");
     const query = new URLSearchParams(new FormData(where));
-    if (form()) {
-      for (const [name, value] of new FormData(form())) {
-        if (name === "school_year" || name.startsWith("param_")) { query.set(name, value); }
-      }
-    }
+    for (const [name, value] of values()) { query.set(name, value); }
     const url = `${location.pathname}?${query}`;
-    const focused = document.activeElement && document.activeElement.id;
+    let focused = null;
     page.setAttribute("aria-busy", "true");
     try {
       const answer = await fetch(url, { credentials: "same-origin" });
@@ -48,7 +44,10 @@
       const next = new DOMParser().parseFromString(text, "text/html").getElementById("new-job");
       if (turn !== turns) { return; }
       if (!answer.ok || answer.redirected || !next) { throw new Error(answer.status); }
+      focused = document.activeElement && document.activeElement.id;
+      const kept = values(); // also what was chosen while this was under way
       page.replaceChildren(...next.childNodes);
+      restore(kept);
     } catch (error) {
       if (turn !== turns) { return; }
       location.assign(url); // as without a script
@@ -58,6 +57,20 @@
     history.replaceState(null, "", url);
     setUp();
     if (focused && document.getElementById(focused)) { document.getElementById(focused).focus(); }
+  }
+
+  function values() {
+    const all = form() ? [...new FormData(form())] : [];
+    return all.filter(([name]) => name === "school_year" || name.startsWith("param_"));
+  }
+
+  function restore(kept) {
+    for (const [name, value] of form() ? kept : []) {
+      for (const field of [...form().elements].filter((each) => each.name === name)) {
+        if (field.type === "radio") { field.checked = field.checked || field.value === value; }
+        else if (!field.options || [...field.options].some((option) => option.value === value)) { field.value = value; }
+      }
+    }
   }
 
   // --- Files ------------------------------------------------------------------------------------
@@ -70,7 +83,7 @@
         if (each.value && !listed && !busy) { choose(); }
       }));
       const button = document.getElementById("where-button");
-      if (button && form()) { button.hidden = true; }
+      if (button && form()) { button.remove(); }
     }
     if (!form()) { return; }
     form().addEventListener("submit", submit);
@@ -136,6 +149,7 @@
     const data = new FormData();
     for (const name of ["tenant", "bundle"]) { data.append(name, form().elements[name].value); }
     data.append("key", row.key);
+    data.append("name", file.name);
     data.append("size", file.size);
     let head;
     try {
@@ -238,7 +252,7 @@
     const notes = [];
     const refusals = row.state === "failed" ? row.errors : row.state === "refused" ? row.found.refusals : [];
     for (const text of refusals) { notes.push(make("p", "rw-bad", text)); }
-    if (row.job) { notes.push(make("p", "", link(row.job.url, row.job.text))); }
+    if (row.job) { notes.push(make("p", "", link(row.job, "Open its job"))); }
     for (const each of warnings) {
       notes.push(make("p", "rw-warn", each.text, ...(each.url ? [" See ", link(each.url, each.link), "."] : [])));
     }
@@ -309,7 +323,7 @@
       return;
     }
     if (mains.length > 1 && others.length) {
-      complain("Files that have a second one with them are submitted one at a time: keep one, and remove the others.");
+      complain("The other file belongs to a single one of these, and nothing says to which. Keep one, and submit them one at a time.");
       return;
     }
     if (checking && seen !== JSON.stringify(rows.map(warningsOf))) {
@@ -324,10 +338,12 @@
     window.addEventListener("beforeunload", hold);
     document.getElementById("outcome").replaceChildren();
     mains.forEach((row) => { row.state = "waiting"; row.errors = []; });
+    const names = new Set([...form().querySelectorAll(".rw-drop input[type=file]")].map((input) => input.name));
+    const fields = [...new FormData(form())].filter(([name]) => !names.has(name)); // as they are now, for all
     render();
     for (const row of mains) {
       if (row.state !== "waiting") { continue; }
-      await upload(row, others);
+      await upload(row, others, fields);
     }
     setBusy(false);
     window.removeEventListener("beforeunload", hold);
@@ -342,10 +358,10 @@
 
   function hold(event) { event.preventDefault(); }
 
-  function upload(row, others) {
+  function upload(row, others, fields) {
     return new Promise((resolve) => {
-      const data = new FormData(form());
-      form().querySelectorAll(".rw-drop input[type=file]").forEach((input) => data.delete(input.name));
+      const data = new FormData();
+      fields.forEach(([name, value]) => data.append(name, value));
       for (const each of [row, ...others]) { data.append(`file_${each.key}`, each.file, each.file.name); }
       const request = row.request = new XMLHttpRequest();
       row.state = "uploading";
@@ -377,7 +393,7 @@
     let answer = null;
     try { answer = JSON.parse(request.responseText); } catch (error) { /* a page, not an answer */ }
     if (request.status === 201 && answer) {
-      row.job = answer.job;
+      row.job = answer.url;
       if (!row.sha256) { row.found.warnings.push(...answer.warnings); }
       row.unseen = !row.sha256 && answer.warnings.length > 0;
       end("done");
@@ -400,10 +416,10 @@
     const done = mains.filter((row) => row.state === "done");
     const rest = mains.length - done.length;
     if (done.length === 1 && !rest && !done[0].unseen && rows.length === done.length + rows.filter((row) => !row.main).length) {
-      location.assign(done[0].job.url);
+      location.assign(done[0].job);
       return;
     }
-    const list = make("ul", "rw-reasons", ...done.map((row) => make("li", "", `${row.file.name}: `, link(row.job.url, row.job.text))));
+    const list = make("ul", "rw-reasons", ...done.map((row) => make("li", "", link(row.job, row.file.name))));
     const counted = (count) => `${count} ${count === 1 ? "job was" : "jobs were"} submitted`;
     const text = rest ? `${counted(done.length)}; ${rest} of ${mains.length} files ${rest === 1 ? "was" : "were"} not, for what is said beside ${rest === 1 ? "it" : "them"}. Submit again to retry.` : `${counted(done.length)}.`;
     tell(rest ? (done.length ? "rw-warn" : "rw-bad") : "rw-good", make("p", "", make("strong", "", text)),

@@ -308,8 +308,7 @@ def test_a_job_that_the_rules_refuse_says_so_at_the_school_year(client, bundle):
 def test_a_script_is_answered_with_the_job_or_the_errors(client, bundle):
     status, answer = submit_by_script(client, bundle)
     job = Job.objects.get()
-    assert (status, answer["job"]) == (201, {"url": job_page(job), "text": str(job)})
-    assert answer["warnings"] == []
+    assert (status, answer) == (201, {"url": job_page(job), "warnings": []})
     assert told(client, job_page(job)) == ""
 
 
@@ -348,8 +347,8 @@ def test_when_none_of_several_files_can_be_loaded_each_reason_is_named(client, b
     uploads = [scores("a.csv", b""), scores("b.csv", b"%PDF")]
     errors = submit(client, bundle, file_INPUT_FILE=uploads).context["form"].errors
     first, second = errors["file_INPUT_FILE"]
-    assert first.startswith("a.csv: ")
-    assert second.startswith("b.csv: ")
+    assert "“a.csv” is empty" in first
+    assert "“b.csv” is a PDF document" in second
     assert not Job.objects.exists()
 
 
@@ -426,6 +425,7 @@ def check(client, bundle, content=factories.SCORES, /, **changes):
         "tenant": factories.make_tenant().pk,
         "bundle": bundle.pk,
         "key": "INPUT_FILE",
+        "name": "a.csv",
         "size": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "head": SimpleUploadedFile("head", content),
@@ -441,7 +441,7 @@ def test_a_good_file_is_told_with_its_encoding(client, bundle):
 @pytest.mark.parametrize(
     ("content", "changes", "words"),
     [
-        (b"PK\x03\x04", {}, "“Scores” is an Excel workbook or a zip archive"),
+        (b"PK\x03\x04", {}, "“a.csv” is an Excel workbook or a zip archive"),
         (b"<!doctype html>", {}, "a web page"),
         (b"a,b\n", {}, "one line only"),
         (factories.SCORES, {"size": 10**15}, "larger than the 2.0 GB"),
