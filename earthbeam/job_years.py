@@ -1,7 +1,7 @@
 """For which school years a tenant can load files, and why not for the others."""
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 
 from django.conf import settings
 
@@ -66,8 +66,8 @@ def year_choices(tenant: Tenant) -> list[YearChoice]:
             tenant,
             year,
             config,
-            has_connection=lambda year=year: year.pk in connected,
-            has_roster=lambda key=key: has_roster(key),
+            has_connection=partial(connected.__contains__, year.pk),
+            has_roster=partial(has_roster, key),
         )
         choices.append(YearChoice(year, bool(config and config.sends_to_ods), str(problem or "")))
     return choices

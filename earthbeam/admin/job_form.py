@@ -64,7 +64,8 @@ class JobForm(forms.Form):
         parent: Job | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        super().__init__(*args, **kwargs)
+        self.label_suffix = ""
         self.user, self.tenant, self.bundle, self.parent = user, tenant, bundle, parent
         self.template = BundleTemplate.read(bundle.template)
         self.main = main_file(self.template)

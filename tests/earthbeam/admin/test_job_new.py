@@ -8,12 +8,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from earthbeam import files, jobs, payload
+from earthbeam import files, jobs
 from earthbeam.admin.job_new import new_job_url
 from earthbeam.files import open_store
 from earthbeam.models import Job, JobFile, Run
 from earthbeam.paths import app_data_base_path, roster_key
 from partners.models import OdsConnection, SchoolYearConfig
+from edu import connections
 from tests import factories, people
 
 pytestmark = pytest.mark.django_db
@@ -213,7 +214,7 @@ def test_aws_is_asked_once_however_many_years_there_are(client, bundle, monkeypa
         asked.append(partner)
         return False
 
-    monkeypatch.setattr(payload.connections, "available", available)
+    monkeypatch.setattr(connections, "available", available)
     assert years(client, bundle)[0] == ["2526"]
     assert asked == ["ea"]
 
@@ -385,7 +386,8 @@ def test_a_storage_that_is_away_makes_no_job_and_says_so(client, bundle, setting
 
 
 def test_a_disk_that_fills_up_leaves_nothing_behind(client, bundle, monkeypatch):
-    before, saved = stored(), []
+    before = stored()
+    saved: list[str] = []
     save = files.DirectoryStore.save
 
     def filling(self, stream, key):
