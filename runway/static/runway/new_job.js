@@ -201,7 +201,7 @@
       const same = elements.length === list.children.length && elements.every((each, at) => list.children[at] === each);
       if (!same) { list.replaceChildren(...elements); }
     });
-    const mains = rows.filter((row) => row.main && row.state !== "done").length;
+    const mains = rows.filter((row) => row.main && row.state !== "done" && row.state !== "refused").length;
     document.getElementById("submit").textContent = mains > 1 ? `Submit ${mains} jobs` : "Submit";
   }
 

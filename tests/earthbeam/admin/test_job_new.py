@@ -13,8 +13,8 @@ from earthbeam.admin.job_new import new_job_url
 from earthbeam.files import open_store
 from earthbeam.models import Job, JobFile, Run
 from earthbeam.paths import app_data_base_path, roster_key
-from partners.models import OdsConnection, SchoolYearConfig
 from edu import connections
+from partners.models import OdsConnection, SchoolYearConfig
 from tests import factories, people
 
 pytestmark = pytest.mark.django_db
