@@ -78,9 +78,11 @@
   function setUp() {
     const where = document.getElementById("where");
     if (where) {
+      const chosen = () => new URLSearchParams(new FormData(where)).toString();
+      const shown = chosen(); // a select may tell of a change that is shown already
       where.querySelectorAll("select, input[list]").forEach((each) => each.addEventListener("change", () => {
         const listed = each.list && ![...each.list.options].some((option) => option.value === each.value);
-        if (each.value && !listed && !busy) { choose(); }
+        if (each.value && !listed && !busy && chosen() !== shown) { choose(); }
       }));
       const button = document.getElementById("where-button");
       if (button && form()) { button.remove(); }
