@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import transaction
 
+from earthbeam.bundle_columns import LONGEST_YAML, student_id_columns
 from earthbeam.bundle_template import BadTemplate, BundleTemplate
 from earthbeam.errors import RegistryError
 from earthbeam.models import Bundle
@@ -41,8 +42,16 @@ def sync() -> SyncReport:
     return apply(read_registry(settings.BUNDLE_REPO, settings.BUNDLE_BRANCH))
 
 
-def read_registry(repository: str, branch: str) -> list[object]:
-    """The entries of ``registry.json`` at the head of ``branch``. Raises RegistryError."""
+@dataclass(frozen=True)
+class Registry:
+    """``entries`` of registry.json, as they are; ``id_columns`` by path, where they are known."""
+
+    entries: list[object]
+    id_columns: dict[str, list[str]]
+
+
+def read_registry(repository: str, branch: str) -> Registry:
+    """What the head of ``branch`` says of its bundles. Raises RegistryError."""
     with tempfile.TemporaryDirectory(prefix="runway-registry-") as folder:
         clone = str(Path(folder) / "clone")
         source = _source(repository)
@@ -50,7 +59,12 @@ def read_registry(repository: str, branch: str) -> list[object]:
             *("clone", "--quiet", "--bare", "--depth=1", "--single-branch", "--no-tags"),
             *("--branch", branch, "--", source, clone),
         )
-        text = _git("--git-dir", clone, "show", "HEAD:registry.json")
+        entries = _entries(_git("--git-dir", clone, "show", "HEAD:registry.json"), branch)
+        columns = {path: _id_columns(clone, path) for path in _paths(entries)}
+    return Registry(entries, columns)
+
+
+def _entries(text: str, branch: str) -> list[object]:
     try:
         registry = json.loads(text)
     except ValueError as error:
@@ -64,11 +78,26 @@ def read_registry(repository: str, branch: str) -> list[object]:
     return entries
 
 
-def apply(entries: Iterable[object]) -> SyncReport:
-    """Make the bundles what ``entries`` say: all of it or, if the database fails, nothing."""
+def _paths(entries: Iterable[object]) -> Iterator[str]:
+    for entry in entries:
+        with suppress(BadTemplate):
+            yield BundleTemplate.read(entry).path
+
+
+def _id_columns(clone: str, path: str) -> list[str]:
+    """Of the bundle at ``path``; none where its earthmover.yaml is missing or not to be read."""
+    try:
+        text = _git("--git-dir", clone, "show", f"HEAD:{path}/earthmover.yaml")
+    except RegistryError:
+        return []
+    return student_id_columns(text) if len(text) <= LONGEST_YAML else []
+
+
+def apply(registry: Registry) -> SyncReport:
+    """Make the bundles what ``registry`` says: all of it or, if the database fails, nothing."""
     report = SyncReport()
     listed: dict[str, tuple[BundleTemplate, object]] = {}
-    for number, entry in enumerate(entries, start=1):
+    for number, entry in enumerate(registry.entries, start=1):
         path = entry.get("path") if isinstance(entry, dict) else None
         name = path if isinstance(path, str) else f"entry {number}"
         try:
@@ -83,7 +112,8 @@ def apply(entries: Iterable[object]) -> SyncReport:
     with transaction.atomic():
         known = {bundle.path: bundle for bundle in Bundle.objects.select_for_update()}
         for path, (template, entry) in listed.items():
-            _store(known.get(path), template, entry, report)
+            columns = registry.id_columns.get(path, [])
+            _store(known.get(path), template, entry, columns, report)
         gone = [
             path
             for path, bundle in known.items()
@@ -95,9 +125,18 @@ def apply(entries: Iterable[object]) -> SyncReport:
 
 
 def _store(
-    bundle: Bundle | None, template: BundleTemplate, entry: object, report: SyncReport
+    bundle: Bundle | None,
+    template: BundleTemplate,
+    entry: object,
+    columns: list[str],
+    report: SyncReport,
 ) -> None:
-    values = {"display_name": template.display_name, "template": entry, "in_registry": True}
+    values = {
+        "display_name": template.display_name,
+        "template": entry,
+        "student_id_columns": columns,
+        "in_registry": True,
+    }
     if bundle is None:
         Bundle.objects.create(path=template.path, **values)
         report.added.append(template.path)

@@ -6,6 +6,8 @@ names the part of the request it belongs to, ``key`` the file or param, and its 
 
 from typing import ClassVar
 
+from django.template.defaultfilters import filesizeformat
+
 
 class JobError(Exception):
     """Base of what is wrong with a job; asking again helps only after the named thing is mended."""
@@ -41,6 +43,14 @@ class NoRoster(JobError):
         "Jobs for {year} do not go to an ODS, so {tenant} needs EDU's roster or a roster file, and "
         "neither is there. Have a partner admin turn cross-year matching on (and see that EDU's "
         "credentials are stored), or have the roster file put in place."
+    )
+
+
+class RosterNotKnown(JobError):
+    code, field = "roster_not_known", "school_year"
+    text = (
+        "Jobs for {year} do not go to an ODS and need a roster file, and the file storage does not "
+        "answer whether {tenant} has one. Try again in a few minutes."
     )
 
 
@@ -99,7 +109,33 @@ class EmptyFile(JobError):
 
 class FileTooLarge(JobError):
     code, field = "file_too_large", "files"
-    text = "The file {key} is larger than the {limit} bytes allowed. Split it into several jobs."
+    text = "The file {key} is larger than the {limit} allowed. Split it into several jobs."
+
+    def __init__(self, key: str | None = None, *, limit: int) -> None:
+        """``limit`` in bytes."""
+        super().__init__(key, limit=filesizeformat(limit).replace("\xa0", " "))
+
+
+class WrongFileType(JobError):
+    code, field = "wrong_file_type", "files"
+    text = (
+        "The file {key} is {kind}, whatever its name says. Save it as CSV in the program that made "
+        "it, and choose that file."
+    )
+
+
+class OnlyAHeader(JobError):
+    code, field = "only_a_header", "files"
+    text = "The file {key} has one line only, and no rows below it. Choose the complete export."
+
+
+class StorageFailed(JobError):
+    code, field = "storage_failed", "__all__"
+    text = (
+        "The files could not be stored: the file storage does not answer, or is full. Nothing was "
+        "submitted, and nothing is wrong with your file. Try again in a few minutes; if it stays "
+        "like this, tell the people who run Runway for you."
+    )
 
 
 class FilesMissing(JobError):

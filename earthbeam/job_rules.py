@@ -1,7 +1,8 @@
 """Which jobs are taken: contract section 8. Each refusal is a JobError of errors.py."""
 
+import logging
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from django.conf import settings
@@ -12,6 +13,8 @@ from earthbeam.files import open_store
 from earthbeam.models import Bundle
 from earthbeam.payload import cross_year_match_available
 from partners.models import OdsConnection, SchoolYear, SchoolYearConfig, Tenant
+
+logger = logging.getLogger(__name__)
 
 MAX_FILE_NAME = 200
 MAX_PARAM_VALUE = 1000
@@ -54,15 +57,40 @@ def file_name_problem(key: str, name: object) -> errors.JobError | None:
     return errors.BadFileName(key, reason=reason) if reason else None
 
 
-def _year_problems(tenant: Tenant, year: SchoolYear) -> Iterator[errors.JobError]:
-    config = school_year_config(tenant, year)
+def year_problem(
+    tenant: Tenant,
+    year: SchoolYear,
+    config: SchoolYearConfig | None,
+    *,
+    has_connection: Callable[[], bool],
+    has_roster: Callable[[], bool],
+) -> errors.JobError | None:
+    """Why the tenant cannot load files for the year, or None. Only the question that counts is
+    asked: the one may take the database, the other AWS; ``has_roster`` may raise OSError.
+    """
     if config is None or not config.enabled:
-        yield errors.YearNotEnabled(partner=tenant.partner, year=year)
-    elif config.sends_to_ods:
-        if not has_ods_connection(tenant, year):
-            yield errors.NoOdsConnection(tenant=tenant, year=year)
-    elif not cross_year_match_available(tenant.partner) and not _roster_file_exists(tenant, year):
-        yield errors.NoRoster(tenant=tenant, year=year)
+        return errors.YearNotEnabled(partner=tenant.partner, year=year)
+    if config.sends_to_ods:
+        return None if has_connection() else errors.NoOdsConnection(tenant=tenant, year=year)
+    try:
+        return None if has_roster() else errors.NoRoster(tenant=tenant, year=year)
+    except OSError:
+        logger.exception("whether %s has a roster file cannot be told", tenant)
+        return errors.RosterNotKnown(tenant=tenant, year=year)
+
+
+def _year_problems(tenant: Tenant, year: SchoolYear) -> Iterator[errors.JobError]:
+    problem = year_problem(
+        tenant,
+        year,
+        school_year_config(tenant, year),
+        has_connection=lambda: has_ods_connection(tenant, year),
+        has_roster=lambda: (
+            cross_year_match_available(tenant.partner) or _roster_file_exists(tenant, year)
+        ),
+    )
+    if problem:
+        yield problem
 
 
 def _roster_file_exists(tenant: Tenant, year: SchoolYear) -> bool:

@@ -1,6 +1,8 @@
 """Jobs, their files, starting and cancelling runs: what a person or a client asks for."""
 
 import hashlib
+import logging
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import BinaryIO, cast
 
@@ -26,6 +28,7 @@ from earthbeam.tasks import launch_run, watch_executors
 
 RESOLVABLE = (*NEEDS_SOMEBODY, JobStatus.WAITING)
 """How a job stands that somebody may call resolved."""
+logger = logging.getLogger(__name__)
 
 
 def create_job(
@@ -116,6 +119,43 @@ def find_uploads(job: Job) -> None:
             raise errors.FileTooLarge(file.template_key, limit=settings.MAX_UPLOAD_BYTES)
         if size is not None:
             JobFile.objects.filter(pk=file.pk, size=None).update(size=size)
+
+
+def submit(
+    request: JobRequest,
+    streams: Mapping[str, BinaryIO],
+    *,
+    created_by: User | None = None,
+    api_client: str = "",
+    parent: Job | None = None,
+) -> Job:
+    """Make the job, store its files and start its first run: all of it or nothing.
+
+    ``streams`` holds what is in each file that the request names. Raises what create_job,
+    store_file and start_run raise, and OSError where the file storage fails.
+    """
+    job = None
+    try:
+        with transaction.atomic():
+            job = create_job(request, created_by=created_by, api_client=api_client, parent=parent)
+            for key, name in request.files.items():
+                store_file(job, key, name, streams[key])
+            start_run(job, started_by=created_by, api_client=api_client)
+    except BaseException:
+        if job is not None:
+            _delete_files(job, request)
+        raise
+    return job
+
+
+def _delete_files(job: Job, request: JobRequest) -> None:
+    """Leave nothing behind of a job that was not made; what cannot be removed is only logged."""
+    store = open_store(paths.app_data_base_path(job))
+    for key, name in request.files.items():
+        try:
+            store.delete(f"input/{paths.input_name(key, name)}")
+        except OSError:
+            logger.warning("a file of %s, a job that was not made, is left", job.pk, exc_info=True)
 
 
 def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:

@@ -26,7 +26,12 @@ def input_name(template_key: str, file_name: str) -> str:
 
 def roster_key(tenant: Tenant, school_year: SchoolYear) -> str:
     """The roster file of a tenant whose jobs do not go to an ODS. Its parts end in the end year."""
-    return _key("__rosters", tenant.partner_id, tenant.code, str(school_year.end_year), ROSTER_FILE)
+    return f"{rosters_folder(tenant)}/{school_year.end_year}/{ROSTER_FILE}"
+
+
+def rosters_folder(tenant: Tenant) -> str:
+    """Where the tenant's roster files lie, a folder a year."""
+    return _key("__rosters", tenant.partner_id, tenant.code)
 
 
 def _key(*parts: str) -> str:

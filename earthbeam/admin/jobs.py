@@ -1,24 +1,21 @@
-"""Jobs: submit them, see their files and runs, run them again."""
+"""Jobs in the admin: each screen is a module of its own."""
 
 from typing import Any, cast
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.db.models import OuterRef, QuerySet, Subquery
-from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.urls import reverse
+from django.http import HttpRequest
 
-from earthbeam.admin.job_form import JobForm, bundles_of, job_form_class
+from earthbeam.admin.job_new import NewJob
 from earthbeam.admin.job_page import JobPage
 from earthbeam.errors import JobError
 from earthbeam.jobs import start_run
-from earthbeam.models import Bundle, Job, Run
+from earthbeam.models import Job, Run
 
 
 @admin.register(Job)
-class JobAdmin(JobPage):
+class JobAdmin(NewJob, JobPage):
     partner_lookup = "tenant__partner"
     tenant_lookup = "tenant"
     list_display = ["__str__", "tenant", "school_year", "last_run", "created_by", "created_at"]
@@ -44,64 +41,6 @@ class JobAdmin(JobPage):
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
-
-    # --- Submitting: choose the bundle, then fill in what it asks for --------------------------
-
-    def get_form(
-        self, request: HttpRequest, obj: Job | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        return job_form_class(cast(User, request.user), self._chosen_bundle(request))
-
-    def get_fields(self, request: HttpRequest, obj: Job | None = None) -> list[Any]:
-        return list(self.get_form(request).base_fields)
-
-    def add_view(
-        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        bundle = self._chosen_bundle(request)
-        if bundle is None and request.method == "POST" and self.has_add_permission(request):
-            form = self.get_form(request)(request.POST)
-            if form.is_valid():
-                query = urlencode({"bundle": form.cleaned_data["bundle"].pk})
-                return HttpResponseRedirect(f"{request.path}?{query}")
-        title = f"Submit a job: {bundle}" if bundle else "Submit a job"
-        context = {
-            "title": title,
-            "show_save_and_add_another": False,
-            "show_save_and_continue": False,
-            **(extra_context or {}),
-        }
-        # The full path: the bundle is part of it.
-        return super().add_view(request, request.get_full_path(), context)
-
-    def save_form(self, request: HttpRequest, form: ModelForm, change: bool) -> Any:
-        assert isinstance(form, JobForm)
-        form.instance = form.submit()
-        return form.instance
-
-    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
-        """Submitting has done it."""
-
-    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
-        """Submitting has done it."""
-
-    def construct_change_message(
-        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
-    ) -> list[Any]:
-        return [{"added": {}}]
-
-    def response_add(
-        self, request: HttpRequest, obj: Job, post_url_continue: str | None = None
-    ) -> HttpResponse:
-        self.message_user(request, "The job was submitted; its run is queued.", messages.SUCCESS)
-        return HttpResponseRedirect(reverse("admin:earthbeam_job_change", args=[obj.pk]))
-
-    def _chosen_bundle(self, request: HttpRequest) -> Bundle | None:
-        chosen = request.GET.get("bundle")
-        user = cast(User, request.user)  # admin pages are for people who are logged in
-        return bundles_of(user).filter(pk=chosen).first() if chosen else None
-
-    # --- Running again --------------------------------------------------------------------------
 
     @admin.action(description="Run again", permissions=["add"])
     def run_again(self, request: HttpRequest, rows: QuerySet[Job]) -> None:

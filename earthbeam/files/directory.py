@@ -47,6 +47,10 @@ class DirectoryStore:
             raise
         return size
 
+    def delete(self, key: str) -> None:
+        """Remove the file, if there is one."""
+        self._path(key).unlink(missing_ok=True)
+
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
         return self._path(key).is_file()

@@ -79,6 +79,11 @@ class S3Store:
             )
         return counted.bytes
 
+    def delete(self, key: str) -> None:
+        """Remove the file, if there is one. Takes ``s3:DeleteObject``."""
+        with self._faults_of(key):
+            self._s3.delete_object(Bucket=self.bucket, Key=self._key(key))
+
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
         try:

@@ -13,6 +13,10 @@ class Bundle(models.Model):
     template = models.JSONField(
         help_text="The registry's entry: input_files, input_params, descriptor_mapping_files …"
     )
+    student_id_columns = models.JSONField(
+        default=list,
+        help_text="Of the input, any of which may hold student ids; none: not known.",
+    )
     in_registry = models.BooleanField(
         default=True, help_text="Cleared when the registry no longer lists it: no new jobs then."
     )

@@ -99,7 +99,8 @@ class _Person:
             page = self._post(url, fields, {"file_INPUT_FILE": (sample.path.name, file)})
         job = re.search(r"/job/([0-9a-f-]{36})/change/", page.url)
         if job is None:
-            errors = re.findall(r'<ul class="errorlist[^>]*>(.*?)</ul>', page.text, re.DOTALL)
+            said = r'class="(?:errorlist|rw-callout rw-bad)[^>]*>(.*?)</(?:ul|div)>'
+            errors = re.findall(said, page.text, re.DOTALL)
             raise RuntimeError(f"The admin did not take the job: {errors}")
         return UUID(job.group(1))
 

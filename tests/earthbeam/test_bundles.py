@@ -40,7 +40,11 @@ def repository(tmp_path, settings):
 
     git("init", "--initial-branch=main")
 
-    def publish(*entries, text=None):
+    def publish(*entries, text=None, yamls=None):
+        for name, yaml in (yamls or {}).items():
+            file = folder / "assessments" / name / "earthmover.yaml"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(yaml)
         (folder / "registry.json").write_text(text or json.dumps({"assessments": entries}))
         git("add", ".")
         git("commit", "-m", "publish")
@@ -75,6 +79,22 @@ def test_bundles_follow_the_registry(repository):
     repository(entry("one"), entry("two"), entry("three"))
     sync()
     assert Bundle.objects.filter(in_registry=True).count() == 3
+
+
+def test_the_columns_for_student_ids_come_from_the_bundles_themselves(repository):
+    def yaml(columns):
+        return (
+            f"config:\n  parameter_defaults:\n    POSSIBLE_STUDENT_ID_COLUMNS: {columns}\n"
+            "sources:\n  input:\n    file: ${INPUT_FILE}\n"
+        )
+
+    repository(entry("one"), entry("two"), yamls={"one": yaml("A,B")})
+    sync()
+    assert Bundle.objects.get(pk="assessments/one").student_id_columns == ["A", "B"]
+    assert Bundle.objects.get(pk="assessments/two").student_id_columns == []
+    repository(entry("one"), entry("two"), yamls={"one": yaml("C")})
+    assert "1 changed, 1 unchanged" in sync()
+    assert Bundle.objects.get(pk="assessments/one").student_id_columns == ["C"]
 
 
 def test_the_registry_is_read_at_the_branch(repository, settings):

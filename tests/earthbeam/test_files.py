@@ -57,6 +57,14 @@ def test_what_is_saved_is_listed_and_read_back(store, tmp_path):
         assert stream.read() == b"rows"
 
 
+def test_a_deleted_file_is_gone_and_deleting_it_again_is_no_fault(store):
+    store.save(io.BytesIO(b"rows"), "input/a.csv")
+    store.save(io.BytesIO(b"rows"), "input/b.csv")
+    store.delete("input/a.csv")
+    store.delete("input/a.csv")
+    assert store.list() == {"input/b.csv": 4}
+
+
 def test_an_open_file_is_read_by_lines(store):
     store.save(io.BytesIO(b"a\nb\nc"), "roster.jsonl")
     with store.open("roster.jsonl") as stream:

@@ -1,6 +1,7 @@
 """`manage.py submit_job PARTNER TENANT YEAR BUNDLE INPUT_FILE=… [PARAM=…] [--wait]`."""
 
 from argparse import ArgumentParser
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from earthbeam import progress
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.errors import JobError
 from earthbeam.job_rules import JobRequest, problems
-from earthbeam.jobs import create_job, start_run, store_file
+from earthbeam.jobs import submit
 from earthbeam.management.operator import operator
 from earthbeam.models import Bundle, Run
 from partners.models import SchoolYear, Tenant
@@ -70,14 +71,12 @@ def _submit(request: JobRequest, files: dict[str, Path]) -> Run:
     """The queued run of a job with its files stored; no job is left when that goes wrong."""
     if found := list(problems(request)):
         raise CommandError("\n".join(str(problem) for problem in found))
-    job = create_job(request, api_client=f"submit_job by {operator()}")
+    client = f"submit_job by {operator()}"
     try:
-        for key, path in files.items():
-            with path.open("rb") as stream:
-                store_file(job, key, path.name, stream)
-        return start_run(job, api_client=job.api_client)
+        with ExitStack() as opened:
+            streams = {key: opened.enter_context(path.open("rb")) for key, path in files.items()}
+            return submit(request, streams, api_client=client).runs.get()
     except (JobError, OSError) as error:
-        job.delete()
         raise CommandError(str(error)) from error
 
 

@@ -1,18 +1,13 @@
 import pytest
-from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
-from procrastinate.contrib.django.models import ProcrastinateJob
 
-from earthbeam.files import open_store
 from earthbeam.jobs import start_run
-from earthbeam.models import Job, Run
-from earthbeam.paths import app_data_base_path
-from partners.models import OdsConnection
+from earthbeam.models import Run
 from tests import factories, people
 
 pytestmark = pytest.mark.django_db
 
-LIST, ADD = "admin:earthbeam_job_changelist", "admin:earthbeam_job_add"
+LIST = "admin:earthbeam_job_changelist"
 
 
 @pytest.fixture
@@ -28,96 +23,12 @@ def client(bundle):
     return people.logged_in(people.make_user())
 
 
-def form(**changes):
-    fields = {
-        "tenant": factories.make_tenant().pk,
-        "school_year": "2526",
-        "param_FORM": "A",
-        "file_INPUT_FILE": SimpleUploadedFile("scores.csv", factories.SCORES),
-    }
-    return {name: value for name, value in (fields | changes).items() if value is not None}
-
-
-def submit(client, bundle, **changes):
-    return client.post(reverse(ADD, query={"bundle": bundle.pk}), form(**changes))
-
-
 def page(job, what="change"):
     return reverse(f"admin:earthbeam_job_{what}", args=[job.pk])
 
 
 def file_url(job, key):
     return reverse("admin:earthbeam_job_file", args=[job.pk, key])
-
-
-def test_the_first_step_asks_for_the_bundle_the_second_for_what_it_needs(client, bundle):
-    first = client.get(reverse(ADD)).content.decode()
-    assert bundle.display_name in first
-    assert "file_INPUT_FILE" not in first
-    step = client.post(reverse(ADD), {"bundle": bundle.pk})
-    second = client.get(step.url).content.decode()
-    for name in ("tenant", "school_year", "param_FORM", "file_INPUT_FILE_SKILLS"):
-        assert f'name="{name}"' in second
-    assert "API_YEAR" not in second
-
-
-def test_submitting_makes_the_job_stores_its_files_and_queues_a_run(client, bundle):
-    answer = submit(client, bundle)
-    job = Job.objects.get()
-    assert answer.url == page(job)
-    assert (str(job.created_by), job.input_params) == ("user", {"FORM": "A"})
-    assert open_store(app_data_base_path(job)).list() == {
-        "input/INPUT_FILE__scores.csv": len(factories.SCORES)
-    }
-    run = job.runs.get()
-    assert [queued.args for queued in ProcrastinateJob.objects.all()] == [{"run_id": str(run.id)}]
-    shown = client.get(answer.url).content.decode()
-    assert "scores.csv" in shown
-    assert str(run.id) in shown
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"file_INPUT_FILE": None}, "This field is required"),
-        ({"file_INPUT_FILE": SimpleUploadedFile("a.csv", b"")}, "empty"),
-        ({"file_INPUT_FILE": SimpleUploadedFile("a.csv", b"x" * 101)}, "larger than the 100 bytes"),
-        ({"file_INPUT_FILE": SimpleUploadedFile("a" * 201, b"x")}, "longer than 200 characters"),
-        ({"param_FORM": "Z"}, "Z is not one of the available choices"),
-        ({"school_year": "9900"}, "not one of the available choices"),
-        ({"tenant": "0"}, "not one of the available choices"),
-    ],
-)
-def test_what_is_wrong_stands_at_its_field_and_nothing_is_made(
-    client, bundle, settings, changes, complaint
-):
-    settings.MAX_UPLOAD_BYTES = 100
-    answer = submit(client, bundle, **changes)
-    errors = answer.context["adminform"].form.errors
-    assert list(errors) == list(changes)
-    assert complaint in str(errors)
-    assert not Job.objects.exists()
-
-
-def test_a_job_that_the_rules_refuse_says_so_at_the_school_year(client, bundle):
-    OdsConnection.objects.update(retired_at="2026-01-01T00:00Z")
-    errors = submit(client, bundle).context["adminform"].form.errors
-    assert "no active ODS connection" in str(errors["school_year"])
-
-
-def test_only_bundles_and_tenants_of_the_person_are_offered(client, bundle):
-    far = factories.make_tenant("far", partner=factories.make_partner("tx"))
-    theirs = factories.make_bundle(
-        {**factories.BUNDLE_TEMPLATE, "path": "assessments/Other", "display_name": "Other"}
-    )
-    theirs.enabled_for.set([far.partner])
-    bundle.enabled_for.add(far.partner)
-    assert b"Other" not in client.get(reverse(ADD)).content
-    assert b"file_INPUT_FILE" not in client.get(reverse(ADD, query={"bundle": theirs.pk})).content
-    assert b"far" not in client.get(reverse(ADD, query={"bundle": bundle.pk})).content
-    answer = submit(client, bundle, tenant=far.pk)
-    assert "tenant" in answer.context["adminform"].form.errors
-    assert not Job.objects.exists()
 
 
 def test_a_job_runs_again_once_its_run_has_ended(client):
