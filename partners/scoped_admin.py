@@ -21,6 +21,11 @@ class ScopedAdmin(admin.ModelAdmin):
     tenant_lookup: str | None = None
     """None: for partner admins only."""
 
+    # Counting all rows of a large table, or those of each filter, costs more than it tells.
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    list_per_page = 50
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return scoping.visible(
             super().get_queryset(request),
@@ -61,7 +66,12 @@ class ScopedAdmin(admin.ModelAdmin):
         return _is_superuser(request)
 
     def _may_enter(self, request: HttpRequest) -> bool:
-        return scoping.is_member(request.user, admins_only=self.tenant_lookup is None)
+        """Asked for every model on every page, so once a request it is."""
+        admins_only = self.tenant_lookup is None
+        known: dict[bool, bool] = request.__dict__.setdefault("_is_member", {})
+        if admins_only not in known:
+            known[admins_only] = scoping.is_member(request.user, admins_only=admins_only)
+        return known[admins_only]
 
     def _sees(self, request: HttpRequest, obj: Any) -> bool:
         return obj is None or self.get_queryset(request).filter(pk=obj.pk).exists()

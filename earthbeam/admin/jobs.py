@@ -6,7 +6,6 @@ from uuid import UUID
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
-from django.db.models import OuterRef, QuerySet, Subquery
 from django.forms import ModelForm
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
@@ -16,9 +15,8 @@ from django.utils.safestring import SafeString
 
 from earthbeam.admin import files
 from earthbeam.admin.job_form import JobForm, bundles_of, job_form_class
+from earthbeam.admin.job_list import JobList
 from earthbeam.admin.read_only import ReadOnlyInline
-from earthbeam.errors import JobError
-from earthbeam.jobs import start_run
 from earthbeam.models import Bundle, Job, JobFile, Run
 from partners.scoped_admin import ScopedAdmin
 
@@ -43,33 +41,13 @@ class RunInline(ReadOnlyInline):
 
 
 @admin.register(Job)
-class JobAdmin(ScopedAdmin):
+class JobAdmin(JobList, ScopedAdmin):
     partner_lookup = "tenant__partner"
     tenant_lookup = "tenant"
-    list_display = ["__str__", "tenant", "school_year", "last_run", "created_by", "created_at"]
-    list_filter = [
-        "created_at",
-        "send_to_ods",
-        ("school_year", admin.RelatedOnlyFieldListFilter),
-        ("bundle", admin.RelatedOnlyFieldListFilter),
-        ("tenant__partner", admin.RelatedOnlyFieldListFilter),
-        ("tenant", admin.RelatedOnlyFieldListFilter),
-    ]
-    list_select_related = ["tenant", "school_year", "created_by"]
-    search_fields = ["id", "bundle__display_name", "tenant__code", "tenant__name", "files__name"]
     readonly_fields = [
         *("id", "tenant", "school_year", "bundle", "bundle_branch", "send_to_ods"),
         *("input_params", "created_by", "api_client", "created_at"),
     ]
-    actions = ["run_again"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Job]:
-        runs = Run.objects.filter(job=OuterRef("pk")).order_by("-created_at")
-        return super().get_queryset(request).annotate(_last_run=Subquery(runs.values("status")[:1]))
-
-    @admin.display(ordering="_last_run")
-    def last_run(self, obj: Any) -> str:
-        return Run.Status(obj._last_run).label if obj._last_run else "-"
 
     def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
         return False
@@ -140,17 +118,7 @@ class JobAdmin(ScopedAdmin):
         user = cast(User, request.user)  # admin pages are for people who are logged in
         return bundles_of(user).filter(pk=chosen).first() if chosen else None
 
-    # --- Running again, and files ---------------------------------------------------------------
-
-    @admin.action(description="Run again", permissions=["add"])
-    def run_again(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
-        for job in rows:
-            try:
-                start_run(job, started_by=cast(User, request.user))
-            except JobError as error:
-                self.message_user(request, f"{job}: {error}", messages.ERROR)
-            else:
-                self.message_user(request, f"{job}: a run is queued.", messages.SUCCESS)
+    # --- Files -----------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
         own = path(

@@ -50,6 +50,20 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["tenant", "-created_at"], name="job_of_tenant"),
+            # Which clients there are, and the jobs of one: most jobs are people's.
+            models.Index(
+                fields=["tenant", "api_client"],
+                condition=~models.Q(api_client=""),
+                name="job_client_of_tenant",
+            ),
+            models.Index(
+                fields=["api_client", "-created_at"],
+                condition=~models.Q(api_client=""),
+                name="job_of_client",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.bundle_template.get('display_name', self.bundle_id)} {self.id}"

@@ -1,0 +1,107 @@
+"""The list of jobs: what was asked for, how it stands, where the rows went, and who asked."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from earthbeam.admin.job_actions import JobActions
+from earthbeam.admin.list_filters import (
+    ApiClientFilter,
+    BundleFilter,
+    JobStatusFilter,
+    PersonFilter,
+)
+from earthbeam.admin.list_search import JobSearch
+from earthbeam.job_status import status_of
+from earthbeam.models import Job, RunMatches
+from partners.list_filters import PartnerFilter, TenantFilter
+
+RELATED = (
+    *("tenant", "school_year", "created_by"),
+    *("last_run__matches", "last_run__unmatched_ids"),
+)
+"""What a line about a job needs, for ``select_related``."""
+
+
+class JobList(JobActions, JobSearch):
+    """To be mixed into the admin of jobs."""
+
+    list_display = [
+        *("assessment", "stands", "tenant", "school_year"),
+        *("to_ods", "across_years", "unmatched", "who", "created_at"),
+    ]
+    list_filter = [
+        JobStatusFilter,
+        PartnerFilter.at("tenant__partner"),
+        TenantFilter.at("tenant"),
+        "school_year",
+        BundleFilter.at("bundle"),
+        "created_at",
+        PersonFilter.at("created_by"),
+        ApiClientFilter.at("api_client"),
+    ]
+    list_select_related = RELATED
+    search_fields = ["id"]  # that there is a search; list_search.py says what it finds
+    search_help_text = (
+        "How the id of a job or a run begins, or a part of a file's name, of the assessment's, "
+        "the tenant's, or of a note."
+    )
+    ordering = ["-created_at"]
+
+    def get_changelist_instance(self, request: HttpRequest) -> Any:
+        changelist = super().get_changelist_instance(request)
+        rows: QuerySet[Job] = changelist.result_list
+        changelist.result_list = rows.prefetch_related("files")
+        return changelist
+
+    @admin.display(ordering="bundle__display_name")
+    def assessment(self, obj: Job) -> SafeString:
+        name = obj.bundle_template.get("display_name", obj.bundle_id)
+        files = ", ".join(file.name for file in obj.files.all())
+        return format_html('{}<br><span class="rw-quiet">{}</span>', name, files)
+
+    @admin.display(description="status")
+    def stands(self, obj: Job) -> SafeString:
+        return pill(obj)
+
+    @admin.display(description="to the ODS")
+    def to_ods(self, obj: Job) -> int | None:
+        matches = matches_of(obj)
+        return matches.ods_matched if matches else None
+
+    def across_years(self, obj: Job) -> int | None:
+        matches = matches_of(obj)
+        return matches.cross_year_matched if matches else None
+
+    def unmatched(self, obj: Job) -> int | None:
+        return unmatched_rows(obj)
+
+    @admin.display(ordering="created_by__username")
+    def who(self, obj: Job) -> str:
+        if obj.created_by:
+            return obj.created_by.get_full_name() or obj.created_by.get_username()
+        return f"{obj.api_client} (API)" if obj.api_client else "-"
+
+
+def pill(job: Job) -> SafeString:
+    """The job's status in its colour."""
+    status = status_of(job)
+    return format_html('<span class="rw-pill {}">{}</span>', status.tone, status.label)
+
+
+def matches_of(job: Job) -> RunMatches | None:
+    """Where the rows of the job's last run went, if it told."""
+    return getattr(job.last_run, "matches", None)
+
+
+def unmatched_rows(job: Job) -> int | None:
+    """Rows of the job's last run that matched no student, if it told how many."""
+    matches = matches_of(job)
+    if matches is not None:
+        return matches.unmatched
+    unmatched = getattr(job.last_run, "unmatched_ids", None)
+    return unmatched.count if unmatched else None
