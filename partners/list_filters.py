@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html_join
 
 from partners import scoping
 from partners.models import Partner, Tenant
@@ -65,14 +66,25 @@ class NamedFilter(admin.SimpleListFilter):
             yield from super().choices(changelist)
             return
         others = changelist.get_query_string(remove=[str(self.parameter_name), "p"])
-        yield {"others": parse_qsl(others.removeprefix("?")), "without": others}
+        yield {
+            "others": parse_qsl(others.removeprefix("?")),
+            "without": others,
+            "suggestions": format_html_join(
+                "",
+                '<option value="{}">{}</option>',
+                ((value, "" if label == value else label) for value, label in self.lookup_choices),
+            ),
+        }
 
 
 class TenantFilter(NamedFilter):
     title, parameter_name = "tenant", "tenant"
 
-    def names(self, user: User) -> Iterable[tuple[str, str]]:
-        return ((str(tenant), str(tenant)) for tenant in self._visible(user))
+    def names(self, user: User) -> Iterator[tuple[str, str]]:
+        tenants = self._visible(user).order_by("partner", "code")
+        for code, name, partner in tenants.values_list("code", "name", "partner"):
+            text = f"{name or code} ({partner})"
+            yield text, text
 
     def called(self, text: str, user: User) -> Iterable[Any]:
         # As str() writes it: the name or code, and the partner.
@@ -85,7 +97,8 @@ class TenantFilter(NamedFilter):
         return self._visible(user).filter(part).values_list("pk", flat=True)
 
     def _visible(self, user: User) -> QuerySet[Tenant]:
-        return scoping.visible(Tenant.objects.all(), user, partner="partner", tenant="pk")
+        tenants = Tenant.objects.order_by()
+        return scoping.visible(tenants, user, partner="partner", tenant="pk")
 
 
 class PartnerFilter(NamedFilter):

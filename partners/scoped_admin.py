@@ -66,12 +66,7 @@ class ScopedAdmin(admin.ModelAdmin):
         return _is_superuser(request)
 
     def _may_enter(self, request: HttpRequest) -> bool:
-        """Asked for every model on every page, so once a request it is."""
-        admins_only = self.tenant_lookup is None
-        known: dict[bool, bool] = request.__dict__.setdefault("_is_member", {})
-        if admins_only not in known:
-            known[admins_only] = scoping.is_member(request.user, admins_only=admins_only)
-        return known[admins_only]
+        return scoping.is_member(request.user, admins_only=self.tenant_lookup is None)
 
     def _sees(self, request: HttpRequest, obj: Any) -> bool:
         return obj is None or self.get_queryset(request).filter(pk=obj.pk).exists()

@@ -21,8 +21,8 @@ from earthbeam.models import Job, Run, RunUpdate
 from partners import readiness, scoping
 
 SHOWN, RECENT = 5, 8
-COUNTED = 1_000
-"""What needs somebody is counted up to here: more is more."""
+COUNTED = 100
+"""What needs somebody is counted up to here, newest first: counting all would read all jobs."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Line:
 @dataclass(frozen=True)
 class Dashboard:
     to_look_at: Sequence[Line]
-    to_look_at_count: str
+    to_look_at_count: int | str
     in_progress: Sequence[Line]
     running: int
     queued: int
@@ -62,12 +62,12 @@ def dashboard(user: User) -> Dashboard:
     jobs = scoping.visible(
         Job.objects.order_by("-created_at"), user, partner="tenant__partner", tenant="tenant"
     )
-    to_look_at = jobs.filter(has_status(*NEEDS_SOMEBODY))
+    to_look_at = _newest(jobs.filter(has_status(*NEEDS_SOMEBODY)))
     at_work = _at_work(jobs)
     gaps = readiness.gaps(user)
     return Dashboard(
-        to_look_at=_lines(to_look_at[:SHOWN]),
-        to_look_at_count=_count(to_look_at),
+        to_look_at=_lines(jobs.filter(pk__in=to_look_at[:SHOWN])),
+        to_look_at_count=f"more than {COUNTED}" if len(to_look_at) > COUNTED else len(to_look_at),
         in_progress=_lines(_with_steps(jobs)[:SHOWN]) if at_work else [],
         running=at_work.get(Run.Status.RUNNING, 0),
         queued=at_work.get(Run.Status.NEW, 0),
@@ -92,9 +92,9 @@ def _list(**query: str) -> str:
     return f"{url}?{urlencode(query)}" if query else url
 
 
-def _count(jobs: QuerySet[Job]) -> str:
-    number = jobs.order_by()[: COUNTED + 1].count()
-    return f"more than {COUNTED:,}" if number > COUNTED else f"{number:,}"
+def _newest(jobs: QuerySet[Job]) -> list[Any]:
+    """The keys of the newest of ``jobs``, and of one more than are counted if there are."""
+    return list(jobs.values_list("pk", flat=True)[: COUNTED + 1])
 
 
 def _at_work(jobs: QuerySet[Job]) -> dict[str, int]:

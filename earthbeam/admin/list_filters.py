@@ -13,7 +13,6 @@ from earthbeam.job_status import NEEDS_SOMEBODY, JobStatus, has_status
 from earthbeam.models import Bundle, Job
 from partners import scoping
 from partners.list_filters import NamedFilter
-from partners.models import Tenant
 
 TO_LOOK_AT, IN_PROGRESS = "to_look_at", "in_progress"
 _GROUPS = {
@@ -58,10 +57,8 @@ class PersonFilter(NamedFilter):
     title, parameter_name = "person", "person"
 
     def names(self, user: User) -> Iterable[tuple[str, str]]:
-        return (
-            (person.get_username(), person.get_full_name() or person.get_username())
-            for person in self._visible(user)
-        )
+        people = self._visible(user).values_list("username", "first_name", "last_name")
+        return ((name, f"{first} {last}".strip() or name) for name, first, last in people)
 
     def called(self, text: str, user: User) -> Iterable[Any]:
         people = self._visible(user).values_list("pk", flat=True)
@@ -74,8 +71,11 @@ class PersonFilter(NamedFilter):
         return list(people.filter(username=text)) or people.filter(part)
 
     def _visible(self, user: User) -> QuerySet[User]:
-        jobs = _visible_jobs(user).filter(created_by=OuterRef("pk"))
-        return User.objects.filter(Exists(jobs)).order_by("username")
+        jobs = scoping.visible(
+            Job.objects.order_by(), user, partner="tenant__partner", tenant="tenant"
+        )
+        of_person = jobs.filter(created_by=OuterRef("pk"))
+        return User.objects.filter(Exists(of_person)).order_by("username")
 
 
 class ApiClientFilter(NamedFilter):
@@ -83,27 +83,35 @@ class ApiClientFilter(NamedFilter):
 
     title, parameter_name = "API client", "client"
 
-    # A loose scan of the index (tenant, client): it reads as many entries as there are different
-    # ones, where DISTINCT would read all jobs.
-    _CLIENTS = """
-        with recursive client (tenant, name) as (
-            select * from (select tenant_id, api_client from earthbeam_job
-                where api_client <> '' order by tenant_id, api_client limit 1) first
+    # Loose scans of an index, of all clients and of those of some tenants: they read as many
+    # entries as there are different ones, where DISTINCT would read all jobs.
+    _ALL = """
+        with recursive client (name) as (
+            select min(api_client) from earthbeam_job where api_client <> ''
             union all
-            select next.* from client, lateral (select tenant_id, api_client from earthbeam_job
-                where api_client <> '' and (tenant_id, api_client) > (client.tenant, client.name)
-                order by tenant_id, api_client limit 1) next
-        ) select distinct name from client {of} order by name limit {limit}"""
+            select (select min(api_client) from earthbeam_job
+                    where api_client <> '' and api_client > client.name)
+            from client where name is not null
+        ) select name from client where name is not null order by name limit %s"""
+    _OF_TENANTS = """
+        with recursive client (tenant, name) as (
+            select tenant, (select min(api_client) from earthbeam_job
+                            where tenant_id = tenant and api_client <> '')
+            from unnest(%s::bigint[]) visible (tenant)
+            union all
+            select tenant, (select min(api_client) from earthbeam_job
+                            where tenant_id = tenant and api_client <> ''
+                                and api_client > client.name)
+            from client where name is not null
+        ) select distinct name from client where name is not null order by name limit %s"""
 
     def names(self, user: User) -> Iterable[tuple[str, str]]:
-        tenants = scoping.visible(Tenant.objects.all(), user, partner="partner", tenant="pk")
-        of, params = "", ()
-        if not user.is_superuser:
-            inner, params = tenants.order_by().values("pk").query.sql_with_params()
-            of = f"where tenant in ({inner})"
-        query = self._CLIENTS.format(of=of, limit=self.SUGGESTED)
         with connection.cursor() as cursor:
-            cursor.execute(query, params)
+            if user.is_superuser:
+                cursor.execute(self._ALL, [self.SUGGESTED])
+            else:
+                keys = scoping.tenant_keys(user)
+                cursor.execute(self._OF_TENANTS, [keys, self.SUGGESTED])
             return [(name, name) for (name,) in cursor.fetchall()]
 
     def called(self, text: str, user: User) -> Iterable[Any]:
@@ -111,7 +119,3 @@ class ApiClientFilter(NamedFilter):
         if text in names:
             return [text]
         return [name for name in names if text.casefold() in name.casefold()]
-
-
-def _visible_jobs(user: User) -> QuerySet[Job]:
-    return scoping.visible(Job.objects.order_by(), user, partner="tenant__partner", tenant="tenant")

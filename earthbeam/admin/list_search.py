@@ -6,7 +6,7 @@ row, twice for each page.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import reduce
 from operator import and_
 from typing import Any
@@ -17,6 +17,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from earthbeam.models import Bundle, Job, JobFile, JobNote, Run
+from partners import scoping
 from partners.models import Tenant
 
 # Fewer digits begin the ids of too many, and mean something else: a year, a tenant's code.
@@ -52,14 +53,15 @@ class WordSearch(admin.ModelAdmin):
     job_lookup = ""
     id_lookups: dict[str, type[Model]] = {"pk": Job, "last_run": Run}
 
-    def keys_called(self, word: str) -> dict[str, Sequence[Any]]:
-        """What is called so, by the look-ups that lead to it."""
-        tenants = Tenant.objects.filter(Q(code__icontains=word) | Q(name__icontains=word))
-        bundles = Bundle.objects.filter(display_name__icontains=word)
-        return {
-            f"{self.job_lookup}tenant": _keys(tenants),
-            f"{self.job_lookup}bundle": _keys(bundles),
-        } | {lookup: ids_that_begin(model, word) for lookup, model in self.id_lookups.items()}
+    def keys_called(self, words: Sequence[str]) -> list[dict[str, Sequence[Any]]]:
+        """For each word, what is called so, by the look-ups that lead to it."""
+        tenants = _called(Tenant.objects.values_list("pk", "code", "name"), words)
+        bundles = _called(Bundle.objects.values_list("pk", "display_name"), words)
+        return [
+            {f"{self.job_lookup}tenant": of_tenant, f"{self.job_lookup}bundle": of_bundle}
+            | {lookup: ids_that_begin(model, word) for lookup, model in self.id_lookups.items()}
+            for word, of_tenant, of_bundle in zip(words, tenants, bundles, strict=True)
+        ]
 
     def keys_with_text(
         self, request: HttpRequest, rows: QuerySet[Any], text: str
@@ -73,9 +75,9 @@ class WordSearch(admin.ModelAdmin):
         words = search_term.replace("\x00", "").split()[:_MAX_WORDS]
         if not words:
             return queryset, False
-        called = {word: any_of(self.keys_called(word)) for word in words}
-        fits = [condition for condition in called.values() if condition is not None]
-        rest = " ".join(word for word, condition in called.items() if condition is None)
+        called = [any_of(keys) for keys in self.keys_called(words)]
+        fits = [condition for condition in called if condition is not None]
+        rest = " ".join(word for word, it in zip(words, called, strict=True) if it is None)
         condition = any_of(self.keys_with_text(request, queryset, " ".join(words)))
         if rest and fits and (with_text := any_of(self.keys_with_text(request, queryset, rest))):
             condition = _or(condition, reduce(and_, [*fits, with_text]))
@@ -93,14 +95,23 @@ class JobSearch(WordSearch):
         files = JobFile.objects.filter(name__icontains=text).order_by("-pk")
         notes = JobNote.objects.filter(text__icontains=text).order_by("-pk")
         if not request.user.is_superuser:
-            seen = rows.order_by().values("pk")
-            files, notes = files.filter(job__in=seen), notes.filter(job__in=seen)
-        jobs = {*files.values_list("job", flat=True)[:MOST]}
-        return {"pk": [*jobs, *notes.values_list("job", flat=True)[:MOST]]}
+            tenants = scoping.tenant_keys(request.user)
+            files = files.filter(job__tenant__in=tenants)
+            notes = notes.filter(job__tenant__in=tenants)
+        return {"pk": list(_jobs(files).union(_jobs(notes)))}
 
 
-def _keys(rows: QuerySet[Any]) -> list[Any]:
-    return list(rows.order_by().values_list("pk", flat=True))
+def _jobs(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.values_list("job", flat=True)[:MOST]
+
+
+def _called(rows: Iterable[tuple[Any, ...]], words: Sequence[str]) -> list[list[Any]]:
+    """For each word, the keys of the rows with a name, after the key, that contains it."""
+    known = [(key, *(name.casefold() for name in names)) for key, *names in rows]
+    return [
+        [key for key, *names in known if any(word.casefold() in name for name in names)]
+        for word in words
+    ]
 
 
 def _or(one: Q | None, other: Q) -> Q:

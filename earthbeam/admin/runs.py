@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from earthbeam.admin import files
 from earthbeam.admin.list_filters import BundleFilter
-from earthbeam.admin.list_search import MOST, WordSearch, ids_that_begin
+from earthbeam.admin.list_search import MOST, WordSearch
 from earthbeam.admin.output_sets import file_links
 from earthbeam.admin.read_only import ReadOnlyInline
 from earthbeam.models import (
@@ -130,11 +130,15 @@ class RunAdmin(WordSearch, ScopedAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return super().get_queryset(request).select_related("job__tenant", "job__school_year")
 
-    def keys_called(self, word: str) -> dict[str, Sequence[Any]]:
-        failed = RunError.objects.filter(code=word).values_list("run", flat=True)
-        return super().keys_called(word) | {
-            "pk": [*ids_that_begin(Run, word), *failed.order_by("-at")[:MOST]]
-        }
+    def keys_called(self, words: Sequence[str]) -> list[dict[str, Sequence[Any]]]:
+        """Runs are found by the codes of their errors as well."""
+        found = super().keys_called(words)
+        failed = RunError.objects.filter(code__in=words).order_by("-at")
+        for run, code in failed.values_list("run", "code")[:MOST]:
+            for word, keys in zip(words, found, strict=True):
+                if word == code:
+                    keys["pk"] = [*keys["pk"], run]
+        return found
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
