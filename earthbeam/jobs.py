@@ -130,7 +130,8 @@ def cancel_run(run: Run, by: str) -> bool:
     """
     if not runs.fail(run.pk, "unknown", {"message": f"Cancelled by {by}."}):
         return False
-    with suppress(AlreadyEnqueued):
+    # A transaction of its own, which a caller's survives.
+    with suppress(AlreadyEnqueued), transaction.atomic():
         watch_executors.defer(timestamp=0)
     return True
 

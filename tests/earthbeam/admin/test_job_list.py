@@ -145,7 +145,7 @@ def test_few_choices_are_links_many_are_a_search_box(client, monkeypatch):
     assert "?client=loader_1" in few
     monkeypatch.setattr(NamedFilter, "FEW", 2)
     many = client.get(LIST, {"status": "complete", "tenant": "district_1 (ea)"}).content.decode()
-    assert "?tenant=" not in many
+    assert "tenant=district_2" not in many
     assert '<option value="district_2 (ea)">' in many
     # A search keeps what is filtered already, and can be taken back.
     assert many.count('<input type="hidden" name="status" value="complete">') == 2
