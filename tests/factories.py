@@ -175,7 +175,7 @@ def make_run(job: Job | None = None, status: str = Run.Status.NEW, **fields: Any
 def make_matches(
     run: Run, *, rows: int = 312, ods: int = 251, across_years: int = 44, **fields: Any
 ) -> RunMatches:
-    """Where the input's rows went: the rest is unmatched, which makes a successful run's problem."""
+    """Where the input's rows went; what is left is unmatched, and a successful run's problem."""
     unmatched = rows - ods - across_years
     values = {
         "input_rows": rows,

@@ -13,7 +13,7 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.urls import reverse
 
 from earthbeam.admin.connection_trouble import EduTrouble, OdsTrouble, edu_trouble, ods_trouble
-from earthbeam.admin.job_list import RELATED, matches_of, unmatched_rows
+from earthbeam.admin.job_list import RELATED, row_counts
 from earthbeam.admin.list_filters import IN_PROGRESS, TO_LOOK_AT
 from earthbeam.admin.matches_chart import Chart, chart
 from earthbeam.job_status import NEEDS_SOMEBODY, JobStatus, has_status, status_of
@@ -130,12 +130,4 @@ def _detail(job: Any) -> str:
     """In a few words, where the job stands or where its rows went."""
     if step := getattr(job, "step", None):
         return str(RunUpdate.Action(step).label) if step in RunUpdate.Action.values else ""
-    matches, unmatched = matches_of(job), unmatched_rows(job)
-    parts = []
-    if matches:
-        parts.append(f"{matches.ods_matched:,} in the ODS")
-        if matches.cross_year_matched:
-            parts.append(f"{matches.cross_year_matched:,} across years")
-    if unmatched:
-        parts.append(f"{unmatched:,} unmatched")
-    return ", ".join(parts)
+    return ", ".join(row_counts(job))

@@ -4,9 +4,11 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.http import HttpRequest, HttpResponse
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.timezone import localtime
 
 from earthbeam.admin.job_actions import JobActions
 from earthbeam.admin.list_filters import (
@@ -30,10 +32,7 @@ RELATED = (
 class JobList(JobActions, JobSearch):
     """To be mixed into the admin of jobs."""
 
-    list_display = [
-        *("assessment", "stands", "tenant", "school_year"),
-        *("to_ods", "across_years", "unmatched", "who", "created_at"),
-    ]
+    list_display = ["assessment", "stands", "district", "rows", "made"]
     list_filter = [
         JobStatusFilter,
         PartnerFilter.at("tenant__partner"),
@@ -52,6 +51,11 @@ class JobList(JobActions, JobSearch):
     )
     ordering = ["-created_at"]
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        return super().changelist_view(request, {"title": "Jobs", **(extra_context or {})})
+
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)
         rows: QuerySet[Job] = changelist.result_list
@@ -68,23 +72,18 @@ class JobList(JobActions, JobSearch):
     def stands(self, obj: Job) -> SafeString:
         return pill(obj)
 
-    @admin.display(description="to the ODS")
-    def to_ods(self, obj: Job) -> int | None:
-        matches = matches_of(obj)
-        return matches.ods_matched if matches else None
+    @admin.display(description="tenant", ordering="tenant__code")
+    def district(self, obj: Job) -> SafeString:
+        return _lines(str(obj.tenant), str(obj.school_year))
 
-    def across_years(self, obj: Job) -> int | None:
-        matches = matches_of(obj)
-        return matches.cross_year_matched if matches else None
+    def rows(self, obj: Job) -> SafeString | str:
+        """Where the rows of the last run went."""
+        return _lines(*row_counts(obj)) or "-"
 
-    def unmatched(self, obj: Job) -> int | None:
-        return unmatched_rows(obj)
-
-    @admin.display(ordering="created_by__username")
-    def who(self, obj: Job) -> str:
-        if obj.created_by:
-            return obj.created_by.get_full_name() or obj.created_by.get_username()
-        return f"{obj.api_client} (API)" if obj.api_client else "-"
+    @admin.display(ordering="created_at")
+    def made(self, obj: Job) -> SafeString:
+        at = date_format(localtime(obj.created_at), "j M Y, H:i")
+        return _lines(at, _who(obj))
 
 
 def pill(job: Job) -> SafeString:
@@ -105,3 +104,24 @@ def unmatched_rows(job: Job) -> int | None:
         return matches.unmatched
     unmatched = getattr(job.last_run, "unmatched_ids", None)
     return unmatched.count if unmatched else None
+
+
+def row_counts(job: Job) -> list[str]:
+    """In a few words each, where the rows of the job's last run went."""
+    matches, unmatched = matches_of(job), unmatched_rows(job)
+    parts = [f"{matches.ods_matched:,} in the ODS"] if matches else []
+    if matches and matches.cross_year_matched:
+        parts.append(f"{matches.cross_year_matched:,} across years")
+    if unmatched:
+        parts.append(f"{unmatched:,} unmatched")
+    return parts
+
+
+def _who(job: Job) -> str:
+    if job.created_by:
+        return job.created_by.get_full_name() or job.created_by.get_username()
+    return f"{job.api_client} (API)" if job.api_client else ""
+
+
+def _lines(*parts: str) -> SafeString:
+    return format_html_join(mark_safe("<br>"), "{}", ((part,) for part in parts if part))

@@ -35,7 +35,7 @@ def look(page: Page, name: str) -> None:
             complaints.append(f"{width}: the page is {overflow} px wider than the screen")
     page.set_viewport_size({"width": WIDTHS["desktop"][0], "height": WIDTHS["desktop"][1]})
     page.emulate_media(color_scheme="light")
-    assert complaints == []
+    assert complaints == [], "\n".join(complaints)
 
 
 def serious(page: Page) -> list[str]:
