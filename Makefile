@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Nothing is left outside the checkout.
 export TMPDIR := $(CURDIR)/var/tmp
 
-.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean bench-executor bench-roster
+.PHONY: help install demo test test-fast check lint types migrations deploy-check format clean bench-executor bench-roster bench-admin
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -71,6 +71,11 @@ bench-executor: $(INSTALLED)
 ## make bench-roster     the roster stream: speed, memory, callbacks beside it, the pool
 bench-roster: $(INSTALLED)
 	$(BIN)/python -m benchmarks.roster $(ARGS)
+
+## make bench-admin      the admin's pages with 100,000 jobs  (ARGS=--keep: keep the database)
+bench-admin: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
+	$(BIN)/python -m benchmarks.admin $(ARGS)
 
 ## make format       format the code
 format: $(INSTALLED)

@@ -139,16 +139,6 @@ def measure(rounds: int, only: str) -> Iterator[dict[str, Any]]:
                 taken.append(round((time.perf_counter() - started) * 1000, 2))
             with CaptureQueriesContext(connection) as queries:
                 client.get(page.url)
-            if os.environ.get("BENCH_SQL"):
-                for query in sorted(queries, key=lambda each: -float(each["time"]))[:4]:
-                    if float(query["time"]) > 0.06:
-                        print(
-                            page.name,
-                            who,
-                            query["time"],
-                            query["sql"][:60],
-                            query["sql"][query["sql"].find("FROM") :][:900],
-                        )
             yield {"page": page.name, "who": who, "ms": taken, "queries": len(queries)}
 
 
