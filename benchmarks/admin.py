@@ -99,7 +99,10 @@ def bench(options: argparse.Namespace) -> int:
         for each in runs
     }
     slow = show(figures)
-    where = machine("django", "psycopg") | {"postgres": connection.pg_version, "rows": rows()}
+    where = machine("django", "psycopg") | {
+        "postgres": connection.cursor().connection.info.server_version,
+        "rows": rows(),
+    }
     if not options.only:
         print(f"\nwritten to {write_results('admin', where, runs, figures)}")
     return 1 if slow else 0
@@ -110,7 +113,10 @@ def rows() -> dict[str, int]:
     from partners.models import Tenant
 
     models = {"jobs": Job, "runs": Run, "updates": RunUpdate, "output_sets": OutputSet}
-    return {name: model.objects.count() for name, model in {**models, "tenants": Tenant}.items()}
+    return {
+        name: model._default_manager.count()
+        for name, model in {**models, "tenants": Tenant}.items()
+    }
 
 
 def measure(rounds: int, only: str) -> Iterator[dict[str, Any]]:

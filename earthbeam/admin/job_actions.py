@@ -115,7 +115,8 @@ class JobActions(admin.ModelAdmin):
         """Note in the history of each job with which it was done, and say why others were not."""
         jobs = [job for job, reason in outcome.items() if reason is None]
         if jobs:
-            LogEntry.objects.log_actions(request.user.pk, jobs, CHANGE, note, single_object=False)
+            by = cast(User, request.user).pk
+            LogEntry.objects.log_actions(by, jobs, CHANGE, note, single_object=False)
             self.message_user(request, done.format(_count(len(jobs))), messages.SUCCESS)
         refused = defaultdict(list)
         for job, reason in outcome.items():

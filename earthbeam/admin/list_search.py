@@ -58,8 +58,13 @@ class WordSearch(admin.ModelAdmin):
         tenants = _called(Tenant.objects.values_list("pk", "code", "name"), words)
         bundles = _called(Bundle.objects.values_list("pk", "display_name"), words)
         return [
-            {f"{self.job_lookup}tenant": of_tenant, f"{self.job_lookup}bundle": of_bundle}
-            | {lookup: ids_that_begin(model, word) for lookup, model in self.id_lookups.items()}
+            {
+                f"{self.job_lookup}tenant": of_tenant,
+                f"{self.job_lookup}bundle": of_bundle,
+                **{
+                    lookup: ids_that_begin(model, word) for lookup, model in self.id_lookups.items()
+                },
+            }
             for word, of_tenant, of_bundle in zip(words, tenants, bundles, strict=True)
         ]
 
