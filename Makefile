@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Nothing is left outside the checkout.
 export TMPDIR := $(CURDIR)/var/tmp
 
-.PHONY: help install demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-roster bench-api
+.PHONY: help install demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-roster bench-admin bench-api
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -79,6 +79,11 @@ bench-api: $(INSTALLED)
 ## make schema       describe the external API in docs/openapi.yaml, after a change of it
 schema: $(INSTALLED)
 	RUNWAY_ENV=development DATABASE_URL=postgres:///unused $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
+
+## make bench-admin      the admin's pages with 100,000 jobs  (ARGS=--keep: keep the database)
+bench-admin: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
+	$(BIN)/python -m benchmarks.admin $(ARGS)
 
 ## make format       format the code
 format: $(INSTALLED)

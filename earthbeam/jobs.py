@@ -9,7 +9,6 @@ from typing import BinaryIO, cast
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 from procrastinate.exceptions import AlreadyEnqueued
 
 from earthbeam import errors, paths, runs
@@ -22,12 +21,9 @@ from earthbeam.job_rules import (
     problems,
     school_year_config,
 )
-from earthbeam.job_status import NEEDS_SOMEBODY, JobStatus, status_of
 from earthbeam.models import Job, JobFile, Run
 from earthbeam.tasks import launch_run, watch_executors
 
-RESOLVABLE = (*NEEDS_SOMEBODY, JobStatus.WAITING)
-"""How a job stands that somebody may call resolved."""
 logger = logging.getLogger(__name__)
 
 
@@ -194,25 +190,10 @@ def cancel_run(run: Run, by: str) -> bool:
     """
     if not runs.fail(run.pk, "unknown", {"message": f"Cancelled by {by}."}):
         return False
+    # A transaction of its own, which a caller's survives.
     with suppress(AlreadyEnqueued), transaction.atomic():
         watch_executors.defer(timestamp=0)
     return True
-
-
-def resolve(job: Job, by: User) -> bool:
-    """Call ``job`` resolved: nothing is left to do. False if it has no trouble to resolve, or
-    if it has changed since it was read (it was run again, or somebody else was faster).
-    """
-    if status_of(job) not in RESOLVABLE:
-        return False
-    same = Job.objects.filter(pk=job.pk, resolved_at=None, last_run=job.last_run_id)
-    return bool(same.update(resolved_at=timezone.now(), resolved_by=by))
-
-
-def unresolve(job: Job) -> bool:
-    """Take back that ``job`` is resolved; False if it is not."""
-    resolved = Job.objects.filter(pk=job.pk, resolved_at__isnull=False)
-    return bool(resolved.update(resolved_at=None, resolved_by=None))
 
 
 class _Upload:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from partners import audit, edu_panel
 from partners.forms import CROSS_YEAR, MembershipForm, OdsConnectionForm, PartnerForm
+from partners.list_filters import PartnerFilter, TenantFilter
 from partners.models import (
     Membership,
     OdsConnection,
@@ -21,7 +22,7 @@ from partners.models import (
 )
 from partners.scoped_admin import ScopedAdmin, SuperuserAdmin
 
-_by_partner = ("partner", admin.RelatedOnlyFieldListFilter)
+_by_partner = PartnerFilter.at("partner")
 
 
 @admin.register(Partner)
@@ -101,9 +102,9 @@ class OdsConnectionAdmin(ScopedAdmin):
     list_display = ["tenant", "school_year", "url", "client_id", "created_at", "active"]
     list_filter = [
         ("retired_at", admin.EmptyFieldListFilter),
-        ("tenant__partner", admin.RelatedOnlyFieldListFilter),
+        PartnerFilter.at("tenant__partner"),
+        TenantFilter.at("tenant"),
         "school_year",
-        ("tenant", admin.RelatedOnlyFieldListFilter),
     ]
     list_select_related = ["tenant", "school_year"]
     search_fields = ["tenant__code", "tenant__name", "url", "client_id"]
@@ -165,7 +166,7 @@ def _retire(rows: QuerySet[OdsConnection]) -> int:
 class MembershipAdmin(SuperuserAdmin):
     form = MembershipForm
     list_display = ["user", "partner", "role"]
-    list_filter = ["partner", "role"]
+    list_filter = [_by_partner, "role"]
     list_select_related = ["user", "partner"]
     search_fields = ["user__username", "user__email", "partner__name"]
     autocomplete_fields = ["user", "tenants"]

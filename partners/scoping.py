@@ -23,28 +23,48 @@ def visible(
     if user.is_superuser:
         return rows
     administered = Membership.objects.filter(user=user, role=Membership.Role.PARTNER_ADMIN)
-    rule = Q(**{f"{partner}__in": administered.values("partner")})
-    if tenant is not None:
+    of_partner = administered.values("partner")
+    if tenant is None:
+        return rows.filter(**{f"{partner}__in": of_partner})
+    if tenant == "pk":
         # A tenant counts only with the partner of the membership itself.
-        tenants = Tenant.objects.filter(
+        assigned = Tenant.objects.filter(
             membership__user=user,
             membership__role=Membership.Role.USER,
             membership__partner=F("partner"),
         )
-        rule |= Q(**{f"{tenant}__in": tenants.values("pk")})
-    return rows.filter(rule)
+        return rows.filter(Q(partner__in=of_partner) | Q(pk__in=assigned.values("pk")))
+    return rows.filter(**{f"{tenant}__in": tenant_keys(user)})
+
+
+def tenant_keys(user: User | AnonymousUser) -> list[int]:
+    """The keys of the tenants that ``user`` may see.
+
+    Keys and no subquery: PostgreSQL then knows how few there are, and begins with them. They are
+    remembered with ``user``, which is read anew for each request.
+    """
+    keys: list[int] | None = getattr(user, "_tenant_keys", None)
+    if keys is None:
+        tenants = visible(Tenant.objects.order_by(), user, partner="partner", tenant="pk")
+        keys = list(tenants.values_list("pk", flat=True))
+        user._tenant_keys = keys  # type: ignore[union-attr]
+    return keys
 
 
 def is_member(user: User | AnonymousUser, *, admins_only: bool) -> bool:
-    """Whether ``user`` has business here at all, as an admin of some partner or as a user."""
+    """Whether ``user`` has business here at all, as an admin of some partner or as a user.
+
+    Asked for every model on every page, so the roles are remembered with ``user`` as well.
+    """
     if not user.is_active or isinstance(user, AnonymousUser):
         return False
     if user.is_superuser:
         return True
-    memberships = Membership.objects.filter(user=user)
-    if admins_only:
-        memberships = memberships.filter(role=Membership.Role.PARTNER_ADMIN)
-    return memberships.exists()
+    roles: set[str] | None = getattr(user, "_roles", None)
+    if roles is None:
+        roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
+        user._roles = roles  # type: ignore[attr-defined]
+    return Membership.Role.PARTNER_ADMIN in roles if admins_only else bool(roles)
 
 
 def administers(user: User | AnonymousUser, partner_id: str) -> bool:

@@ -12,7 +12,17 @@ from django.utils import timezone
 
 from earthbeam import paths
 from earthbeam.files import open_store
-from earthbeam.models import Bundle, Job, JobFile, OutputSet, Run
+from earthbeam.models import (
+    Bundle,
+    Job,
+    JobFile,
+    OutputSet,
+    ResourceSummary,
+    Run,
+    RunError,
+    RunMatches,
+    UnmatchedIds,
+)
 from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
 
 BUNDLE_TEMPLATE: dict[str, Any] = {
@@ -161,6 +171,48 @@ def make_run(job: Job | None = None, status: str = Run.Status.NEW, **fields: Any
     run = Run.objects.create(**(values | times | fields))
     Job.objects.filter(pk=run.job_id).update(last_run=run)
     return run
+
+
+def make_matches(
+    run: Run, *, rows: int = 312, ods: int = 251, across_years: int = 44, **fields: Any
+) -> RunMatches:
+    """Where the input's rows went; what is left is unmatched, and a successful run's problem."""
+    unmatched = rows - ods - across_years
+    values = {
+        "input_rows": rows,
+        "ods_matched": ods,
+        "cross_year_matched": across_years,
+        "unmatched": unmatched,
+        "blank_ids": 0,
+        "ambiguous_ids": 0,
+        "id_name": "student_id",
+        "id_type": "Local",
+        "match_rate": (rows - unmatched) / rows,
+    }
+    if unmatched:
+        UnmatchedIds.objects.create(run=run, name="student_id", type="Local", count=unmatched)
+        Run.objects.filter(pk=run.pk, status=Run.Status.SUCCESS).update(has_problems=True)
+    return RunMatches.objects.create(run=run, **(values | fields))
+
+
+def make_summary(
+    run: Run, resource: str = "studentAssessments", *, processed: int = 251, failed: int = 0
+) -> ResourceSummary:
+    """What became of a resource's records; refused ones are a successful run's problem."""
+    if failed:
+        Run.objects.filter(pk=run.pk, status=Run.Status.SUCCESS).update(has_problems=True)
+    return ResourceSummary.objects.create(
+        run=run,
+        resource=resource,
+        records_processed=processed,
+        records_skipped=0,
+        records_failed=failed,
+    )
+
+
+def make_error(run: Run, code: str = "lightbeam_fetch", **payload: Any) -> RunError:
+    """Why a run failed."""
+    return RunError.objects.create(run=run, code=code, payload=payload)
 
 
 def store_file(job: Job, key: str, content: bytes = b"{}\n") -> int:

@@ -8,7 +8,9 @@ from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
+from earthbeam.admin.list_filters import BundleFilter
 from earthbeam.models import Bundle, DescriptorMapping
+from partners.list_filters import PartnerFilter
 from partners.scoped_admin import ScopedAdmin
 
 
@@ -51,8 +53,8 @@ class BundleAdmin(ScopedAdmin):
 class DescriptorMappingAdmin(ScopedAdmin):
     list_display = ["descriptor_type", "edfi_descriptor", "local_descriptor", "bundle", "partner"]
     list_filter = [
-        ("partner", admin.RelatedOnlyFieldListFilter),
-        ("bundle", admin.RelatedOnlyFieldListFilter),
+        PartnerFilter.at("partner"),
+        BundleFilter.at("bundle"),
         "descriptor_type",
     ]
     list_select_related = ["bundle", "partner"]

@@ -1,6 +1,6 @@
 """What people do with a job on its page: run it again, cancel, resolve, note something."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -13,8 +13,9 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpR
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
-from earthbeam import jobs
+from earthbeam import job_resolution, jobs
 from earthbeam.errors import JobError
+from earthbeam.job_resolution import RESOLVABLE
 from earthbeam.job_status import JobStatus, status_of
 from earthbeam.models import Job, JobNote, Run
 from partners.scoped_admin import ScopedAdmin
@@ -82,6 +83,11 @@ def actions(job: Job) -> list[Action]:
 def _has_files(job: Job) -> bool:
     sizes = [file.size for file in job.files.all()]
     return bool(sizes) and None not in sizes
+
+
+def _was(outcome: job_resolution.Outcome, statuses: Collection[JobStatus]) -> bool:
+    """Whether the one job of ``outcome`` had one of ``statuses``, and so was changed."""
+    return any(status in statuses for status in outcome.values())
 
 
 def _is_busy(job: Job) -> bool:
@@ -168,7 +174,7 @@ class JobActions(ScopedAdmin):
         self._done(
             request,
             job,
-            jobs.resolve(job, cast(User, request.user)),
+            _was(job_resolution.resolve([job.pk], by=cast(User, request.user)), RESOLVABLE),
             "Called the job resolved.",
             "The job was not called resolved: it has no trouble, or it has changed meanwhile. "
             "Look at it again.",
@@ -178,7 +184,7 @@ class JobActions(ScopedAdmin):
         self._done(
             request,
             job,
-            jobs.unresolve(job),
+            _was(job_resolution.unresolve([job.pk]), [JobStatus.RESOLVED]),
             "Reopened the job.",
             "The job is not resolved, so there is nothing to reopen.",
         )

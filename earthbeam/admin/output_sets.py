@@ -9,7 +9,10 @@ from django.utils.safestring import SafeString
 
 from earthbeam import paths
 from earthbeam.admin import files
-from earthbeam.models import OutputSet
+from earthbeam.admin.list_filters import BundleFilter
+from earthbeam.admin.list_search import WordSearch
+from earthbeam.models import Job, OutputSet, Run
+from partners.list_filters import PartnerFilter, TenantFilter
 from partners.scoped_admin import ScopedAdmin
 
 _FIELDS = ("uid", "run_page", "tenant", "sent_to_ods", "path", "links", "created_at")
@@ -24,20 +27,27 @@ def file_links(obj: OutputSet) -> SafeString:
 
 
 @admin.register(OutputSet)
-class OutputSetAdmin(ScopedAdmin):
+class OutputSetAdmin(WordSearch, ScopedAdmin):
     partner_lookup = "run__job__tenant__partner"
     tenant_lookup = "run__job__tenant"
+    job_lookup = "run__job__"
+    id_lookups = {"pk": OutputSet, "run": Run, "run__job": Job}
     list_display = ["uid", "run", "tenant", "sent_to_ods", "created_at"]
     list_filter = [
-        "created_at",
         "sent_to_ods",
         "run__status",
-        ("run__job__school_year", admin.RelatedOnlyFieldListFilter),
-        ("run__job__bundle", admin.RelatedOnlyFieldListFilter),
-        ("run__job__tenant", admin.RelatedOnlyFieldListFilter),
+        PartnerFilter.at("partner"),
+        TenantFilter.at("run__job__tenant"),
+        "run__job__school_year",
+        BundleFilter.at("run__job__bundle"),
+        "created_at",
     ]
-    list_select_related = ["run__job__tenant__partner"]
-    search_fields = ["uid", "run__id", "run__job__id", "run__job__tenant__code"]
+    search_fields = ["uid"]  # that there is a search; list_search.py says what it finds
+    search_help_text = (
+        "How the id of an output set, a run or a job begins, or a part of the assessment's or the "
+        "tenant's name."
+    )
+    ordering = ["-created_at"]
     fields = _FIELDS
     readonly_fields = _FIELDS
 

@@ -1,6 +1,7 @@
 """Runs and all that they reported, to look at."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -12,9 +13,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from earthbeam.admin import files
+from earthbeam.admin.list_filters import BundleFilter
+from earthbeam.admin.list_search import MOST, WordSearch
 from earthbeam.admin.output_sets import file_links
 from earthbeam.admin.read_only import ReadOnlyInline
 from earthbeam.models import (
+    Job,
     OutputFile,
     OutputSet,
     ResourceSummary,
@@ -26,6 +30,7 @@ from earthbeam.models import (
     UnmatchedIds,
 )
 from partners import scoping
+from partners.list_filters import PartnerFilter, TenantFilter
 from partners.scoped_admin import ScopedAdmin
 
 _PRE = '<pre style="max-height: 40em; overflow: auto; white-space: pre-wrap">{}</pre>'
@@ -112,20 +117,25 @@ class LogInline(ReadOnlyInline):
 
 
 @admin.register(Run)
-class RunAdmin(ScopedAdmin):
+class RunAdmin(WordSearch, ScopedAdmin):
     partner_lookup = "job__tenant__partner"
     tenant_lookup = "job__tenant"
+    job_lookup = "job__"
+    id_lookups = {"pk": Run, "job": Job}
     list_display = ["id", "bundle", "tenant", "school_year", "status", "created_at", "duration"]
     list_filter = [
         "status",
+        PartnerFilter.at("job__tenant__partner"),
+        TenantFilter.at("job__tenant"),
+        "job__school_year",
+        BundleFilter.at("job__bundle"),
         "created_at",
-        ("job__school_year", admin.RelatedOnlyFieldListFilter),
-        ("job__bundle", admin.RelatedOnlyFieldListFilter),
-        ("job__tenant__partner", admin.RelatedOnlyFieldListFilter),
-        ("job__tenant", admin.RelatedOnlyFieldListFilter),
     ]
-    list_select_related = ["job__tenant", "job__school_year"]
-    search_fields = ["id", "job__id", "job__tenant__code", "job__tenant__name", "errors__code"]
+    search_fields = ["id"]  # that there is a search; list_search.py says what it finds
+    search_help_text = (
+        "How the id of a run or a job begins, a code of an error, or a part of the assessment's or "
+        "the tenant's name."
+    )
     fields = _FIELDS
     readonly_fields = _FIELDS
 
@@ -139,7 +149,17 @@ class RunAdmin(ScopedAdmin):
         return [*inlines, LogInline] if admin else inlines
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
-        return super().get_queryset(request).select_related("job__tenant")
+        return super().get_queryset(request).select_related("job__tenant", "job__school_year")
+
+    def keys_called(self, words: Sequence[str]) -> list[dict[str, Sequence[Any]]]:
+        """Runs are found by the codes of their errors as well."""
+        found = super().keys_called(words)
+        failed = RunError.objects.filter(code__in=words).order_by("-at")
+        for run, code in failed.values_list("run", "code")[:MOST]:
+            for word, keys in zip(words, found, strict=True):
+                if word == code:
+                    keys["pk"] = [*keys["pk"], run]
+        return found
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

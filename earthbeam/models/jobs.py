@@ -25,7 +25,7 @@ class Job(models.Model):
     files_base = models.CharField(
         max_length=500, help_text="Where this job's files lie: s3://BUCKET or file:///DIR."
     )
-    created_at = models.DateTimeField(auto_now_add=True, db_index=True)
+    created_at = models.DateTimeField(auto_now_add=True)
     created_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True
     )
@@ -50,6 +50,27 @@ class Job(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["-created_at"], include=["last_run"], name="job_newest"),
+            models.Index(fields=["tenant", "-created_at"], name="job_of_tenant"),
+            # Counting jobs by status reads this and runs, not the jobs with their templates.
+            models.Index(
+                fields=["last_run"],
+                condition=models.Q(resolved_at__isnull=True),
+                name="job_unresolved",
+            ),
+            # Which clients there are, and the jobs of one: most jobs are people's.
+            models.Index(
+                fields=["tenant", "api_client"],
+                condition=~models.Q(api_client=""),
+                name="job_client_of_tenant",
+            ),
+            models.Index(
+                fields=["api_client", "-created_at"],
+                condition=~models.Q(api_client=""),
+                name="job_of_client",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.bundle_template.get('display_name', self.bundle_id)} {self.id}"

@@ -51,6 +51,7 @@ class RunError(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [models.Index(fields=["code", "at"], name="run_error_by_code")]
 
     def __str__(self) -> str:
         return self.code
@@ -97,11 +98,12 @@ class OutputSet(models.Model):
             models.UniqueConstraint(fields=["run", "path"], name="output_set_once_a_run")
         ]
         indexes = [
+            models.Index(fields=["-created_at"], name="output_set_newest"),
             models.Index(
                 fields=["partner", "published_at", "uid"],
                 condition=models.Q(published_at__isnull=False),
                 name="output_set_published",
-            )
+            ),
         ]
 
     def __str__(self) -> str:

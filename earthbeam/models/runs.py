@@ -54,6 +54,7 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [models.Index(fields=["-created_at"], name="run_newest")]
         constraints = [
             models.UniqueConstraint(
                 fields=["job"],

@@ -4,7 +4,7 @@ import pytest
 from django.core.cache import cache
 from playwright.sync_api import expect
 
-from earthbeam import jobs, reports, runs
+from earthbeam import job_resolution, jobs, reports, runs
 from earthbeam.models import Job, JobNote, Run
 from tests import factories, people, run_reports
 from tests.browser.screens import look
@@ -138,7 +138,7 @@ def with_everything():
     child = factories.make_job(parent=job)
     run_reports.running("earthmover_run", job=child)
     job.refresh_from_db()
-    assert jobs.resolve(job, ada)
+    job_resolution.resolve([job.pk], by=ada)
     return job
 
 

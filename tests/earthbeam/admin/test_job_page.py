@@ -1,9 +1,6 @@
-import threading
-
 import pytest
 from django.contrib.auth.models import User
 from django.core.cache import cache
-from django.db import connection
 from django.urls import reverse
 
 from earthbeam import jobs, reports, runs
@@ -358,32 +355,3 @@ def test_pages_take_as_many_queries_for_much_as_for_little(client, django_assert
     live(client, run.job)
     with django_assert_max_num_queries(9):
         live(client, run.job, seen=f"running.{run.pk}")
-
-
-# --- Races ----------------------------------------------------------------------------------
-
-
-@pytest.mark.slow
-@pytest.mark.django_db(transaction=True)
-def test_of_many_who_resolve_one_does_and_none_beats_a_run_that_has_begun():
-    job = run_reports.failed("earthmover_run").job
-    job.refresh_from_db()
-    seen = Job.objects.select_related("last_run").get()
-    people_ = [people.make_user(f"user{n}") for n in range(6)]
-    won = []
-
-    def resolve(user):
-        won.append(jobs.resolve(seen, user))
-        connection.close()
-
-    threads = [threading.Thread(target=resolve, args=(user,)) for user in people_]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert sorted(won) == [False] * 5 + [True]
-    assert jobs.unresolve(seen)
-    assert not jobs.unresolve(seen)
-    jobs.start_run(seen)
-    assert not jobs.resolve(seen, people_[0])
-    assert Job.objects.get().resolved_at is None

