@@ -3,6 +3,7 @@
 Partners, tenants, years, bundles and connections are made once: asked for again, they are found.
 """
 
+import csv
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -12,7 +13,7 @@ from django.utils import timezone
 
 from earthbeam import paths
 from earthbeam.files import open_store
-from earthbeam.models import Bundle, Job, JobFile, Run
+from earthbeam.models import Bundle, Job, JobFile, Run, RunMatches, UnmatchedIds
 from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
 
 BUNDLE_TEMPLATE: dict[str, Any] = {
@@ -47,6 +48,15 @@ BUNDLE_TEMPLATE: dict[str, Any] = {
 }
 
 SCORES = b"student_id,score\n604822,12\n"
+
+UNMATCHED_INPUT = (
+    'student_id,name,score\r\n604822,Ben,10\r\n9001,Ana Díaz,12\r\n,"O""Brien, Pat",013\r\n'
+    "604823,Dev,11\r\n604003,Kim,=9\r\n"
+)
+UNMATCHED_ROWS = (
+    'student_id,name,score\r\n9001,Ana Díaz,12\r\n,"O""Brien, Pat",013\r\n604003,Kim,=9\r\n'
+)
+"""Those of the rows above that match no student: an unknown id, none, and a shared one."""
 
 
 def make_partner(code: str = "ea", **fields: Any) -> Partner:
@@ -160,6 +170,36 @@ def make_run(job: Job | None = None, status: str = Run.Status.NEW, **fields: Any
     values = {"job": job or make_job(), "status": status, "timeout_seconds": 3600}
     run = Run.objects.create(**(values | times | fields))
     Job.objects.filter(pk=run.job_id).update(last_run=run)
+    return run
+
+
+def make_unmatched_run(
+    *, original: bytes | None = None, unmatched: bytes | None = None, **fields: Any
+) -> Run:
+    """A run that succeeded, but left rows unmatched: three of five unless ``unmatched`` is given.
+
+    ``fields`` are the job's.
+    """
+    original = UNMATCHED_INPUT.encode() if original is None else original
+    content = UNMATCHED_ROWS.encode() if unmatched is None else unmatched
+    job = make_job(**{"files": {"INPUT_FILE": ("scores.csv", original)}, **fields})
+    run = make_run(job, Run.Status.SUCCESS, has_problems=True)
+    rows = 3 if unmatched is None else len(list(csv.reader(io.StringIO(content.decode())))) - 1
+    RunMatches.objects.create(
+        run=run,
+        input_rows=rows + 2,
+        ods_matched=2,
+        cross_year_matched=0,
+        unmatched=rows,
+        blank_ids=1,
+        ambiguous_ids=1,
+        id_name="student_id",
+        id_type="State",
+        match_rate=0.5,
+    )
+    UnmatchedIds.objects.create(run=run, name="student_id", type="State", count=rows)
+    name = "input_no_student_id_match.csv"
+    run.output_files.create(path=name, size=store_file(job, f"output/{name}", content))
     return run
 
 

@@ -16,6 +16,7 @@ from django.utils.safestring import SafeString
 
 from earthbeam.admin import files
 from earthbeam.admin.job_form import JobForm, bundles_of, job_form_class
+from earthbeam.admin.job_unmatched import JobUnmatched
 from earthbeam.admin.read_only import ReadOnlyInline
 from earthbeam.errors import JobError
 from earthbeam.jobs import start_run
@@ -43,7 +44,7 @@ class RunInline(ReadOnlyInline):
 
 
 @admin.register(Job)
-class JobAdmin(ScopedAdmin):
+class JobAdmin(JobUnmatched, ScopedAdmin):
     partner_lookup = "tenant__partner"
     tenant_lookup = "tenant"
     list_display = ["__str__", "tenant", "school_year", "last_run", "created_by", "created_at"]
