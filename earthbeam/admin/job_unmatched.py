@@ -233,6 +233,8 @@ class JobUnmatched(admin.ModelAdmin):
         """The job, if the person may see it; of any other job there is none."""
         jobs = self.get_queryset(request).select_related("tenant__partner", "last_run")
         job: Job = get_object_or_404(jobs, pk=job_id)
+        if job.last_run is not None:
+            job.last_run.job = job  # read once
         return job
 
 
