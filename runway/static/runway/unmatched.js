@@ -15,10 +15,14 @@
   const rows = (number) => `${number} row${number === 1 ? "" : "s"}`;
   let leaving = false;
 
-  function mark(input) {
+  function show(input) {
     const changed = isChanged(input);
     input.closest("tr").classList.toggle("is-changed", changed);
     input.parentElement.querySelector(".rw-sheet-old").hidden = !changed;
+  }
+
+  function mark(input) {
+    show(input);
     input.removeAttribute("aria-invalid");
     input.removeAttribute("aria-describedby");
     input.parentElement.querySelector(".rw-sheet-error")?.remove();
@@ -103,7 +107,7 @@
     if (!leaving && changedRows()) { event.preventDefault(); }
   });
   // The browser may have kept what was typed when somebody comes back to the page.
-  window.addEventListener("pageshow", () => { leaving = false; inputs.filter(isChanged).forEach(mark); tell(); });
+  window.addEventListener("pageshow", () => { leaving = false; inputs.forEach(show); tell(); });
 
   form.querySelector("[data-without-script]").hidden = true;
   form.querySelectorAll("[data-with-script]").forEach((each) => { each.hidden = false; });
