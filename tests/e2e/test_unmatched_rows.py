@@ -1,4 +1,4 @@
-"""Unmatched rows whose ids somebody mends: a second job loads exactly these, and to whom they are."""
+"""Unmatched rows whose ids somebody mends: a second job loads exactly these."""
 
 import pytest
 
