@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from earthbeam import paths
+from earthbeam import paths, unmatched
 from earthbeam.files import open_store
 from earthbeam.models import Bundle, Job, JobFile, Run, RunMatches, UnmatchedIds
 from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
@@ -174,17 +174,17 @@ def make_run(job: Job | None = None, status: str = Run.Status.NEW, **fields: Any
 
 
 def make_unmatched_run(
-    *, original: bytes | None = None, unmatched: bytes | None = None, **fields: Any
+    *, original: bytes | None = None, rows_left: bytes | None = None, **fields: Any
 ) -> Run:
-    """A run that succeeded, but left rows unmatched: three of five unless ``unmatched`` is given.
+    """A run that succeeded, but left rows unmatched: three of five unless ``rows_left`` is given.
 
     ``fields`` are the job's.
     """
     original = UNMATCHED_INPUT.encode() if original is None else original
-    content = UNMATCHED_ROWS.encode() if unmatched is None else unmatched
+    content = UNMATCHED_ROWS.encode() if rows_left is None else rows_left
     job = make_job(**{"files": {"INPUT_FILE": ("scores.csv", original)}, **fields})
     run = make_run(job, Run.Status.SUCCESS, has_problems=True)
-    rows = 3 if unmatched is None else len(list(csv.reader(io.StringIO(content.decode())))) - 1
+    rows = 3 if rows_left is None else len(list(csv.reader(io.StringIO(content.decode())))) - 1
     RunMatches.objects.create(
         run=run,
         input_rows=rows + 2,
@@ -201,6 +201,13 @@ def make_unmatched_run(
     name = "input_no_student_id_match.csv"
     run.output_files.create(path=name, size=store_file(job, f"output/{name}", content))
     return run
+
+
+def told_of(run: Run) -> unmatched.Unmatched:
+    """What a run said that left rows unmatched."""
+    told = unmatched.of_run(run)
+    assert told is not None
+    return told
 
 
 def store_file(job: Job, key: str, content: bytes = b"{}\n") -> int:

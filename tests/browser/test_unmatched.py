@@ -29,7 +29,7 @@ def wide_run(rows):
         person = ["Sample School", f"90{number:04}", f"Last {number}", "Zoë", "2014-03-01", "5"]
         writer.writerow([*person, *["201"] * 14])
     content = text.getvalue().encode()
-    run = factories.make_unmatched_run(original=content, unmatched=content)
+    run = factories.make_unmatched_run(original=content, rows_left=content)
     run.unmatched_ids.name = "StudentID"
     run.unmatched_ids.save()
     return run

@@ -7,7 +7,7 @@ from earthbeam.jobs import start_run
 from earthbeam.rerun_rows import rerun_rows
 from earthbeam.story import story
 from runway.sandbox.population import CURRENT, in_group
-from tests import people
+from tests import factories, people
 from tests.e2e.jobs import student_ids, submit, wait_for_end
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 def test_mended_rows_are_loaded_to_the_students_whose_ids_were_entered(stack, ods, interim):
     run = wait_for_end(start_run(submit(interim)))
-    file = unmatched.read(run, unmatched.of_run(run))
+    file = unmatched.read(run, factories.told_of(run))
     assert len(file.rows) == 17
     # Rows whose other id column has the local id of one of this district's students.
     local = {student.local_id: student for student in in_group(CURRENT)}

@@ -7,7 +7,7 @@ from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import errors, payload, unmatched
-from earthbeam.files import open_store
+from earthbeam.files import DirectoryStore, open_store
 from earthbeam.jobs import start_run
 from earthbeam.models import Job, Run
 from earthbeam.paths import app_data_base_path
@@ -37,7 +37,7 @@ def person(db):
 
 
 def rows_of(run):
-    return unmatched.read(run, unmatched.of_run(run))
+    return unmatched.read(run, factories.told_of(run))
 
 
 def content(job, key="INPUT_FILE"):
@@ -57,6 +57,7 @@ def test_the_job_loads_the_rows_with_their_new_ids_as_its_parent_was_loaded(run,
     assert (child.tenant, child.school_year) == (run.job.tenant, run.job.school_year)
     assert child.input_params["FORM"] == "B"
     child.refresh_from_db()
+    assert child.last_run is not None
     assert child.last_run.started_by == person
     assert [queued.args for queued in ProcrastinateJob.objects.all()] == [
         {"run_id": str(child.last_run_id)}
@@ -93,7 +94,7 @@ def test_rows_of_a_job_that_failed_are_free_again(run, person):
 def test_rows_of_another_run_and_revised_files_take_nothing(run, person):
     factories.make_job(parent=run.job)
     other = factories.make_unmatched_run(
-        unmatched=b"student_id,name,score\r\n604003,Kim,=9\r\n",
+        rows_left=b"student_id,name,score\r\n604003,Kim,=9\r\n",
         original=factories.UNMATCHED_INPUT.encode(),
     )
     rerun_rows(run, rows_of(run), {1: "604900"}, by=person)
@@ -112,6 +113,7 @@ def test_a_job_that_was_started_again_meanwhile_is_left_alone(run, person):
 def test_what_stops_it_leaves_nothing(run, person, missing):
     file = rows_of(run)
     store = open_store(app_data_base_path(run.job))
+    assert isinstance(store, DirectoryStore)
     expected = {
         "connection": errors.NoOdsConnection,
         "input": NotFixable,
@@ -136,7 +138,7 @@ def test_of_people_who_mend_the_same_row_at_once_exactly_one_makes_a_job():
     run = factories.make_unmatched_run()
     file, people_at_it = rows_of(run), [people.make_superuser(f"person{n}") for n in range(6)]
     ready = threading.Barrier(len(people_at_it))
-    outcomes = []
+    outcomes: list[Job | RowsTaken] = []
 
     def mend(person, own):
         try:
@@ -158,7 +160,9 @@ def test_of_people_who_mend_the_same_row_at_once_exactly_one_makes_a_job():
         thread.join()
     made = Job.objects.get(parent=run.job)
     assert sorted(type(each).__name__ for each in outcomes) == ["Job"] + ["RowsTaken"] * 5
-    assert all(set(each.jobs.values()) == {made} for each in outcomes if each != made)
+    assert all(
+        set(each.jobs.values()) == {made} for each in outcomes if isinstance(each, RowsTaken)
+    )
     assert made.runs.count() == ProcrastinateJob.objects.count() == 1
 
 

@@ -101,7 +101,7 @@ def run(db):
 
 
 def test_the_rows_of_a_run_are_read_with_its_own_word_on_them(run):
-    told = unmatched.of_run(run)
+    told = factories.told_of(run)
     assert (told.count, told.rows, told.blank, told.ambiguous, told.unknown) == (3, 5, 1, 1, 1)
     assert (told.id_name, told.id_label) == ("student_id", "State ID")
     file = unmatched.read(run, told)
@@ -120,7 +120,7 @@ def test_the_rows_of_a_run_are_read_with_its_own_word_on_them(run):
 )
 def test_id_types_are_named_as_people_say_them(run, id_type, label):
     UnmatchedIds.objects.filter(run=run).update(type=id_type)
-    assert unmatched.of_run(run).id_label == label
+    assert factories.told_of(run).id_label == label
 
 
 def test_a_run_without_unmatched_rows_has_none(db):
@@ -133,7 +133,7 @@ def test_executors_that_do_not_count_rows_are_understood(db):
     content = b"student_id,score\n604822,12\n"
     factories.store_file(run.job, f"output/{unmatched.ARTIFACT}", content)
     run.output_files.create(path=unmatched.ARTIFACT, size=len(content))
-    told = unmatched.of_run(run)
+    told = factories.told_of(run)
     assert (told.count, told.rows, told.unknown) == (None, None, None)
     assert unmatched.read(run, told).rows == [["604822", "12"]]
 
@@ -151,12 +151,12 @@ def test_executors_that_do_not_count_rows_are_understood(db):
 def test_rows_that_the_bundle_made_of_another_format_are_not_fixable(db, original):
     run = factories.make_unmatched_run(original=original)
     with pytest.raises(NotFixable, match="not a plain table"):
-        unmatched.read(run, unmatched.of_run(run))
+        unmatched.read(run, factories.told_of(run))
 
 
 def test_rows_that_the_bundle_changed_are_found_out(db):
     run = factories.make_unmatched_run(original=b"student_id,name,score\n9001,Ana,012\n")
-    file = unmatched.read(run, unmatched.of_run(run))
+    file = unmatched.read(run, factories.told_of(run))
     with pytest.raises(NotFixable, match="changes them"):
         check_original(run, file, [1])
 
@@ -165,30 +165,30 @@ def test_rows_that_the_bundle_changed_are_found_out(db):
 def test_the_inputs_encoding_does_not_matter(db, encoding):
     original = factories.UNMATCHED_INPUT.encode(encoding)
     run = factories.make_unmatched_run(original=original)
-    file = unmatched.read(run, unmatched.of_run(run))
+    file = unmatched.read(run, factories.told_of(run))
     check_original(run, file, [1, 2, 3])
 
 
 def test_a_long_input_is_read_at_its_start_only(db, monkeypatch):
     monkeypatch.setattr(unmatched, "_START", 40)
     run = factories.make_unmatched_run()
-    assert len(unmatched.read(run, unmatched.of_run(run)).rows) == 3
+    assert len(unmatched.read(run, factories.told_of(run)).rows) == 3
 
 
 @pytest.mark.parametrize("limit", ["MAX_ROWS", "MAX_BYTES"])
 def test_too_much_for_a_browser_says_so(run, monkeypatch, limit):
     monkeypatch.setattr(unmatched, limit, 2)
     with pytest.raises(NotFixable, match=r"spreadsheet|too large"):
-        unmatched.read(run, unmatched.of_run(run))
+        unmatched.read(run, factories.told_of(run))
 
 
 def test_an_artifact_that_is_gone_says_so(run):
     run.output_files.all().delete()
     with pytest.raises(NotFixable, match="Run the job again"):
-        unmatched.read(run, unmatched.of_run(run))
+        unmatched.read(run, factories.told_of(run))
 
 
 def test_csv_readers_agree_on_what_is_written(run):
-    file = unmatched.read(run, unmatched.of_run(run))
+    file = unmatched.read(run, factories.told_of(run))
     text = file.with_ids({1: "0007"}).decode()
     assert list(csv.reader(io.StringIO(text, newline=""))) == [HEADER, ["0007", "Ana Díaz", "12"]]

@@ -41,7 +41,7 @@ def url(job, what="unmatched"):
 
 def form(run, do="rerun", **fields):
     """What the page of the run's rows sends."""
-    told = unmatched.of_run(run)
+    told = factories.told_of(run)
     file = unmatched.read(run, told)
     typed = {name.replace("_", "-"): value for name, value in fields.items() if name[:3] == "id_"}
     rest = {name: value for name, value in fields.items() if name[:3] != "id_"}
@@ -208,7 +208,7 @@ def long_run(monkeypatch):
     monkeypatch.setattr(unmatched_table, "PAGE_ROWS", 2)
     rows = "".join(f"X{number},Name {number},1\r\n" for number in range(1, 6)).encode()
     content = b"student_id,name,score\r\n" + rows
-    return factories.make_unmatched_run(original=content, unmatched=content)
+    return factories.make_unmatched_run(original=content, rows_left=content)
 
 
 def test_changes_are_kept_from_page_to_page(long_run):
@@ -252,7 +252,7 @@ def test_a_list_of_old_and_new_ids_fills_rows_of_all_pages(long_run):
 def test_many_rows_stay_within_what_a_form_may_have(monkeypatch, settings):
     rows = b"".join(b"X%d,Name,1\r\n" % number for number in range(2000))
     content = b"student_id,name,score\r\n" + rows
-    run = factories.make_unmatched_run(original=content, unmatched=content)
+    run = factories.make_unmatched_run(original=content, rows_left=content)
     client = people.logged_in(people.make_user())
     page = client.get(url(run.job)).content.decode()
     fields = page.count("<input") + page.count("<textarea")
