@@ -17,6 +17,10 @@ from partners.models import OdsConnection, Partner
 
 logger = logging.getLogger(__name__)
 
+POSSIBLE_ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
+"""A variable that every bundle knows: where to look for ids. Only the app itself gives it to a job,
+one of a few rows whose id column is known: see rerun_rows.py."""
+
 _REPORTS = {
     "status": "status",
     "error": "error",
@@ -90,6 +94,7 @@ def cross_year_match_available(partner: Partner) -> bool:
 def _input_params(job: Job) -> dict[str, str]:
     """Values of the job for what the bundle declares, and nothing else: it becomes environment."""
     declared = {param.key for param in BundleTemplate.read(job.bundle_template).params}
+    declared.add(POSSIBLE_ID_COLUMNS)
     params = {key: value for key, value in job.input_params.items() if key in declared and value}
     params[API_YEAR] = str(job.school_year.end_year)
     if namespace := job.tenant.partner.descriptor_namespace:

@@ -3,6 +3,7 @@
 Partners, tenants, years, bundles and connections are made once: asked for again, they are found.
 """
 
+import csv
 import io
 from collections.abc import Mapping
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from earthbeam import paths
+from earthbeam import paths, unmatched
 from earthbeam.files import open_store
 from earthbeam.models import (
     Bundle,
@@ -57,6 +58,15 @@ BUNDLE_TEMPLATE: dict[str, Any] = {
 }
 
 SCORES = b"student_id,score\n604822,12\n"
+
+UNMATCHED_INPUT = (
+    'student_id,name,score\r\n604822,Ben,10\r\n9001,Ana Díaz,12\r\n,"O""Brien, Pat",013\r\n'
+    "604823,Dev,11\r\n604003,Kim,=9\r\n"
+)
+UNMATCHED_ROWS = (
+    'student_id,name,score\r\n9001,Ana Díaz,12\r\n,"O""Brien, Pat",013\r\n604003,Kim,=9\r\n'
+)
+"""Those of the rows above that match no student: an unknown id, none, and a shared one."""
 
 
 def make_partner(code: str = "ea", **fields: Any) -> Partner:
@@ -213,6 +223,43 @@ def make_summary(
 def make_error(run: Run, code: str = "lightbeam_fetch", **payload: Any) -> RunError:
     """Why a run failed."""
     return RunError.objects.create(run=run, code=code, payload=payload)
+
+
+def make_unmatched_run(
+    *, original: bytes | None = None, rows_left: bytes | None = None, **fields: Any
+) -> Run:
+    """A run that succeeded, but left rows unmatched: three of five unless ``rows_left`` is given.
+
+    ``fields`` are the job's.
+    """
+    original = UNMATCHED_INPUT.encode() if original is None else original
+    content = UNMATCHED_ROWS.encode() if rows_left is None else rows_left
+    job = make_job(**{"files": {"INPUT_FILE": ("scores.csv", original)}, **fields})
+    run = make_run(job, Run.Status.SUCCESS, has_problems=True)
+    rows = 3 if rows_left is None else len(list(csv.reader(io.StringIO(content.decode())))) - 1
+    RunMatches.objects.create(
+        run=run,
+        input_rows=rows + 2,
+        ods_matched=2,
+        cross_year_matched=0,
+        unmatched=rows,
+        blank_ids=1,
+        ambiguous_ids=1,
+        id_name="student_id",
+        id_type="State",
+        match_rate=0.5,
+    )
+    UnmatchedIds.objects.create(run=run, name="student_id", type="State", count=rows)
+    name = "input_no_student_id_match.csv"
+    run.output_files.create(path=name, size=store_file(job, f"output/{name}", content))
+    return run
+
+
+def told_of(run: Run) -> unmatched.Unmatched:
+    """What a run said that left rows unmatched."""
+    told = unmatched.of_run(run)
+    assert told is not None
+    return told
 
 
 def store_file(job: Job, key: str, content: bytes = b"{}\n") -> int:

@@ -6,11 +6,12 @@ from django.http import HttpRequest
 from earthbeam.admin.job_list import JobList
 from earthbeam.admin.job_new import NewJob
 from earthbeam.admin.job_page import JobPage
+from earthbeam.admin.job_unmatched import JobUnmatched
 from earthbeam.models import Job
 
 
 @admin.register(Job)
-class JobAdmin(JobList, NewJob, JobPage):
+class JobAdmin(JobList, NewJob, JobUnmatched, JobPage):
     partner_lookup = "tenant__partner"
     tenant_lookup = "tenant"
 

@@ -1,0 +1,115 @@
+// The table of unmatched rows: counts what has changed, takes pasted columns, moves by keyboard.
+// Without this script the form works as well; the server does the checking either way.
+"use strict";
+(() => {
+  const form = document.getElementById("unmatched-form");
+  if (!form) { return; }
+  const inputs = [...form.querySelectorAll("input[name^='id-']")];
+  const rerun = form.querySelector("[data-rerun]");
+  const count = form.querySelector("[data-count]");
+  const told = form.querySelector("[data-told]");
+  if (!rerun) { return; }
+
+  const clean = (text) => text.replace(/[\r\n\0]/g, "").trim();
+  const isChanged = (input) => clean(input.value) !== input.dataset.old;
+  const rows = (number) => `${number} row${number === 1 ? "" : "s"}`;
+  let leaving = false;
+
+  function show(input) {
+    const changed = isChanged(input);
+    input.closest("tr").classList.toggle("is-changed", changed);
+    input.parentElement.querySelector(".rw-sheet-old").hidden = !changed;
+  }
+
+  function mark(input) {
+    show(input);
+    input.removeAttribute("aria-invalid");
+    input.removeAttribute("aria-describedby");
+    input.parentElement.querySelector(".rw-sheet-error")?.remove();
+  }
+
+  function changedRows() {
+    return inputs.filter(isChanged).length + Number(form.dataset.elsewhere);
+  }
+
+  function tell() {
+    const changed = changedRows();
+    count.textContent = changed ? `${rows(changed)} will be re-run.` : "No ID is changed yet.";
+    rerun.textContent = changed ? `Re-run ${rows(changed)}` : "Re-run the changed rows";
+    rerun.disabled = changed === 0;
+  }
+
+  function set(input, value) {
+    input.value = clean(value);
+    mark(input);
+  }
+
+  // A column fills the cells below the first; two columns are old and new ids, in any order of rows.
+  function paste(input, text) {
+    const lines = text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n").map((line) => line.split("\t"));
+    if (lines.length === 1 && lines[0].length === 1) { return false; }
+    let filled = 0;
+    let left = 0;
+    if (lines.some((cells) => cells.length > 1)) {
+      const byOld = Map.groupBy
+        ? Map.groupBy(inputs, (each) => each.dataset.old)
+        : inputs.reduce((map, each) => map.set(each.dataset.old, [...(map.get(each.dataset.old) || []), each]), new Map());
+      for (const cells of lines) {
+        const old = clean(cells[0]);
+        const found = old ? byOld.get(old) || [] : [];
+        const value = clean(cells[1] || "");
+        if (!value || !found.length) { left += 1; continue; }
+        found.forEach((each) => set(each, value));
+        filled += found.length;
+      }
+      told.textContent = `${rows(filled)} got a new ID by the old one.` +
+        (left ? ` ${left} pasted line${left === 1 ? "" : "s"} fit no row on this page.` : "");
+    } else {
+      const start = inputs.indexOf(input);
+      lines.forEach(([value], place) => {
+        const target = inputs[start + place];
+        if (!target) { left += 1; return; }
+        if (clean(value)) { set(target, value); filled += 1; }
+      });
+      told.textContent = `${filled} ID${filled === 1 ? "" : "s"} pasted.` +
+        (left ? ` ${left} did not fit below the last row of this page.` : "");
+    }
+    tell();
+    return true;
+  }
+
+  form.addEventListener("input", (event) => {
+    if (inputs.includes(event.target)) { mark(event.target); tell(); }
+  });
+
+  form.addEventListener("paste", (event) => {
+    if (inputs.includes(event.target) && paste(event.target, event.clipboardData.getData("text"))) {
+      event.preventDefault();
+    }
+  });
+
+  form.addEventListener("keydown", (event) => {
+    const place = inputs.indexOf(event.target);
+    if (place < 0 || event.isComposing) { return; }
+    const step = { Enter: event.shiftKey ? -1 : 1, ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (step) {
+      event.preventDefault();
+      const next = inputs[place + step];
+      if (next) { next.focus(); next.select(); }
+    } else if (event.key === "Escape") {
+      set(event.target, event.target.dataset.old);
+      tell();
+    }
+  });
+
+  form.addEventListener("submit", () => { leaving = true; });
+  window.addEventListener("beforeunload", (event) => {
+    if (!leaving && changedRows()) { event.preventDefault(); }
+  });
+  // The browser may have kept what was typed when somebody comes back to the page.
+  window.addEventListener("pageshow", () => { leaving = false; inputs.forEach(show); tell(); });
+
+  form.querySelector("[data-without-script]").hidden = true;
+  form.querySelectorAll("[data-with-script]").forEach((each) => { each.hidden = false; });
+  tell();
+})();

@@ -1,0 +1,173 @@
+"""The page of unmatched students, as people use it: by mouse, by keyboard, from a spreadsheet."""
+
+import csv
+import io
+
+import pytest
+from django.urls import reverse
+from playwright.sync_api import expect
+
+from earthbeam.files import open_store
+from earthbeam.models import Job, Run, RunMatches
+from earthbeam.paths import app_data_base_path
+from tests import factories, people
+from tests.browser.screens import look
+from tests.earthbeam.queue import queue  # noqa: F401
+
+pytestmark = pytest.mark.usefixtures("queue")
+
+WIDE = ["School", "StudentID", "Last Name", "First Name", "DOB", "Grade"] + [
+    f"Goal {number} RIT Score" for number in range(1, 15)
+]
+
+
+def wide_run(rows):
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(WIDE)
+    for number in range(1, rows + 1):
+        person = ["Sample School", f"90{number:04}", f"Last {number}", "Zoë", "2014-03-01", "5"]
+        writer.writerow([*person, *["201"] * 14])
+    content = text.getvalue().encode()
+    run = factories.make_unmatched_run(original=content, rows_left=content)
+    run.unmatched_ids.name = "StudentID"
+    run.unmatched_ids.save()
+    return run
+
+
+def url(job):
+    return reverse("admin:earthbeam_job_unmatched", args=[job.pk])
+
+
+def field(page, number):
+    return page.locator(f"input[name='id-{number}']")
+
+
+def paste(page, number, text):
+    """What Ctrl+V does with a spreadsheet's cells on the clipboard."""
+    field(page, number).focus()
+    page.evaluate(
+        """text => {
+            const data = new DataTransfer();
+            data.setData("text/plain", text);
+            document.activeElement.dispatchEvent(new ClipboardEvent(
+                "paste", {clipboardData: data, bubbles: true, cancelable: true}));
+        }""",
+        text,
+    )
+
+
+def ids_of(job):
+    file = job.files.get()
+    with open_store(app_data_base_path(job)).open(f"input/{file.stored_name}") as stream:
+        lines = list(csv.reader(io.StringIO(stream.read().decode(), newline="")))
+    place = next(lines[0].index(name) for name in ("StudentID", "student_id") if name in lines[0])
+    return [line[place] for line in lines[1:]]
+
+
+def test_a_pasted_column_becomes_a_job(open_page):
+    run = wide_run(17)
+    page = open_page(people.make_partner_admin(), url(run.job))
+    look(page, "unmatched")
+    expect(page.get_by_role("button", name="Re-run the changed rows")).to_be_disabled()
+    paste(page, 2, "604001\r\n604002\r\n\r\n604004\r\n")
+    expect(page.get_by_text("3 IDs pasted.")).to_be_visible()
+    expect(page.get_by_text("3 rows will be re-run.")).to_be_visible()
+    look(page, "unmatched-changed")
+    page.get_by_role("button", name="Re-run 3 rows").click()
+    expect(page.get_by_text("3 rows are being loaded again")).to_be_visible()
+    child = Job.objects.get(parent=run.job)
+    assert ids_of(child) == ["604001", "604002", "604004"]
+    page.goto(url(run.job))
+    expect(page.get_by_text("One file, 2 jobs")).to_be_visible()
+    look(page, "unmatched-story")
+
+
+def test_two_pasted_columns_go_by_the_old_id(open_page):
+    run = wide_run(5)
+    page = open_page(people.make_partner_admin(), url(run.job))
+    paste(page, 1, "900005\t604005\n900002\t604002\n1\t2\n")
+    expect(field(page, 5)).to_have_value("604005")
+    expect(field(page, 2)).to_have_value("604002")
+    expect(field(page, 1)).to_have_value("900001")
+    expect(page.get_by_text("1 pasted line fit no row on this page.")).to_be_visible()
+
+
+def test_everything_is_done_by_keyboard(open_page):
+    run = wide_run(3)
+    page = open_page(people.make_partner_admin(), url(run.job))
+    field(page, 1).focus()
+    page.keyboard.press("ControlOrMeta+A")
+    page.keyboard.type("604001")
+    page.keyboard.press("Enter")
+    expect(field(page, 2)).to_be_focused()
+    page.keyboard.type("604002")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.type("wrong")
+    page.keyboard.press("Escape")
+    expect(field(page, 3)).to_have_value("900003")
+    expect(page.get_by_text("2 rows will be re-run.")).to_be_visible()
+    page.get_by_role("button", name="Re-run 2 rows").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("2 rows are being loaded again")).to_be_visible()
+
+
+def test_changes_survive_pages_and_wrong_ids_are_marked(open_page):
+    run = wide_run(250)
+    page = open_page(people.make_partner_admin(), url(run.job))
+    field(page, 3).fill("604003")
+    page.get_by_role("button", name="Next rows").click()
+    expect(page.get_by_text("Page 2 of 2")).to_be_visible()
+    expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
+    field(page, 201).fill("")
+    page.get_by_role("button", name="Re-run 2 rows").click()
+    expect(page.get_by_text("mend the marked IDs first")).to_be_visible()
+    expect(page.get_by_text("Without an ID this row cannot be matched")).to_be_visible()
+    look(page, "unmatched-wrong")
+    page.get_by_text("Or paste a list of old and new IDs").click()
+    page.get_by_label("Two columns").fill("900250\t604250\nnobody\t1")
+    page.get_by_role("button", name="Fill them in").click()
+    expect(page.get_by_text("1 row got a new ID from the list.")).to_be_visible()
+    look(page, "unmatched-list")
+
+
+def test_without_scripts_the_form_works(browser, live_server):
+    from tests.browser.conftest import session_cookie
+
+    run = factories.make_unmatched_run()
+    context = browser.new_context(base_url=live_server.url, java_script_enabled=False)
+    try:
+        context.add_cookies([session_cookie(people.make_partner_admin(), live_server.url)])
+        page = context.new_page()
+        page.goto(url(run.job))
+        field(page, 1).fill("604001")
+        page.keyboard.press("Enter")  # checks, and makes nothing
+        expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
+        assert not Job.objects.filter(parent=run.job).exists()
+        page.get_by_role("button", name="Re-run the changed rows").click()
+        assert ids_of(Job.objects.get(parent=run.job)) == ["604001"]
+    finally:
+        context.close()
+
+
+def test_what_cannot_be_fixed_here_says_why(open_page):
+    run = factories.make_unmatched_run(original=b"9001Ana Diaz        12\n")
+    look(open_page(people.make_partner_admin(), url(run.job)), "unmatched-spreadsheet")
+
+
+@pytest.mark.parametrize("status", [Run.Status.RUNNING, Run.Status.ERROR, Run.Status.SUCCESS])
+def test_runs_without_unmatched_rows_look_right(open_page, status):
+    run = factories.make_run(status=status)
+    look(open_page(people.make_partner_admin(), url(run.job)), f"unmatched-none-{status}")
+
+
+def test_a_story_with_a_good_end_is_resolved_by_one_click(open_page):
+    run = factories.make_unmatched_run()
+    child = factories.make_unmatched_run(parent=run.job)
+    RunMatches.objects.filter(run=child).update(input_rows=3, unmatched=0)
+    child.unmatched_ids.delete()
+    Run.objects.filter(pk=child.pk).update(has_problems=False)
+    page = open_page(people.make_partner_admin(), url(run.job))
+    look(page, "unmatched-resolve")
+    page.get_by_role("button", name="Mark job 1 as resolved").click()
+    expect(page.get_by_text("Marked as resolved.")).to_be_visible()
