@@ -61,11 +61,13 @@ def _year_problems(tenant: Tenant, year: SchoolYear) -> Iterator[errors.JobError
     elif config.sends_to_ods:
         if not has_ods_connection(tenant, year):
             yield errors.NoOdsConnection(tenant=tenant, year=year)
-    elif not cross_year_match_available(tenant.partner) and not _roster_file_exists(tenant, year):
+    elif not cross_year_match_available(tenant.partner) and not roster_file_exists(tenant, year):
         yield errors.NoRoster(tenant=tenant, year=year)
 
 
-def _roster_file_exists(tenant: Tenant, year: SchoolYear) -> bool:
+def roster_file_exists(tenant: Tenant, year: SchoolYear) -> bool:
+    """Whether the roster for jobs that do not go to an ODS is there. Asks the file storage, and
+    raises OSError when that does not answer."""
     return open_store(settings.FILES_BASE).exists(paths.roster_key(tenant, year))
 
 

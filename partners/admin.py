@@ -89,15 +89,26 @@ class SchoolYearAdmin(SuperuserAdmin):
 
 @admin.register(SchoolYearConfig)
 class SchoolYearConfigAdmin(ScopedAdmin):
+    """To look through; they are changed on the partner's page of school years, which says what a
+    change does."""
+
     list_display = ["school_year", "partner", "enabled", "sends_to_ods"]
     list_filter = [_by_partner, "school_year", "enabled", "sends_to_ods"]
     list_select_related = ["partner", "school_year"]
     search_fields = ["partner__name", "school_year__id"]
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: SchoolYearConfig | None = None
+    ) -> bool:
+        return False
+
     def has_delete_permission(
         self, request: HttpRequest, obj: SchoolYearConfig | None = None
     ) -> bool:
-        return self.has_change_permission(request, obj)
+        return False
 
 
 @admin.register(Membership)

@@ -3,6 +3,16 @@
 from earthbeam.admin.bundles import BundleAdmin, DescriptorMappingAdmin
 from earthbeam.admin.jobs import JobAdmin
 from earthbeam.admin.output_sets import OutputSetAdmin
+from earthbeam.admin.partner import PartnerAdmin
 from earthbeam.admin.runs import RunAdmin
+from earthbeam.admin.tenant import TenantAdmin
 
-__all__ = ["BundleAdmin", "DescriptorMappingAdmin", "JobAdmin", "OutputSetAdmin", "RunAdmin"]
+__all__ = [
+    "BundleAdmin",
+    "DescriptorMappingAdmin",
+    "JobAdmin",
+    "OutputSetAdmin",
+    "PartnerAdmin",
+    "RunAdmin",
+    "TenantAdmin",
+]
