@@ -1,8 +1,6 @@
-import threading
-
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.db import connection, connections
+from django.db import connection
 from django.urls import reverse
 
 from partners import ods_admin
@@ -10,6 +8,7 @@ from partners.encryption import seal
 from partners.models import OdsConnection
 from runway.sandbox.ods import Faults
 from tests import factories, people
+from tests.at_once import at_once
 from tests.partners.ods import OddServer, sandbox_ods, send
 
 pytestmark = pytest.mark.django_db
@@ -308,23 +307,3 @@ def test_connections_of_another_partner_are_neither_tested_nor_retired(admin, mi
     assert (foreign.is_active, foreign.checked_at) == (True, None)
     assert not mine.is_active
     assert mine.check_ok
-
-
-def at_once(calls):
-    """What the calls return, each made in a thread of its own."""
-    start = threading.Barrier(len(calls))
-    results = [None] * len(calls)
-
-    def run(index, call):
-        start.wait()
-        try:
-            results[index] = call()
-        finally:
-            connections.close_all()
-
-    threads = [threading.Thread(target=run, args=each) for each in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
