@@ -120,7 +120,7 @@ def test_school_years_are_changed_after_a_look_at_what_changes(open_page, partne
     expect(page.get_by_label("2023-24: enabled")).to_be_checked()
     page.get_by_role("button", name="See what changes").click()
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Saved. ")).to_be_visible()
+    expect(page.get_by_text("Saved. 2025-26")).to_be_visible()
     assert settings_of(partner)["2324"] == YearSetting(True, False)
     assert not settings_of(partner)["2526"].enabled
     page.go_back()
