@@ -52,7 +52,9 @@ def read(content: bytes | str) -> MappingTable:
     columns = [name.strip() for name in header]
     if problems := list(_header_problems(columns)):
         raise BadMappings(problems)
-    rows, first, problems = [], {}, []
+    rows: list[tuple[str, ...]] = []
+    first: dict[tuple[str, ...], int] = {}
+    problems = []
     for number, cells in lines:
         row = tuple(cells)
         problems += [f"Row {number}: {found}" for found in _row_problems(row, columns)]

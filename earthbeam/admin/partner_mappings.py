@@ -107,8 +107,12 @@ class PartnerMappings(PartnerPage):
         if not changes:
             self.message_user(request, "These are the mappings that there are: nothing changes.")
             return to_page("mapping", chosen.partner, chosen.query)
-        payload = {"set": [chosen.partner.pk, chosen.bundle.pk, chosen.kind]}
-        payload |= {"columns": table.columns, "rows": table.rows, "seen": fingerprint(old)}
+        payload = {
+            "set": [chosen.partner.pk, chosen.bundle.pk, chosen.kind],
+            "columns": table.columns,
+            "rows": table.rows,
+            "seen": fingerprint(old),
+        }
         return self.show(
             request,
             chosen.partner,

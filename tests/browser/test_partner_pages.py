@@ -123,7 +123,9 @@ def test_school_years_are_changed_after_a_look_at_what_changes(open_page, partne
     expect(page.get_by_text("Saved. 2025-26")).to_be_visible()
     assert settings_of(partner)["2324"] == YearSetting(True, False)
     assert not settings_of(partner)["2526"].enabled
-    page.go_back()
+    page.get_by_label("2025-26: enabled").check()
+    page.get_by_role("button", name="See what changes").click()
+    factories.make_config(year=factories.make_year("2324"))  # somebody else
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Nothing was saved: somebody else changed")).to_be_visible()
     look(page, "years-stale")
