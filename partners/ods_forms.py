@@ -40,6 +40,7 @@ class OdsConnectionForm(forms.ModelForm):
         max_length=500,
         assume_scheme="https",
         validators=[bare_url],
+        widget=forms.URLInput(attrs={"class": "vURLField"}),
         help_text="The API's base address, such as https://ods.example.org/v7.2/api.",
     )
     secret = forms.CharField(
@@ -47,7 +48,7 @@ class OdsConnectionForm(forms.ModelForm):
         required=False,
         strip=False,
         max_length=1000,
-        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"}),
         help_text="It is never shown. When changing a connection, leave it empty to keep it.",
     )
     kept_secret = forms.CharField(required=False, widget=forms.HiddenInput)
