@@ -4,7 +4,7 @@ Real entries leave keys out or give null, so all reading of them is here.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ API_YEAR = "API_YEAR"
 """Declared as a param by many bundles, but the school year decides it, so nobody is asked."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
+_DESCRIPTOR_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _PATH = re.compile(r"assessments/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
@@ -47,12 +48,17 @@ class BundleTemplate:
     display_name: str
     files: tuple[InputFile, ...]
     params: tuple[InputParam, ...]
+    descriptor_types: tuple[str, ...] = ()
+    """Seeds that a partner's own mappings may replace; none named: any."""
 
     @classmethod
     def read(cls, entry: object) -> "BundleTemplate":
         """Raises BadTemplate."""
         if not isinstance(entry, Mapping):
             raise BadTemplate("an entry must be an object")
+        mappings = entry.get("descriptor_mapping_files") or []
+        if not isinstance(mappings, list) or not all(isinstance(name, str) for name in mappings):
+            raise BadTemplate("descriptor_mapping_files must be a list of names")
         path = _text(entry, "path")
         if not _PATH.fullmatch(path):
             raise BadTemplate(f"path must be assessments/NAME, not {path!r}")
@@ -62,16 +68,21 @@ class BundleTemplate:
             display_name=_text(entry, "display_name"),
             files=tuple(_file(item) for item in _items(entry, "input_files")),
             params=tuple(param for param in params if param.key != API_YEAR),
+            descriptor_types=tuple(dict.fromkeys(_descriptor_types(mappings))),
         )
         keys = [file.key for file in template.files] + [param.key for param in params]
         if len(keys) != len(set(keys)):
             raise BadTemplate("an env_var occurs twice")
         if not template.files:
             raise BadTemplate("input_files must name at least one file")
-        mappings = entry.get("descriptor_mapping_files") or []
-        if not isinstance(mappings, list) or not all(isinstance(name, str) for name in mappings):
-            raise BadTemplate("descriptor_mapping_files must be a list of names")
         return template
+
+
+def _descriptor_types(names: list[str]) -> Iterator[str]:
+    """The names without what follows: real entries have .csv, and one a stray quote after it."""
+    for name in names:
+        if found := _DESCRIPTOR_TYPE.match(name.rpartition("/")[2]):
+            yield found[0]
 
 
 def _file(item: Mapping[str, Any]) -> InputFile:

@@ -86,14 +86,16 @@ def _year_problems(tenant: Tenant, year: SchoolYear) -> Iterator[errors.JobError
         school_year_config(tenant, year),
         has_connection=lambda: has_ods_connection(tenant, year),
         has_roster=lambda: (
-            cross_year_match_available(tenant.partner) or _roster_file_exists(tenant, year)
+            cross_year_match_available(tenant.partner) or roster_file_exists(tenant, year)
         ),
     )
     if problem:
         yield problem
 
 
-def _roster_file_exists(tenant: Tenant, year: SchoolYear) -> bool:
+def roster_file_exists(tenant: Tenant, year: SchoolYear) -> bool:
+    """Whether the roster for jobs that do not go to an ODS is there. Asks the file storage, and
+    raises OSError when that does not answer."""
     return open_store(settings.FILES_BASE).exists(paths.roster_key(tenant, year))
 
 

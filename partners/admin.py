@@ -3,24 +3,31 @@
 from typing import Any
 
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
 
-from partners import audit, edu_panel
-from partners.forms import CROSS_YEAR, MembershipForm, OdsConnectionForm, PartnerForm
-from partners.list_filters import PartnerFilter, TenantFilter
+from partners import edu_panel
+from partners.forms import CROSS_YEAR, MembershipForm, PartnerForm
+from partners.list_filters import PartnerFilter
 from partners.models import (
     Membership,
-    OdsConnection,
     Partner,
     SchoolYear,
     SchoolYearConfig,
     Tenant,
 )
+from partners.ods_admin import OdsConnectionAdmin
 from partners.scoped_admin import ScopedAdmin, SuperuserAdmin
+
+__all__ = [
+    "MembershipAdmin",
+    "OdsConnectionAdmin",
+    "PartnerAdmin",
+    "SchoolYearAdmin",
+    "SchoolYearConfigAdmin",
+    "TenantAdmin",
+]
 
 _by_partner = PartnerFilter.at("partner")
 
@@ -82,84 +89,26 @@ class SchoolYearAdmin(SuperuserAdmin):
 
 @admin.register(SchoolYearConfig)
 class SchoolYearConfigAdmin(ScopedAdmin):
+    """To look through; they are changed on the partner's page of school years, which says what a
+    change does."""
+
     list_display = ["school_year", "partner", "enabled", "sends_to_ods"]
     list_filter = [_by_partner, "school_year", "enabled", "sends_to_ods"]
     list_select_related = ["partner", "school_year"]
     search_fields = ["partner__name", "school_year__id"]
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: SchoolYearConfig | None = None
+    ) -> bool:
+        return False
+
     def has_delete_permission(
         self, request: HttpRequest, obj: SchoolYearConfig | None = None
     ) -> bool:
-        return self.has_change_permission(request, obj)
-
-
-@admin.register(OdsConnection)
-class OdsConnectionAdmin(ScopedAdmin):
-    """Connections are never changed: a change retires one and makes the next."""
-
-    form = OdsConnectionForm
-    partner_lookup = "tenant__partner"
-    list_display = ["tenant", "school_year", "url", "client_id", "created_at", "active"]
-    list_filter = [
-        ("retired_at", admin.EmptyFieldListFilter),
-        PartnerFilter.at("tenant__partner"),
-        TenantFilter.at("tenant"),
-        "school_year",
-    ]
-    list_select_related = ["tenant", "school_year"]
-    search_fields = ["tenant__code", "tenant__name", "url", "client_id"]
-    actions = ["retire"]
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[OdsConnection]:
-        # Nobody reads secrets here, and one that no key opens must not break the list.
-        return super().get_queryset(request).defer("client_secret")
-
-    def get_fields(self, request: HttpRequest, obj: OdsConnection | None = None) -> list[Any]:
-        fields = ["tenant", "school_year", "url", "client_id"]
-        if obj is None:
-            return [*fields, "secret"]
-        if not self.has_change_permission(request, obj):
-            return [*fields, "created_at", "retired_at"]
-        return [*fields, "secret", "created_at"]
-
-    def get_readonly_fields(
-        self, request: HttpRequest, obj: OdsConnection | None = None
-    ) -> list[str]:
-        return ["tenant", "school_year", "created_at", "retired_at"] if obj else []
-
-    def has_change_permission(self, request: HttpRequest, obj: OdsConnection | None = None) -> bool:
-        return super().has_change_permission(request, obj) and (obj is None or obj.is_active)
-
-    def save_model(
-        self, request: HttpRequest, obj: OdsConnection, form: ModelForm, change: bool
-    ) -> None:
-        assert isinstance(form, OdsConnectionForm)
-        obj.client_secret = form.effective_secret()
-        if change and form.has_changed():
-            if not _retire(OdsConnection.objects.filter(pk=obj.pk)):
-                raise PermissionDenied("Somebody else changed this connection meanwhile.")
-            obj.pk, obj._state.adding = None, True
-        obj.save()
-
-    @admin.display(boolean=True)
-    def active(self, obj: OdsConnection) -> bool:
-        return obj.is_active
-
-    @admin.action(description="Retire selected connections", permissions=["change"])
-    def retire(self, request: HttpRequest, rows: QuerySet[OdsConnection]) -> None:
-        self.message_user(request, f"{_retire(rows)} connection(s) retired.")
-
-
-def _retire(rows: QuerySet[OdsConnection]) -> int:
-    """How many of them this call retired: each connection is retired once, whoever else tries."""
-    retired = 0
-    for connection in rows.filter(retired_at=None).defer("client_secret"):
-        now = timezone.now()
-        active = OdsConnection.objects.filter(pk=connection.pk, retired_at=None)
-        if active.update(retired_at=now):
-            audit.record_change(connection, retired_at=(None, now))
-            retired += 1
-    return retired
+        return False
 
 
 @admin.register(Membership)

@@ -18,6 +18,20 @@ def _fernet() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
 
 
+def seal(text: str, purpose: str) -> str:
+    """``text`` for a page to hand back unread within some minutes: see ``unseal``."""
+    return _fernet().encrypt(f"{purpose}:{text}".encode()).decode()
+
+
+def unseal(sealed: str, purpose: str, *, seconds: int) -> str | None:
+    """What was sealed for ``purpose`` at most ``seconds`` ago; None for anything else."""
+    try:
+        text = _fernet().decrypt(sealed.encode(), ttl=seconds).decode()
+    except InvalidToken:
+        return None
+    return text.removeprefix(f"{purpose}:") if text.startswith(f"{purpose}:") else None
+
+
 class EncryptedTextField(models.TextField):
     """Text that only its encrypted form reaches the database.
 

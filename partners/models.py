@@ -9,6 +9,10 @@ from partners.encryption import EncryptedTextField
 
 _slug = RegexValidator(r"^[a-z0-9][a-z0-9_-]*$", "Use small letters, digits, - and _ only.")
 _code = RegexValidator(r"^[^/\\\x00-\x1f]+$", "Slashes and control characters are not allowed.")
+_namespace = RegexValidator(
+    r"^uri://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9._~-]+)*\Z",
+    "A namespace such as uri://ed-fi.org: uri:// and a name, without # and without / at its end.",
+)
 _school_year_id = RegexValidator(r"^\d{4}$", "Four digits, such as 2526 for 2025-26.")
 
 
@@ -25,6 +29,7 @@ class Partner(models.Model):
     descriptor_namespace = models.CharField(
         max_length=255,
         blank=True,
+        validators=[_namespace],
         help_text="Replaces the bundles' default, such as uri://ed-fi.org. Empty: their default.",
     )
     edu_generation = models.PositiveIntegerField(
@@ -141,6 +146,13 @@ class OdsConnection(models.Model):
     client_secret = EncryptedTextField()
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # What the last test said: ods_check.py.
+    checked_at = models.DateTimeField("last tested", null=True, blank=True, editable=False)
+    check_ok = models.BooleanField("works", null=True, blank=True, editable=False)
+    check_message = models.TextField("what the test said", blank=True, editable=False)
+    saved_anyway_reason = models.CharField(
+        "saved although its test failed, because", max_length=300, blank=True, editable=False
+    )
 
     class Meta:
         verbose_name = "ODS connection"

@@ -3,7 +3,9 @@
 from earthbeam.admin.bundles import BundleAdmin, DescriptorMappingAdmin
 from earthbeam.admin.jobs import JobAdmin
 from earthbeam.admin.output_sets import OutputSetAdmin
+from earthbeam.admin.partner import PartnerAdmin
 from earthbeam.admin.runs import RunAdmin
+from earthbeam.admin.tenant import TenantAdmin
 from earthbeam.admin.webhooks import WebhookAdmin
 
 __all__ = [
@@ -11,6 +13,8 @@ __all__ = [
     "DescriptorMappingAdmin",
     "JobAdmin",
     "OutputSetAdmin",
+    "PartnerAdmin",
     "RunAdmin",
+    "TenantAdmin",
     "WebhookAdmin",
 ]

@@ -51,6 +51,8 @@ class BundleAdmin(ScopedAdmin):
 
 @admin.register(DescriptorMapping)
 class DescriptorMappingAdmin(ScopedAdmin):
+    """To search all of them; they are replaced as a whole: partner_mappings.py."""
+
     list_display = ["descriptor_type", "edfi_descriptor", "local_descriptor", "bundle", "partner"]
     list_filter = [
         PartnerFilter.at("partner"),
@@ -60,7 +62,15 @@ class DescriptorMappingAdmin(ScopedAdmin):
     list_select_related = ["bundle", "partner"]
     search_fields = ["descriptor_type", "edfi_descriptor", "local_descriptor"]
 
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(
+        self, request: HttpRequest, obj: DescriptorMapping | None = None
+    ) -> bool:
+        return False
+
     def has_delete_permission(
         self, request: HttpRequest, obj: DescriptorMapping | None = None
     ) -> bool:
-        return self.has_change_permission(request, obj)
+        return False

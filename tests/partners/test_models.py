@@ -1,4 +1,5 @@
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection
 
 from partners.models import OdsConnection, Partner, SchoolYear, Tenant
@@ -41,3 +42,17 @@ def test_the_database_never_sees_an_ods_secret(tenant, year):
         stored = cursor.fetchone()[0]
     assert "hush" not in stored
     assert OdsConnection.objects.get(pk=made.pk).client_secret == "hush"
+
+
+@pytest.mark.parametrize("namespace", ["uri://ed-fi.org", "uri://tx-schools.example/a/b", ""])
+def test_a_descriptor_namespace_is_taken(namespace):
+    Partner(id="ea", name="EA", descriptor_namespace=namespace).full_clean()
+
+
+@pytest.mark.parametrize(
+    "namespace",
+    ["ed-fi.org", "uri://", "uri://ed-fi.org/", "uri://a#b", "uri://a b", "http://a", "uri://a\n"],
+)
+def test_a_descriptor_namespace_that_no_ods_could_know_is_refused(namespace):
+    with pytest.raises(ValidationError, match="A namespace such as"):
+        Partner(id="ea", name="EA", descriptor_namespace=namespace).full_clean()

@@ -39,26 +39,23 @@ def test_bundles_come_from_the_registry_only(bundle):
     assert bundle.display_name == "Reading check"
 
 
-def test_descriptor_mappings_are_the_partners_own(bundle):
-    foreign = DescriptorMapping.objects.create(
-        partner_id="tx", bundle=bundle, descriptor_type="a", other_columns={}, edfi_descriptor="b"
+def test_descriptor_mappings_are_searched_here_and_changed_as_a_whole_elsewhere(bundle):
+    fields = {"bundle": bundle, "descriptor_type": "a", "other_columns": []}
+    foreign, mine = (
+        DescriptorMapping.objects.create(partner_id=code, edfi_descriptor=f"of {code}", **fields)
+        for code in ("tx", "ea")
     )
     client = people.logged_in(people.make_partner_admin())
-    fields = {
-        "partner": "ea",
-        "bundle": bundle.pk,
-        "descriptor_type": "gradeLevelDescriptors",
-        "other_columns": '{"grade": "1"}',
-        "edfi_descriptor": "uri://ed-fi.org/GradeLevelDescriptor#First grade",
-    }
-    client.post(page("descriptormapping", "add"), fields)
-    client.post(page("descriptormapping", "add"), fields | {"partner": "tx"})
-    mine = DescriptorMapping.objects.exclude(pk=foreign.pk).get()
-    assert mine.partner_id == "ea"
+    listed = client.get(page("descriptormapping"), {"q": "of"}).content.decode()
+    assert "of ea" in listed
+    assert "of tx" not in listed
+    assert client.get(page("descriptormapping", "add")).status_code == 403
+    assert client.get(page("descriptormapping", "change", mine.pk)).status_code == 200
+    assert client.post(page("descriptormapping", "change", mine.pk), {}).status_code == 403
     assert client.get(page("descriptormapping", "change", foreign.pk)).status_code == 302
-    client.post(page("descriptormapping", "delete", foreign.pk), {"post": "yes"})
-    client.post(page("descriptormapping", "delete", mine.pk), {"post": "yes"})
-    assert list(DescriptorMapping.objects.all()) == [foreign]
+    for mapping in (foreign, mine):
+        client.post(page("descriptormapping", "delete", mapping.pk), {"post": "yes"})
+    assert DescriptorMapping.objects.count() == 2
 
 
 @pytest.mark.parametrize("model", ["bundle", "descriptormapping"])

@@ -1,0 +1,134 @@
+"""Descriptor mappings as CSV: the seed's own columns, then edfi_descriptor and local_descriptor."""
+
+import csv
+import io
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+EDFI, LOCAL = "edfi_descriptor", "local_descriptor"
+MAX_BYTES = 1024 * 1024
+MAX_ROWS = 10_000
+MAX_CELL = 255
+MAX_SHOWN = 20
+"""Problems that are listed; of more there is only the number."""
+
+
+class BadMappings(Exception):
+    """Mappings that cannot be taken; ``problems`` are sentences, with rows as the file counts."""
+
+    def __init__(self, problems: list[str]) -> None:
+        more = len(problems) - MAX_SHOWN
+        self.problems = problems[:MAX_SHOWN] + ([f"And {more} more problems."] if more > 0 else [])
+        super().__init__(" ".join(self.problems))
+
+
+@dataclass(frozen=True)
+class MappingTable:
+    """Mappings of one descriptor type; a row has the cells of ``columns``, then EDFI and LOCAL."""
+
+    columns: tuple[str, ...] = ()
+    rows: tuple[tuple[str, ...], ...] = ()
+
+
+def write(table: MappingTable) -> str:
+    """CSV that ``read`` takes back."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\r\n")
+    writer.writerow([*table.columns, EDFI, LOCAL])
+    writer.writerows(table.rows)
+    return out.getvalue()
+
+
+def read(content: bytes | str) -> MappingTable:
+    """The mappings in a file, or in text pasted from a spreadsheet (tabs for commas).
+
+    Wholly blank lines are left out; all else is taken as it stands. Raises BadMappings with
+    everything that is wrong, and takes nothing then.
+    """
+    text = _decoded(content) if isinstance(content, bytes) else content
+    lines = _lines(text.lstrip("\ufeff"))
+    _, header = next(lines, (1, []))
+    columns = [name.strip() for name in header]
+    if problems := list(_header_problems(columns)):
+        raise BadMappings(problems)
+    rows: list[tuple[str, ...]] = []
+    first: dict[tuple[str, ...], int] = {}
+    problems = []
+    for number, cells in lines:
+        row = tuple(cells)
+        problems += [f"Row {number}: {found}" for found in _row_problems(row, columns)]
+        # The same value may stand for several descriptors, such as an assessment for several
+        # grades. The same pair with two local descriptors cannot both be meant.
+        if first.setdefault(row[:-1], number) != number:
+            problems.append(f"Row {number}: it maps the same as row {first[row[:-1]]}.")
+        rows.append(row)
+        if len(rows) > MAX_ROWS:
+            raise BadMappings([f"There are more than {MAX_ROWS:,} rows."])
+    if not rows and not problems:
+        problems = ["There are no rows below the header."]
+    if problems:
+        raise BadMappings(problems)
+    return MappingTable(tuple(columns[:-2]), tuple(rows))
+
+
+def _decoded(content: bytes) -> str:
+    if len(content) > MAX_BYTES:
+        raise BadMappings([f"The file is larger than {MAX_BYTES // 1024:,} kB."])
+    encoding = "utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
+    try:
+        return content.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = content[: error.start].count(b"\n") + 1
+        raise BadMappings(
+            [
+                f"Row {line}: the file is not UTF-8 text. Save it as “CSV UTF-8” in your "
+                "spreadsheet program, then try again."
+            ]
+        ) from None
+
+
+def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows that are not blank, with the number of the line on which each begins."""
+    header = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = "\t" if "\t" in header and "," not in header else ","
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    before = 0
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                yield before + 1, cells
+            before = reader.line_num
+    except csv.Error as error:
+        problem = f"Row {before + 1}: quotes do not match or the cell is too long ({error})."
+        raise BadMappings([problem]) from None
+
+
+def _header_problems(columns: list[str]) -> Iterator[str]:
+    if columns[-2:] != [EDFI, LOCAL]:
+        yield f"The first row must name the columns, and end in {EDFI} and {LOCAL}."
+        return
+    for name in columns[:-2]:
+        if not name:
+            yield "The first row: a column has no name."
+        elif len(name) > MAX_CELL or _has_controls(name):
+            yield "The first row: a column's name is too long or has characters without a shape."
+    for name in sorted({name for name in columns if name and columns.count(name) > 1}):
+        yield f"The first row: the column {name} occurs twice."
+
+
+def _row_problems(row: tuple[str, ...], columns: list[str]) -> Iterator[str]:
+    if len(row) != len(columns):
+        yield f"it has {len(row)} cells, but there are {len(columns)} columns."
+        return
+    for name, cell in zip(columns, row, strict=True):
+        if len(cell) > MAX_CELL:
+            yield f"{name} is longer than {MAX_CELL} characters."
+        elif _has_controls(cell):
+            yield f"{name} has a line break or another character without a shape."
+    if not row[-2].strip():
+        yield f"{EDFI} is empty."
+
+
+def _has_controls(text: str) -> bool:
+    return any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text)

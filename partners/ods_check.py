@@ -1,0 +1,212 @@
+"""Whether an ODS can be reached with some credentials, tried as lightbeam does it.
+
+Its three steps, and no other: the root document names the token endpoint; the token is asked for
+with Basic authentication; a page of the roster is read below ``data/v3/ed-fi``. Sending is not
+tried, since that would leave something in the ODS.
+"""
+
+import base64
+import json
+import re
+import unicodedata
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
+
+import requests
+import urllib3
+from requests.auth import HTTPBasicAuth
+
+from partners import ods_advice, ods_http
+from partners.ods_advice import ROSTER
+from partners.ods_http import Answer
+
+MAX_SHOWN = 300
+"""Characters of an answer that a person gets to see."""
+
+_NEEDED = ("oauth", "dependencies", "openApiMetadata")  # what lightbeam looks up
+
+
+@dataclass(frozen=True)
+class OdsCheck:
+    """What a test found; ``answer`` is the server's own, shortened and without secrets."""
+
+    ok: bool
+    finding: str
+    remedy: str = ""
+    answer: str = ""
+
+    @property
+    def message(self) -> str:
+        """All of it, a line each."""
+        answer = f"The server answered: {self.answer}" if self.answer else ""
+        return "\n".join(line for line in (self.finding, self.remedy, answer) if line)
+
+
+def check(url: str, client_id: str, client_secret: str) -> OdsCheck:
+    """Try the credentials; takes at most TOTAL_SECONDS of ods_http.py, and raises nothing."""
+    attempt = _Attempt(url, client_id, client_secret)
+    try:
+        return ods_http.within_time(attempt.run)
+    except ods_http.TookTooLong:
+        return OdsCheck(
+            False,
+            f"The test did not end within {ods_http.TOTAL_SECONDS:.0f} seconds.",
+            "The ODS is slow or overloaded now, or something between holds answers back. "
+            "Try again in a few minutes.",
+        )
+
+
+class _Failed(Exception):
+    def __init__(self, finding: str, remedy: str, answer: Answer | None = None) -> None:
+        super().__init__(finding)
+        self.finding, self.remedy, self.answer = finding, remedy, answer
+
+
+class _Attempt:
+    def __init__(self, url: str, client_id: str, client_secret: str) -> None:
+        self._url = url
+        self._base = url.rstrip("/")
+        self._id, self._secret = client_id, client_secret
+        self._token = ""
+
+    def run(self) -> OdsCheck:
+        step = "the ODS's address"
+        try:
+            token_url = self._token_url()
+            step = "the address at which it gives tokens"
+            self._token = self._get_token(token_url)
+            step = "its list of students"
+            return self._read_roster()
+        except _Failed as failed:
+            shown = self._shown(failed.answer) if failed.answer else ""
+            return OdsCheck(False, failed.finding, failed.remedy, shown)
+        except ods_http.ForbiddenAddress:
+            return OdsCheck(
+                False,
+                "The name leads to a link-local address, where no ODS is.",
+                "Enter the ODS's own address.",
+            )
+        except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            return OdsCheck(False, *ods_advice.unreachable(error, step))
+
+    def _token_url(self) -> str:
+        answer = ods_http.get(self._url)
+        if answer.is_redirect:
+            raise _Failed(
+                "The address only leads from one redirect to the next.",
+                "Enter the address at which the ODS itself answers.",
+                answer,
+            )
+        if answer.status != HTTPStatus.OK:
+            raise _Failed(*ods_advice.root_problem(answer))
+        urls = _object(answer.body).get("urls")
+        named = {name: urls.get(name) for name in _NEEDED} if isinstance(urls, dict) else {}
+        texts = {name: value for name, value in named.items() if isinstance(value, str) and value}
+        if len(texts) != len(_NEEDED):
+            raise _Failed(
+                "Something answers at this address, but it is not an Ed-Fi API.",
+                "Enter the API's base address, the one whose page lists its urls, such as "
+                "https://ods.example.org/v7.2/api. It does not end in /data/v3.",
+                answer,
+            )
+        return self._safe_token_url(texts["oauth"])
+
+    def _safe_token_url(self, named: str) -> str:
+        """The token endpoint that the root document names, never less safe than the ODS itself."""
+        base, token = urlsplit(self._base), urlsplit(named)
+        if base.scheme == "https" and token.scheme == "http" and base.hostname == token.hostname:
+            # An ODS behind a proxy that ends TLS does not know that it is reached by https.
+            token = token._replace(scheme="https", netloc=token.netloc.removesuffix(":80"))
+        if token.scheme != "https" and (
+            token.scheme != "http" or base.scheme != "http" or token.hostname != base.hostname
+        ):
+            raise _Failed(
+                "The ODS names an unsafe address for signing in, so the credentials were not sent.",
+                f"It names {_short(named)}. Ask whoever runs the ODS to have it name an https "
+                "address.",
+            )
+        return urlunsplit(token)
+
+    def _get_token(self, url: str) -> str:
+        try:
+            f"{self._id}{self._secret}".encode("latin-1")  # as lightbeam, and all of requests, does
+        except UnicodeEncodeError:
+            raise _Failed(
+                "The client ID or the secret holds a character that cannot be sent.",
+                "Copy both anew: a dash or quote may have been turned into another one.",
+            ) from None
+        auth = HTTPBasicAuth(self._id, self._secret)
+        answer = ods_http.post_form(url, {"grant_type": "client_credentials"}, auth)
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+            raise _Failed(*ods_advice.token_problem(answer))
+        token = _object(answer.body).get("access_token")
+        if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
+            raise _Failed(
+                "The ODS took the credentials but gave no token.",
+                "Ask whoever runs the ODS to look at its sign-in.",
+                None,  # whatever it is, it may be a secret
+            )
+        return token
+
+    def _read_roster(self) -> OdsCheck:
+        url = f"{self._base}/data/v3/ed-fi/{ROSTER}?limit=1&totalCount=true"
+        answer = ods_http.get(url, ods_http.BearerAuth(self._token))
+        if answer.status != HTTPStatus.OK:
+            raise _Failed(*ods_advice.roster_problem(answer))
+        if not isinstance(_parsed(answer.body), list):
+            raise _Failed(
+                "The ODS's list of students is not a list.",
+                "Something else answers at that address. Check the ODS URL.",
+                answer,
+            )
+        return _works(answer.headers.get("total-count", ""))
+
+    def _shown(self, answer: Answer) -> str:
+        status = f"HTTP {answer.status} {answer.reason}".strip()
+        where = f" to {answer.location}" if answer.location else ""
+        text = answer.body[: 20 * MAX_SHOWN].decode("utf-8", errors="replace")
+        for secret in _spellings(self._id, self._secret, self._token):
+            text, where = text.replace(secret, "•••"), where.replace(secret, "•••")
+        # Masked first: cut in its middle, a secret would not be found.
+        text = _short(text)
+        return f"{status}{_short(where)}" + (f": {text}" if text else "")
+
+
+def _works(total: str) -> OdsCheck:
+    if total == "0":
+        return OdsCheck(
+            True,
+            "The ODS can be reached, but shows no students.",
+            "Jobs end with an error until it does: either no students are enrolled yet, or the "
+            "key belongs to another district.",
+        )
+    count = f" It shows {int(total):,} student records." if re.fullmatch(r"\d{1,9}", total) else ""
+    return OdsCheck(True, f"The ODS can be reached and its students can be read.{count}")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    value = _parsed(body)
+    return value if isinstance(value, dict) else {}
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _spellings(client_id: str, secret: str, token: str) -> list[str]:
+    """How the secrets may come back, the longest first."""
+    basic = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+    json_text = json.dumps(secret)[1:-1]
+    found = {secret, json_text, quote(secret, safe=""), quote_plus(secret), basic, token}
+    return sorted(found - {""}, key=len, reverse=True)
+
+
+def _short(text: str) -> str:
+    printable = "".join(c if unicodedata.category(c)[0] != "C" else " " for c in text)
+    text = " ".join(printable.split())
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}…"

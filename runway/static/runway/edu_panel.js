@@ -1,0 +1,19 @@
+// The EDU panel of a partner's page, loaded beside the page: looking credentials up may take long.
+// It is asked again while processes have yet to follow a reset.
+(function load() {
+  const panel = document.getElementById("edu-panel");
+  if (!panel) { return; }
+  fetch(panel.dataset.url).then((answer) => {
+    if (!answer.ok || answer.redirected) { throw new Error(answer.status); }
+    return answer.text();
+  }).then((text) => {
+    const buttons = () => [...panel.querySelectorAll("button, input[type=submit]")];
+    const focused = buttons().indexOf(document.activeElement);
+    panel.innerHTML = text;
+    if (focused >= 0) { buttons()[focused]?.focus(); }
+    if (panel.querySelector("[data-behind]")) { setTimeout(load, 3000); }
+  }).catch(() => {
+    const status = panel.querySelector('[role="status"]');
+    if (status) { status.textContent = "(could not be loaded)"; }
+  });
+})();
