@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("earthbeam", "0003_job_stories")]
+    dependencies = [("earthbeam", "0004_list_indexes")]
 
     operations = [
         migrations.AddField(

@@ -10,7 +10,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("earthbeam", "0003_job_stories"),
+        ("earthbeam", "0005_bundle_id_columns"),
         ("partners", "0002_edu_panel"),
     ]
 
