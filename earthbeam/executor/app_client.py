@@ -44,9 +44,7 @@ class AppClient:
     """Speaks for one run. Reports are sent in order, each until the app took it."""
 
     def __init__(self) -> None:
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
-        self._session.max_redirects = 0
+        self._session = _session()
 
     def init(self, url: str, token: str) -> tuple[str, str]:
         """Trade the init token for an access token; returns it and the job's URL.
@@ -129,14 +127,23 @@ class AppClient:
         whose end is not marked, a last line without its end.
         """
         partial = target.with_suffix(".partial")
+        headers = {
+            **self._session.headers,
+            "Accept": "application/x-ndjson",
+            "Accept-Encoding": "identity",
+        }
         try:
-            with self._session.get(
-                url,
-                headers={"Accept": "application/x-ndjson", "Accept-Encoding": "identity"},
-                timeout=_ROSTER_TIMEOUT,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            # A session of its own, since reports may be posted meanwhile.
+            with (
+                _session() as session,
+                session.get(
+                    url,
+                    headers=headers,
+                    timeout=_ROSTER_TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
                 _check_roster_answer(response)
                 last = b""
                 with partial.open("wb") as file:
@@ -151,6 +158,13 @@ class AppClient:
             raise BrokenRoster(f"the roster stream broke off ({type(error).__name__})") from None
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
+    session.max_redirects = 0
+    return session
 
 
 def _check_roster_answer(response: requests.Response) -> None:
