@@ -19,8 +19,9 @@ CROSS_YEAR_ROSTER_NAME = "cross_year_roster.jsonl"
 PAGE_SIZE = 500
 """Students a page: the most that an Ed-Fi ODS gives."""
 
-STREAM_PAUSES = (2.0, 5.0, 10.0)
-"""Seconds before each further try of a roster stream that broke."""
+STREAM_PAUSES = (2.0, 10.0, 30.0)
+"""Seconds before each further try of a roster stream that broke: an app that is away for half a
+minute costs a run nothing."""
 
 FETCH_PAUSES = (2.0, 5.0)
 """Seconds before each further try of the ODS's roster, whose fetch ends with any connection."""

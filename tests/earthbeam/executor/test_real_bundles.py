@@ -147,7 +147,7 @@ def test_a_real_bundle_runs_on_its_own_sample(entry, sample, app, tmp_path, reco
         workbench.files.upload(sample.with_name(name), f"input/{files[key]}")
     tried = {}
     for params in choices(entry)[:24]:
-        changes = {"inputParams": params, "inputFiles": files}
+        changes: dict[str, Any] = {"inputParams": params, "inputFiles": files}
         workbench.job(sample, entry["path"], None, **changes, rosterFilePath="file:///x/y")
         try:
             ids = ids_of(workbench)
