@@ -115,7 +115,7 @@ def _serve(services: Services, data: Path, name: str, size: int, issuer: str) ->
     """Make and fill the database of that size, and serve it; returns the API's URL."""
     server = embedded_postgres.start(data)
     with psycopg.connect(server, autocommit=True) as connection:
-        connection.execute(f"create database bench_{name}")  # type: ignore[arg-type]
+        connection.execute(f"create database bench_{name}")
     url = server.replace("/postgres?", f"/bench_{name}?")
     port = free_port()
     environment = {
@@ -138,7 +138,7 @@ def _serve(services: Services, data: Path, name: str, size: int, issuer: str) ->
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in SEED.split(";\n"):
             if statement.strip():
-                connection.execute(statement, {"jobs": size // 2})  # type: ignore[arg-type]
+                connection.execute(statement, {"jobs": size // 2})
     print(f"{size} output sets seeded in {time.perf_counter() - started:.0f} s", flush=True)
     address = f"http://127.0.0.1:{port}"
     services.start(

@@ -1,6 +1,6 @@
 """`make bench-executor`: two passes by stock tools as the contract tells, and by our executor.
 
-    python -m benchmarks.executor [--big-stock]
+    python -m benchmarks.executor [--big-stock] [--bundle NAME …] [--case LABEL …]
 
 Both start from the same files: a bundle repository, an input file, this year's roster and a roster
 of all years. Stock: `earthmover deps` of the composed project, then `earthmover run --results-file`
@@ -10,12 +10,13 @@ and sending are lightbeam's in both, and left out. Runs are interleaved; ratios 
 
 Stock takes many minutes on the big cases: they are measured with --big-stock only and kept, with
 their date, in benchmarks/stock_executor.json. With BUNDLE_REPO at a clone of the public bundle
-repository, STAR, MAP_Growth and PSAT_SAT are measured as well.
+repository, STAR, MAP_Growth and PSAT_SAT are measured as well, stock once for each.
 """
 
 import argparse
 import csv
 import json
+import math
 import os
 import random
 import shutil
@@ -93,17 +94,29 @@ CASES = (
 )
 
 
+PLAN = (
+    *((SUMMATIVE, case) for case in CASES),
+    *((subject, CASES[0]) for subject in SUBJECTS[1:]),
+    *((subject, case) for subject in PUBLIC_SUBJECTS for case in CASES if case.label != "5kx1k"),
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench-executor", description=__doc__)
     parser.add_argument("--big-stock", action="store_true", help="measure stock's big cases too")
+    parser.add_argument("--bundle", nargs="*", help="these bundles only")
+    parser.add_argument("--case", nargs="*", help="these cases only")
     options = parser.parse_args()
     runs: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder))
-        for case in CASES:
-            runs += bench.measure(SUMMATIVE, case, big_stock=options.big_stock)
-        for subject in (*SUBJECTS[1:], *(PUBLIC_SUBJECTS if bench.public else ())):
-            runs += bench.measure(subject, CASES[0], big_stock=False)
+        for subject, case in PLAN:
+            if subject.is_public and not bench.public:
+                continue
+            if subject.name not in (options.bundle or (subject.name,)):
+                continue
+            if case.label in (options.case or (case.label,)):
+                runs += bench.measure(subject, case, big_stock=options.big_stock)
     figures = _figures(runs)
     where = machine("earthmover", "dask", "pandas")
     path = write_results("executor", where, runs, figures)
@@ -132,7 +145,8 @@ class Bench:
             print(f"{subject.name} {case.label} {number + 1}/{case.repeats}", flush=True)
             ours = self._run("ours", subject, repository, files, place / f"ours-{number}")
             runs.append(_row(subject, case, "ours", ours))
-            if stock_wanted and (case.stock == "measured" or number == 0):
+            takes_long = case.stock == "kept" or subject.is_public
+            if stock_wanted and (number == 0 or not takes_long):
                 stock = self._run("stock", subject, repository, files, place / f"stock-{number}")
                 equal = _same_results(place / f"stock-{number}", place / f"ours-{number}")
                 runs.append(_row(subject, case, "stock", stock) | {"results_equal": equal})
@@ -252,29 +266,43 @@ def _kept_stock(
     return [kept[key]] if key in kept else []
 
 
-def _median(runs: list[dict[str, Any]], case: str, side: str, key: str = "wall_seconds") -> float:
+def _median(
+    runs: list[dict[str, Any]], bundle: str, case: str, side: str, key: str = "wall_seconds"
+) -> float:
+    """NaN for what was not measured."""
     values = [
         run[key]
         for run in runs
-        if (run["bundle"], run["case"], run["side"]) == (SUMMATIVE.name, case, side)
+        if (run["bundle"], run["case"], run["side"]) == (bundle, case, side)
     ]
-    return statistics.median(values) if values else float("nan")
+    return statistics.median(values) if values else math.nan
 
 
 def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    def ratio(case: str) -> float:
-        return round(_median(runs, case, "stock") / _median(runs, case, "ours"), 1)
+    """What was not measured is None."""
 
-    growth = _median(runs, "5kx1M", "ours") - _median(runs, "5kx1k", "ours")
-    peak = _median(runs, "5kx1M", "ours", "peak_mb") - _median(runs, "5kx1k", "ours", "peak_mb")
-    return {
+    def ratio(case: str, bundle: str = SUMMATIVE.name) -> float:
+        return _median(runs, bundle, case, "stock") / _median(runs, bundle, case, "ours")
+
+    def growth(key: str) -> float:
+        most = _median(runs, SUMMATIVE.name, "5kx1M", "ours", key)
+        return most - _median(runs, SUMMATIVE.name, "5kx1k", "ours", key)
+
+    figures = {
         "ratio_50x1k": ratio("50x1k"),
         "ratio_50x50k": ratio("50x50k"),
         "ratio_5kx50k": ratio("5kx50k"),
-        "growth_1k_to_1m_seconds": round(growth, 1),
-        "extra_peak_mb_1m": round(peak, 1),
-        "results_equal": all(run.get("results_equal", True) for run in runs),
+        "growth_1k_to_1m_seconds": growth("wall_seconds"),
+        "extra_peak_mb_1m": growth("peak_mb"),
+        **{
+            f"ratio_50x1k_{subject.name}": ratio("50x1k", subject.name)
+            for subject in (*SUBJECTS[1:], *PUBLIC_SUBJECTS)
+        },
     }
+    rounded = {
+        name: None if math.isnan(value) else round(value, 1) for name, value in figures.items()
+    }
+    return rounded | {"results_equal": all(run.get("results_equal", True) for run in runs)}
 
 
 def _tell(runs: list[dict[str, Any]], figures: dict[str, Any]) -> None:
@@ -287,7 +315,7 @@ def _tell(runs: list[dict[str, Any]], figures: dict[str, Any]) -> None:
         )
     print()
     for name, value in figures.items():
-        print(f"{name:<28}{value}")
+        print(f"{name:<28}{'not measured' if value is None else value}")
 
 
 if __name__ == "__main__":

@@ -56,7 +56,7 @@ class JobBulkActions(admin.ModelAdmin):
 
     @admin.action(description="Resolve: nothing is left to do", permissions=["add"])
     def resolve(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
-        jobs = self._chosen(request, rows)
+        jobs = self._taken(request, rows)
         outcome = job_resolution.resolve(jobs, by=cast(User, request.user))
         reasons = {
             JobStatus.RESOLVED: "It was resolved before.",
@@ -64,7 +64,7 @@ class JobBulkActions(admin.ModelAdmin):
             JobStatus.QUEUED: "Its run is queued. Cancel it, or wait until it has ended.",
             JobStatus.RUNNING: "Its run is in progress. Cancel it, or wait until it has ended.",
         }
-        self._tell(
+        self._tell_of_many(
             request,
             {job: reasons.get(status) for job, status in outcome.items()},
             done="{} resolved.",
@@ -73,8 +73,8 @@ class JobBulkActions(admin.ModelAdmin):
 
     @admin.action(description="Unresolve: look at it again", permissions=["add"])
     def unresolve(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
-        outcome = job_resolution.unresolve(self._chosen(request, rows))
-        self._tell(
+        outcome = job_resolution.unresolve(self._taken(request, rows))
+        self._tell_of_many(
             request,
             {
                 job: None if status == JobStatus.RESOLVED else "It was not resolved."
@@ -93,11 +93,11 @@ class JobBulkActions(admin.ModelAdmin):
         done: str,
         note: str,
     ) -> None:
-        jobs = self._chosen(request, rows)
+        jobs = self._taken(request, rows)
         found = Job.objects.filter(pk__in=jobs).select_related("last_run", "tenant", "school_year")
-        self._tell(request, {job: do(job) for job in found}, done=done, note=note)
+        self._tell_of_many(request, {job: do(job) for job in found}, done=done, note=note)
 
-    def _chosen(self, request: HttpRequest, rows: QuerySet[Job]) -> list[Any]:
+    def _taken(self, request: HttpRequest, rows: QuerySet[Job]) -> list[Any]:
         """The keys of the newest MAX_AT_ONCE of ``rows``; the person is told if there are more."""
         keys = list(rows.order_by("-created_at").values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
         if len(keys) > MAX_AT_ONCE:
@@ -109,7 +109,7 @@ class JobBulkActions(admin.ModelAdmin):
             )
         return keys[:MAX_AT_ONCE]
 
-    def _tell(
+    def _tell_of_many(
         self, request: HttpRequest, outcome: dict[Job, str | None], *, done: str, note: str
     ) -> None:
         """Note in the history of each job with which it was done, and say why others were not."""

@@ -108,7 +108,7 @@ class NewJob(admin.ModelAdmin):
             for name in ("tenant", "bundle", "parent")
         }
         chosen = _Chosen(list(tenants_of(user)), [])
-        parent = self._job(request, value["parent"])
+        parent = self._parent(request, value["parent"])
         if value["parent"] and not parent:
             chosen.notices.append(
                 "The job whose file you want to revise is not there, or not yours to see. What you "
@@ -136,7 +136,7 @@ class NewJob(admin.ModelAdmin):
         chosen.parent = parent
         return chosen
 
-    def _job(self, request: HttpRequest, asked: str) -> Job | None:
+    def _parent(self, request: HttpRequest, asked: str) -> Job | None:
         try:
             return self.get_queryset(request).filter(pk=UUID(asked)).first()
         except ValueError:

@@ -56,7 +56,7 @@ class JobUnmatched(admin.ModelAdmin):
         ] + super().get_urls()
 
     def _unmatched(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        job = self._job(request, job_id)
+        job = self._mended_job(request, job_id)
         run, told = job.last_run, None
         if run is not None and run.status == Run.Status.SUCCESS:
             told = unmatched.of_run(run)
@@ -208,7 +208,7 @@ class JobUnmatched(admin.ModelAdmin):
 
     def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> FileResponse:
         """The file of the last run's unmatched rows; who took it is kept with the job."""
-        job = self._job(request, job_id)
+        job = self._mended_job(request, job_id)
         run = job.last_run
         if run is None or not run.output_files.filter(path=unmatched.ARTIFACT).exists():
             raise Http404
@@ -217,7 +217,7 @@ class JobUnmatched(admin.ModelAdmin):
         return answer
 
     def _resolve_story(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        job = self._job(request, job_id)
+        job = self._mended_job(request, job_id)
         if not self.has_add_permission(request):
             raise PermissionDenied
         resolved = resolve_settled(story(job), by=cast(User, request.user))
@@ -229,7 +229,7 @@ class JobUnmatched(admin.ModelAdmin):
             self.message_user(request, "There is nothing to resolve any more.", messages.INFO)
         return HttpResponseRedirect(reverse("admin:earthbeam_job_unmatched", args=[job.pk]))
 
-    def _job(self, request: HttpRequest, job_id: UUID) -> Job:
+    def _mended_job(self, request: HttpRequest, job_id: UUID) -> Job:
         """The job, if the person may see it; of any other job there is none."""
         jobs = self.get_queryset(request).select_related("tenant__partner", "last_run")
         job: Job = get_object_or_404(jobs, pk=job_id)

@@ -51,9 +51,7 @@ class AppClient:
 
     def __init__(self, *, roster_gzip: bool = False) -> None:
         self._roster_encoding = "gzip, identity;q=0.5" if roster_gzip else "identity"
-        self._session = requests.Session()
-        self._session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
-        self._session.max_redirects = 0
+        self._session = _session()
 
     def init(self, url: str, token: str) -> tuple[str, str]:
         """Trade the init token for an access token; returns it and the job's URL.
@@ -144,17 +142,23 @@ class AppClient:
         whose end is not marked, a last line without its end.
         """
         partial = target.with_suffix(".partial")
+        headers = {
+            **self._session.headers,
+            "Accept": "application/x-ndjson",
+            "Accept-Encoding": self._roster_encoding,
+        }
         try:
-            with self._session.get(
-                url,
-                headers={
-                    "Accept": "application/x-ndjson",
-                    "Accept-Encoding": self._roster_encoding,
-                },
-                timeout=_ROSTER_TIMEOUT,
-                allow_redirects=False,
-                stream=True,
-            ) as response:
+            # A session of its own, since reports may be posted meanwhile.
+            with (
+                _session() as session,
+                session.get(
+                    url,
+                    headers=headers,
+                    timeout=_ROSTER_TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
                 _check_roster_answer(response)
                 last, students = b"", 0
                 with partial.open("wb") as file:
@@ -172,6 +176,13 @@ class AppClient:
             raise BrokenRoster(f"the roster's gzip stream is broken: {error}") from None
         finally:
             partial.unlink(missing_ok=True)
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
+    session.max_redirects = 0
+    return session
 
 
 def _check_roster_answer(response: requests.Response) -> None:

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.workspace import Workspace
+from earthbeam.executor.workspace import Workspace, is_plain_file
 from earthbeam.files import FileStore
 
 logger = logging.getLogger(__name__)
@@ -24,7 +24,7 @@ class Artifacts:
         Raises StepFailed: artifact_not_found, artifact_empty or artifact_s3_upload.
         """
         path = self._folder / name
-        if not path.exists():
+        if not is_plain_file(path):
             raise StepFailed(
                 "artifact_not_found",
                 f"{name} was not made, though the step that makes it has ended: see the log.",
@@ -44,7 +44,7 @@ class Artifacts:
     def store_rest(self) -> None:
         """Store what exists and is not stored yet; a failure is logged, since the run has one."""
         for path in sorted(self._folder.iterdir()):
-            if path.name not in self._stored and path.is_file() and path.stat().st_size:
+            if path.name not in self._stored and is_plain_file(path) and path.stat().st_size:
                 try:
                     self.store(path.name)
                 except StepFailed as error:

@@ -15,8 +15,9 @@ Four things differ from stock earthmover, each measured (docs/executor.md):
   unique to the object, by dask's extension point ``normalize_token``.
 - Each destination recomputes all nodes above it. Here every node is computed once and kept, as long
   as the input is small enough to be held in memory.
-- Adding or modifying columns costs dask work for every column of the frame, for each column anew.
-  Here an operation handles a whole partition as pandas does, with the same templates.
+- Adding, changing or renaming columns costs dask work for every column of the frame, for each one
+  anew. Here an operation handles a whole partition as pandas does, by its own code. Nor does dask
+  here describe every column of each frame for notebooks that nobody opens.
 - With `--results-file` stock earthmover recomputes the whole graph for each node, to count its
   rows. Here each destination's records are counted from its file, into a file of that shape.
 """
@@ -31,7 +32,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import dask
+import dask.dataframe
 import earthmover.__main__ as earthmover_main
 import jinja2
 import networkx
@@ -40,7 +41,12 @@ from dask.base import normalize_token
 from earthmover.earthmover import Earthmover
 from earthmover.error_handler import ErrorHandler
 from earthmover.nodes.node import Node
-from earthmover.operations.column import AddColumnsOperation, ModifyColumnsOperation
+from earthmover.operations.column import (
+    AddColumnsOperation,
+    DateFormatOperation,
+    ModifyColumnsOperation,
+    RenameColumnsOperation,
+)
 from earthmover.operations.operation import Operation
 from earthmover.yaml_parser import YamlMapping
 
@@ -77,8 +83,15 @@ class _Partition(pandas.DataFrame):
 
 
 def compute_columns_by_partition() -> None:
-    for kind in (AddColumnsOperation, ModifyColumnsOperation):
+    for kind in (
+        AddColumnsOperation,
+        ModifyColumnsOperation,
+        DateFormatOperation,
+        RenameColumnsOperation,
+    ):
         kind.execute = _by_partition(kind.execute)
+    # Only dates are read by a function of dask's rather than a frame's own; a partition is pandas'.
+    dask.dataframe.to_datetime = pandas.to_datetime
 
 
 def _by_partition(execute: Any) -> Any:
@@ -86,11 +99,10 @@ def _by_partition(execute: Any) -> Any:
 
     def execute_by_partition(operation: Any, data: Any, **kwargs: Any) -> Any:
         meta = data._meta.copy()
-        for pattern in operation.columns_dict:
-            is_new = isinstance(operation, AddColumnsOperation)
-            names = [pattern] if is_new else operation.match_wildcard_columns(meta, [pattern])
-            for name in names:
-                meta[name] = pandas.Series(dtype=object)
+        if isinstance(operation, RenameColumnsOperation):
+            meta = execute(operation, meta, **kwargs)
+        for name in _columns_made(operation, meta):
+            meta[name] = pandas.Series(dtype=object)
 
         def whole_partition(frame: Any) -> Any:
             return pandas.DataFrame(execute(operation, _Partition(frame.copy()), **kwargs))
@@ -98,6 +110,25 @@ def _by_partition(execute: Any) -> Any:
         return data.map_partitions(whole_partition, meta=meta)
 
     return execute_by_partition
+
+
+def _columns_made(operation: Any, meta: Any) -> list[str]:
+    """The columns that an operation adds or fills anew."""
+    match operation:
+        case AddColumnsOperation():
+            return list(operation.columns_dict)
+        case ModifyColumnsOperation():
+            return list(operation.match_wildcard_columns(meta, operation.columns_dict))
+        case DateFormatOperation():
+            wanted = operation.columns_list
+            return list(operation.match_wildcard_columns(meta, wanted, raise_on_unmatched=True))
+    return []
+
+
+def leave_out_descriptions() -> None:
+    """Have dask not describe each column of each frame, for notebooks."""
+    frame = dask.dataframe.core
+    frame.DataFrame.__init__ = frame._Frame.__init__
 
 
 class FastEarthmover(Earthmover):
@@ -178,6 +209,7 @@ def _run_earthmover(kind: type[Earthmover], arguments: list[str]) -> Any:
     """Go through earthmover's own entry point with ``kind`` in the place of its Earthmover."""
     use_identity_tokens()
     compute_columns_by_partition()
+    leave_out_descriptions()
     # The work is Python's: threads would only take turns.
     dask.config.set(scheduler="synchronous")
     made: list[Any] = []

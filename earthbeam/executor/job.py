@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from earthbeam.executor.errors import StepFailed
-from earthbeam.files import BadLocation, checked_key, open_store
+from earthbeam.files import BadLocation, check_location, checked_key
 
 # Names of inputs and parameters become variables of the tools' environment, and must not be ones
 # that say how programs run, what they load, or where credentials go.
@@ -112,7 +112,7 @@ def parse(payload: Any) -> Job:
     if not send_to_ods and not job.urls.roster and not job.roster_file_path:
         raise invalid("there is no roster: neither sendToOds, appUrls.roster nor rosterFilePath")
     try:
-        open_store(job.base_path)
+        check_location(job.base_path)
         checked_key(job.bundle_path)
     except BadLocation as error:
         raise invalid(f"appDataBasePath or bundle.path is unusable: {error}") from None

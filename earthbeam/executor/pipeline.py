@@ -1,17 +1,25 @@
 """One run from its job to its results: the twelve steps of the contract, in order."""
 
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from earthbeam.executor import bundles, descriptor_mappings, rosters, sending, transform
+from earthbeam.executor import (
+    bundles,
+    descriptor_mappings,
+    input_files,
+    rosters,
+    sending,
+    transform,
+)
+from earthbeam.executor.ahead import Ahead
 from earthbeam.executor.app_client import AppClient
 from earthbeam.executor.artifacts import Artifacts
 from earthbeam.executor.delimited import BadFile
 from earthbeam.executor.earthmover import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.input_files import local_path
 from earthbeam.executor.job import Job
 from earthbeam.executor.log import Redactor
 from earthbeam.executor.match_step import (
@@ -49,16 +57,25 @@ class Pipeline:
         self.progress = progress
         self.workspace = workspace
         self.redactor = redactor
-        self.store: FileStore = open_store(job.base_path)
-        self.artifacts = Artifacts(self.store, workspace)
+
+    @cached_property
+    def store(self) -> FileStore:
+        """The job's files."""
+        return open_store(self.job.base_path)
+
+    @cached_property
+    def artifacts(self) -> Artifacts:
+        return Artifacts(self.store, self.workspace)
 
     def run(self) -> None:
         """All steps, in the contract's order. Nothing is sent before every transform succeeded."""
         with Earthmover(self.workspace) as earthmover:
+            inputs_ahead = self.begin_input_files()
+            roster_ahead = self.begin_roster()
             mirror = self.refresh_bundle_code()
             bundle = self.prepare_bundle(mirror, earthmover)
-            roster = self.get_student_roster()
-            input_file = self.get_input_files()
+            roster = self.get_student_roster(roster_ahead)
+            input_file = self.get_input_files(inputs_ahead)
             matched, outputs = self.match_and_transform(bundle, roster, input_file, earthmover)
         summary = self.send_to_ods(outputs)
         self.report_results(matched, outputs, summary)
@@ -75,50 +92,57 @@ class Pipeline:
         self.progress.begin("earthmover_deps")
         return transform.prepare_bundle(self.job, mirror, self.workspace, earthmover)
 
-    def get_student_roster(self) -> Path:
-        self.progress.begin("get_student_roster")
-        job = self.job
+    def begin_roster(self) -> Ahead[Path] | None:
+        """Begin to fetch a roster that no program fetches. (lightbeam waits for its turn: the ODS's
+        credentials exist in no process while a bundle's code is at work.)"""
+        job, draft = self.job, self.workspace.draft(ROSTER_NAME)
         if job.ods is not None:
-            roster = rosters.fetch_ods_roster(job, job.ods, self.workspace)
-        elif job.cross_year_match_available:
-            roster = self._stream_edu_roster(ROSTER_NAME)
+            return None
+        if job.cross_year_match_available:
+            return Ahead("roster", lambda: self._stream_edu_roster(draft))
+        location = job.roster_file_path
+        assert location is not None  # checked when the payload was read
+        return Ahead("roster", lambda: rosters.download_roster_file(location, draft))
+
+    def get_student_roster(self, ahead: Ahead[Path] | None) -> Path:
+        self.progress.begin("get_student_roster")
+        if ahead is not None:
+            ahead.result()
         else:
-            assert job.roster_file_path is not None  # checked when the payload was read
-            roster = rosters.download_roster_file(job.roster_file_path, self.workspace)
+            assert self.job.ods is not None
+            draft = self.workspace.draft(ROSTER_NAME)
+            rosters.fetch_ods_roster(self.job, self.job.ods, self.workspace, draft)
+        roster = self.workspace.publish(ROSTER_NAME)
         self.artifacts.store(roster.name)
         return roster
 
-    def _stream_edu_roster(self, name: str) -> Path:
+    def _stream_edu_roster(self, draft: Path) -> Path:
         assert self.job.urls.roster is not None  # checked when the payload was read
-        rosters.stream_edu_roster(
+        return rosters.stream_edu_roster(
             self.app,
             self.job.urls.roster,
-            self.workspace.draft(name),
-            lambda students: self.progress.at(students, None, "students"),
+            draft,
+            lambda students: self.progress.at(
+                students, None, "students", steps=("get_student_roster", "earthmover_run")
+            ),
         )
-        return self.workspace.publish(name)
 
-    def get_input_files(self) -> Path:
+    def begin_input_files(self) -> Ahead[Path]:
+        """Begin to fetch the input files, to where no bundle looks for them yet."""
+        folder = self.workspace.folder("incoming")
+
+        def download() -> Path:
+            input_files.download(self.store, self.job.input_files, folder)
+            return folder
+
+        return Ahead("input files", download)
+
+    def get_input_files(self, ahead: Ahead[Path]) -> Path:
         self.progress.begin("get_input_files")
-        for key, name in self.job.input_files.items():
-            target = local_path(self.workspace.input, key, name)
-            target.parent.mkdir(exist_ok=True)
-            try:
-                self.store.download(f"input/{name}", target)
-            except (OSError, ValueError) as error:
-                # S3 says "denied" of what is not there to whoever may not list.
-                gone = isinstance(error, FileNotFoundError | PermissionError | ValueError)
-                raise StepFailed(
-                    "input_s3_download",
-                    "An input file is not there, or may not be read: submit the job again with"
-                    " its files."
-                    if gone
-                    else "An input file could not be fetched from where the files lie"
-                    f" ({type(error).__name__}): run the job again.",
-                    name=key,
-                    path=f"input/{name}",
-                ) from error
-        return local_path(self.workspace.input, "INPUT_FILE", self.job.input_files["INPUT_FILE"])
+        folder, names = self.workspace.input, self.job.input_files
+        ahead.result().replace(folder)
+        input_files.check(names, folder)
+        return input_files.local_path(folder, "INPUT_FILE", names["INPUT_FILE"])
 
     def match_and_transform(
         self,
@@ -193,7 +217,8 @@ class Pipeline:
 
     def get_cross_year_roster(self) -> Path:
         """EDU's roster of all years, for the rows that this year's left."""
-        roster = self._stream_edu_roster(CROSS_YEAR_ROSTER_NAME)
+        self._stream_edu_roster(self.workspace.draft(CROSS_YEAR_ROSTER_NAME))
+        roster = self.workspace.publish(CROSS_YEAR_ROSTER_NAME)
         self.artifacts.store(roster.name)
         return roster
 

@@ -3,7 +3,7 @@
 import json
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from earthbeam.executor.app_client import AppClient
@@ -40,9 +40,14 @@ class Progress:
         self._post(action, "begin")
         self._whereabouts.begin(action)
 
-    def at(self, done: int, total: int | None, unit: str) -> None:
-        """How far the current step is, for those who watch; see whereabouts.py."""
-        self._whereabouts.tell(done, total, unit)
+    def at(self, done: int, total: int | None, unit: str, *, steps: Collection[str] = ()) -> None:
+        """How far the current step is, for those who watch; see whereabouts.py.
+
+        With ``steps`` it counts only while one of them is current: what is fetched ahead is not
+        about the step that happens to be.
+        """
+        if not steps or self._current in steps:
+            self._whereabouts.tell(done, total, unit)
 
     def succeed(self) -> None:
         """The run has done all it had to."""

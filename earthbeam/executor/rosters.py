@@ -20,8 +20,9 @@ CROSS_YEAR_ROSTER_NAME = "cross_year_roster.jsonl"
 PAGE_SIZE = 500
 """Students a page: the most that an Ed-Fi ODS gives."""
 
-STREAM_PAUSES = (2.0, 5.0, 10.0)
-"""Seconds before each further try of a roster stream that broke."""
+STREAM_PAUSES = (2.0, 10.0, 30.0)
+"""Seconds before each further try of a roster stream that broke: an app that is away for half a
+minute costs a run nothing."""
 
 FETCH_PAUSES = (2.0, 5.0)
 """Seconds before each further try of the ODS's roster, whose fetch ends with any connection."""
@@ -50,8 +51,8 @@ class _HopelessPages:
         )
 
 
-def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace) -> Path:
-    """This year's roster, by lightbeam, with the keys that matching needs.
+def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace, target: Path) -> Path:
+    """This year's roster, by lightbeam, with the keys that matching needs, to ``target``.
 
     Without lightbeam's ``-k``: that takes a page's keys from its first student, and would lose the
     codes of a whole page whose first student has none. A broken connection is tried again, a page
@@ -80,14 +81,14 @@ def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace) -> Path:
             raise failure
         logger.warning("the roster could not be fetched; again in %.0f s", pause)
         processes.wait(pause)
-    if not is_plain_file(fetched) or _keep_keys(fetched, workspace.draft(ROSTER_NAME)) == 0:
+    if not is_plain_file(fetched) or _keep_keys(fetched, target) == 0:
         raise StepFailed(
             "missing_ods_roster",
             "The ODS has no student education organization associations for this year:"
             " load the district's roster into it first.",
         )
     fetched.unlink()
-    return workspace.publish(ROSTER_NAME)
+    return target
 
 
 def _fetch_failed(tail: str) -> StepFailed:
@@ -143,12 +144,11 @@ def stream_edu_roster(
     return target
 
 
-def download_roster_file(location: str, workspace: Workspace) -> Path:
-    """The roster that lies in the file store. Raises StepFailed(missing_ods_roster)."""
+def download_roster_file(location: str, target: Path) -> Path:
+    """The roster in the file store, to ``target``. Raises StepFailed(missing_ods_roster)."""
     folder, _, name = location.rpartition("/")
-    roster = workspace.draft(ROSTER_NAME)
     try:
-        open_store(folder).download(name, roster)
+        open_store(folder).download(name, target)
     except (FileNotFoundError, PermissionError):
         # S3 says "denied" of what is not there to whoever may not list.
         raise StepFailed(
@@ -161,6 +161,6 @@ def download_roster_file(location: str, workspace: Workspace) -> Path:
             "The roster file could not be fetched from where the files lie"
             f" ({type(error).__name__}): run the job again.",
         ) from error
-    if roster.stat().st_size == 0:
+    if target.stat().st_size == 0:
         raise StepFailed("missing_ods_roster", "The roster file of this district is empty.")
-    return workspace.publish(ROSTER_NAME)
+    return target

@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from pathlib import Path
 from types import TracebackType
 
@@ -30,7 +31,12 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        _remove(self.root)
+        # More than once: a thread that fetches something (ahead.py) may be writing to it.
+        for _ in range(20):
+            _remove(self.root)
+            if not self.root.exists():
+                break
+            time.sleep(0.05)
 
     def folder(self, *parts: str) -> Path:
         """The folder below the root, made if it is not there."""

@@ -8,22 +8,38 @@ literally, never unquoted.
 from pathlib import Path
 
 from earthbeam.files.directory import DirectoryStore
-from earthbeam.files.store import BadLocation, FileStore, checked_key
+from earthbeam.files.store import BadLocation, FileStore, bucket_and_prefix, checked_key
 
-__all__ = ["BadLocation", "DirectoryStore", "FileStore", "checked_key", "is_s3", "open_store"]
+__all__ = [
+    "BadLocation",
+    "DirectoryStore",
+    "FileStore",
+    "check_location",
+    "checked_key",
+    "is_s3",
+    "open_store",
+]
 
 
 def open_store(location: str) -> FileStore:
     """The store for a location. Asks nobody yet; raises BadLocation for what nobody serves."""
-    if location.startswith("file:///"):
-        return DirectoryStore(Path(location.removeprefix("file://")))
+    check_location(location)
     if is_s3(location):
         from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
 
-        return S3Store.at(location)
-    raise BadLocation(
-        f"{location.split(':')[0]!r} storage is not supported; use file:///DIRECTORY or s3://BUCKET"
-    )
+        return S3Store(*bucket_and_prefix(location))
+    return DirectoryStore(Path(location.removeprefix("file://")))
+
+
+def check_location(location: str) -> None:
+    """Raises BadLocation for a location that nobody serves."""
+    if is_s3(location):
+        bucket_and_prefix(location)
+    elif not location.startswith("file:///"):
+        kind = location.split(":")[0]
+        raise BadLocation(
+            f"{kind!r} storage is not supported; use file:///DIRECTORY or s3://BUCKET"
+        )
 
 
 def is_s3(location: str) -> bool:

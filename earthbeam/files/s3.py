@@ -6,7 +6,6 @@ right S3 answers "access denied" for what is not there.
 """
 
 import io
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,14 +17,13 @@ from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
 from earthbeam import aws
-from earthbeam.files.store import BadLocation, checked_key
+from earthbeam.files.store import checked_key
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _MB = 1024 * 1024
-# In the caller's thread, so that an executor's time limit interrupts a transfer wherever it is.
+# In the caller's thread, so that what interrupts the caller interrupts the transfer.
 _TRANSFER = TransferConfig(
     multipart_threshold=16 * _MB, multipart_chunksize=16 * _MB, use_threads=False
 )
@@ -41,14 +39,6 @@ class S3Store:
     def __init__(self, bucket: str, prefix: str = "") -> None:
         self.bucket = bucket
         self.prefix = prefix
-
-    @classmethod
-    def at(cls, location: str) -> "S3Store":
-        """The store at ``s3://BUCKET`` or ``s3://BUCKET/BASE``. Raises BadLocation."""
-        bucket, _, base = location.removeprefix("s3://").rstrip("/").partition("/")
-        if not _BUCKET.fullmatch(bucket):
-            raise BadLocation("s3:// must be followed by a bucket's name, as in s3://BUCKET")
-        return cls(bucket, f"{checked_key(base)}/" if base else "")
 
     def open(self, key: str) -> BinaryIO:
         """The file, for reading; the caller closes it."""

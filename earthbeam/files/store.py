@@ -1,8 +1,11 @@
 """What every file storage offers, and how files are named in it."""
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 
 
 class BadLocation(ValueError):
@@ -31,3 +34,14 @@ def checked_key(key: str) -> str:
     if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
         raise BadLocation("a file's key must be a relative path without empty, . or .. parts")
     return key
+
+
+def bucket_and_prefix(location: str) -> tuple[str, str]:
+    """The bucket of ``s3://BUCKET/BASE`` and what its keys begin with: nothing, or ``BASE/``.
+
+    Raises BadLocation.
+    """
+    bucket, _, base = location.removeprefix("s3://").rstrip("/").partition("/")
+    if not _BUCKET.fullmatch(bucket):
+        raise BadLocation("s3:// must be followed by a bucket's name, as in s3://BUCKET")
+    return bucket, f"{checked_key(base)}/" if base else ""

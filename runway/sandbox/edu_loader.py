@@ -180,7 +180,7 @@ def open_edu(variables: dict[str, str]) -> Any:
         serialization.NoEncryption(),
     )
     port = int(given.pop("port"))
-    return connect(EduCredentials(private_key=key, port=port, **given))  # type: ignore[arg-type]
+    return connect(EduCredentials(private_key=key, port=port, **given))
 
 
 def main() -> None:

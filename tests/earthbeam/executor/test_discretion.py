@@ -9,6 +9,7 @@ from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import app_urls
 from earthbeam.executor.log import Redactor
 from earthbeam.executor.progress import Progress
+from earthbeam.executor.whereabouts import Whereabouts
 from runway.sandbox.population import CURRENT, in_group
 from tests.earthbeam.executor import hostile
 from tests.earthbeam.executor.conftest import roster_line
@@ -62,6 +63,9 @@ class Reports:
 
     def report(self, url, body):
         self.bodies.append(body)
+
+    def whereabouts(self, url):
+        return Whereabouts(None, {})
 
 
 URLS = app_urls(PAYLOAD)

@@ -151,6 +151,27 @@ if os.path.isdir(output):
     assert "students" not in summary
 
 
+def test_what_a_bundle_writes_outside_its_folder_is_no_result(run_with, workbench, tmp_path):
+    run_with(
+        hostile.running(
+            f"""
+import os
+top = os.path.dirname(os.getcwd())
+for folder in ("artifacts", "drafts", "input", "sets/non-ods/output", "tmp", "home"):
+    os.makedirs(os.path.join(top, folder), exist_ok=True)
+    with open(os.path.join(top, folder, "planted.jsonl"), "w") as file:
+        file.write('{{"planted": 1}}')
+with open({str(tmp_path / "elsewhere")!r}, "w") as file:
+    file.write("planted")
+""",
+            when=hostile.IN_RUN,
+        )
+    )
+    stored = workbench.output()
+    assert not [name for name in stored if "planted" in name or name.startswith("non-ods")]
+    assert not [name for name, content in stored.items() if b"planted" in content]
+
+
 def test_folders_that_a_bundle_closes_are_removed_all_the_same(run_with):
     run_with(
         hostile.running(

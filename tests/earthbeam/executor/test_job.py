@@ -49,6 +49,7 @@ def test_a_year_as_a_number_is_taken_too():
         ({"appDataBasePath": "ftp://host/base"}, "appDataBasePath"),
         ({"inputFiles": {}}, "INPUT_FILE"),
         ({"inputFiles": {"INPUT_FILE": 7}}, "inputFiles.INPUT_FILE"),
+        ({"inputFiles": {"INPUT_FILE": "INPUT_FILE__a\0.csv"}}, "inputFiles.INPUT_FILE"),
         ({"inputParams": {"API_YEAR": 2026}}, "inputParams.API_YEAR"),
         ({"bundle": {"path": "../../etc", "branch": "main"}}, "bundle.path"),
         ({"bundle": {"path": "assessments/SAMPLE"}}, "bundle.branch"),

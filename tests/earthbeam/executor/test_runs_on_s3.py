@@ -1,6 +1,8 @@
 """What only S3 brings: credentials, what they allow, and who gets to see them."""
 
 import io
+import os
+import shutil
 import subprocess
 import threading
 from pathlib import Path
@@ -131,8 +133,19 @@ class Descendants:
 
 
 @pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux's /proc")
-def test_no_program_that_a_run_starts_sees_tokens_or_credentials(app, job, ods, workbench, bucket):
-    given = workbench.variables | variables_of(allowing(bucket, "s3:GetObject", "s3:PutObject"))
+def test_no_program_that_a_run_starts_sees_tokens_or_credentials(
+    app, job, ods, workbench, bucket, tmp_path
+):
+    # A git that takes its time, or a busy machine might never see it.
+    slow_git = tmp_path / "tools" / "git"
+    slow_git.parent.mkdir()
+    slow_git.write_text(f'#!/bin/sh\nsleep 0.5\nexec {shutil.which("git")} "$@"\n')
+    slow_git.chmod(0o755)
+    given = (
+        {"PATH": f"{slow_git.parent}:{os.environ['PATH']}"}
+        | workbench.variables
+        | variables_of(allowing(bucket, "s3:GetObject", "s3:PutObject"))
+    )
     process = workbench.start(**given)
     descendants = Descendants(process)
     log, _ = process.communicate(timeout=120)
