@@ -12,6 +12,7 @@ from rest_framework.request import Request
 
 from earthbeam import paths
 from earthbeam.files import is_s3
+from earthbeam.files.store import bucket_and_prefix
 from earthbeam.models import Job
 
 LIFE = 60 * 60
@@ -31,7 +32,7 @@ def link(request: Request, job: Job, key: str, purpose: Purpose) -> str:
     if is_s3(job.files_base):
         from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
 
-        store = S3Store.at(paths.app_data_base_path(job))
+        store = S3Store(*bucket_and_prefix(paths.app_data_base_path(job)))
         return store.presigned(key, "put_object" if purpose == "upload" else "get_object", LIFE)
     token = signing.dumps([str(job.pk), key, purpose], salt=_SALT)
     return request.build_absolute_uri(reverse("external:file", args=[token]))

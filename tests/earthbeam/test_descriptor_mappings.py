@@ -1,4 +1,5 @@
 import csv
+from functools import partial
 
 import pytest
 
@@ -151,7 +152,7 @@ def test_of_many_who_replace_at_once_one_does_so_wholly(partner, bundle):
         for n in range(6)
     ]
     results = at_once(
-        [lambda table=table: replace(partner, bundle, KIND, table, seen=seen) for table in tables]
+        [partial(replace, partner, bundle, KIND, table, seen=seen) for table in tables]
     )
     assert sum(isinstance(result, StaleMappings) for result in results) == 5
     assert current(partner, bundle, KIND) in tables

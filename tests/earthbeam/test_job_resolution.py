@@ -51,6 +51,7 @@ def test_a_job_that_is_run_again_meanwhile_is_never_left_resolved_with_a_run_in_
         for thread in threads:
             thread.join()
         job = Job.objects.select_related("last_run").get(pk=job.pk)
+        assert job.last_run is not None
         assert job.last_run.status == Run.Status.NEW
         assert job.resolved_at is None
 

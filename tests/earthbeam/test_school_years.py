@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 
 from earthbeam.models import Run
@@ -99,7 +101,7 @@ def test_of_many_who_save_at_once_one_does_so_wholly(partner):
         {"2324": EDU, "2526": ODS},
         {"2526": EDU},
     ]
-    results = at_once([lambda wish=wish: save(partner, wish, seen=seen) for wish in wishes])
+    results = at_once([partial(save, partner, wish, seen=seen) for wish in wishes])
     assert sum(isinstance(result, StaleYears) for result in results) == 3
     assert settings_of(partner) in wishes
 

@@ -7,9 +7,9 @@ import socket
 import ssl
 import threading
 import time
+from urllib.parse import unquote
 
 import pytest
-import requests
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -305,7 +305,7 @@ def test_addresses_that_hand_out_cloud_credentials_are_refused(address):
 
     sock = Socket()
     with pytest.raises(ods_http.ForbiddenAddress):
-        ods_http._refuse_metadata(sock)
+        ods_http._refuse_metadata(sock)  # type: ignore[arg-type]
     assert sock.closed
 
 
@@ -347,7 +347,7 @@ def test_a_certificate_that_nobody_vouches_for_is_explained(tmp_path):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
     server.socket = context.wrap_socket(server.socket, server_side=True)
-    server.handle_error = lambda *_: None
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]
     threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
     try:
         result = check(f"https://127.0.0.1:{server.server_address[1]}", "a", "b")
@@ -378,7 +378,7 @@ def test_the_test_signs_in_as_lightbeam_does(ods, monkeypatch):
         check(server.url, "id", "sécret")
     posts = [seen for seen in server.seen if seen[0] == "POST"]
     assert posts[0] == posts[1]
-    assert requests.utils.unquote(posts[0][1]) == "/oauth/token"
+    assert unquote(posts[0][1]) == "/oauth/token"
 
 
 def self_signed(folder):

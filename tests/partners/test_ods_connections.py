@@ -1,3 +1,5 @@
+from functools import partial
+
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.db import connection
@@ -222,7 +224,7 @@ def test_an_ods_secret_is_never_shown(mine, ods):
 def test_of_two_who_add_a_connection_at_once_one_is_told_that_the_other_was_first(ods):
     fields = new(ods)
     clients = [people.logged_in(people.make_partner_admin(name)) for name in ("a", "b")]
-    answers = at_once([lambda c=c: c.post(page("add"), fields, follow=True) for c in clients])
+    answers = at_once([partial(c.post, page("add"), fields, follow=True) for c in clients])
     assert OdsConnection.objects.filter(retired_at=None).count() == 1
     texts = [answer.content.decode() for answer in answers]
     assert [a.status_code for a in answers] == [200, 200]
@@ -235,7 +237,7 @@ def test_of_two_who_change_a_connection_at_once_one_is_told_that_the_other_was_f
     clients = [people.logged_in(people.make_partner_admin(name)) for name in ("a", "b")]
     fields = change(mine, url=f"{mine.url}/")
     url = page("change", mine.pk)
-    answers = at_once([lambda c=c: c.post(url, fields, follow=True) for c in clients])
+    answers = at_once([partial(c.post, url, fields, follow=True) for c in clients])
     assert OdsConnection.objects.count() == 2
     assert OdsConnection.objects.filter(retired_at=None).count() == 1
     texts = [answer.content.decode() for answer in answers]

@@ -146,6 +146,7 @@ def test_it_serves_as_a_program():
     with subprocess.Popen(
         (sys.executable, "-m", "runway.sandbox.oidc"), stdout=subprocess.PIPE, text=True
     ) as program:
+        assert program.stdout is not None
         url = program.stdout.readline().strip()
         found = requests.get(f"{url}/.well-known/openid-configuration", timeout=10).json()
         program.terminate()

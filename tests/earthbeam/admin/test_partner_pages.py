@@ -1,4 +1,5 @@
 import re
+from functools import partial
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -226,7 +227,7 @@ def test_of_two_who_confirm_at_once_one_is_told_that_the_other_was_first(partner
     wishes = [years("ea", ("2526", goes)) | {"confirmed": "yes"} for goes in ("ods", "edu")]
     answers = at_once(
         [
-            lambda c=client, f=fields: c.post(page("years"), f, follow=True)
+            partial(client.post, page("years"), fields, follow=True)
             for client, fields in zip(clients, wishes, strict=True)
         ]
     )
@@ -318,7 +319,8 @@ def mapping(bundle):
 
 
 def confirmed(shown):
-    return re.search(r'name="confirmed" value="([^"]+)"', shown.content.decode())[1]
+    (value,) = re.findall(r'name="confirmed" value="([^"]+)"', shown.content.decode())
+    return value
 
 
 def put(partner, bundle, *rows):
