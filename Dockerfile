@@ -21,6 +21,7 @@ COPY manage.py gunicorn.conf.py ./
 COPY runway runway
 COPY partners partners
 COPY edu edu
+COPY access access
 COPY earthbeam earthbeam
 COPY templates templates
 RUN rm -rf runway/sandbox runway/demo
