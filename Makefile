@@ -31,12 +31,12 @@ demo: $(INSTALLED)
 ## make test         all tests
 test: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 ## make test-fast    all but those that start servers or earthmover
 test-fast: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
-	$(BIN)/python -m pytest -m "not slow" $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
 
 ## make check        lint, format, types, migrations, deployment settings: what CI runs beside tests
 check: lint types migrations deploy-check
