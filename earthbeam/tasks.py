@@ -6,7 +6,9 @@ so that none delays the rest.
 """
 
 import logging
+from datetime import timedelta
 
+from django.utils import timezone
 from procrastinate import RetryStrategy, builtin_tasks
 from procrastinate.contrib.django import app
 from procrastinate.job_context import JobContext
@@ -15,7 +17,7 @@ from procrastinate.jobs import Status
 from earthbeam import notices, reaper, runs
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import get_launcher
-from earthbeam.models import Run
+from earthbeam.models import IdempotencyKey, RequestCount, Run
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +25,7 @@ LAUNCH_QUEUE, HOUSEKEEPING_QUEUE = "launch", "housekeeping"
 LAUNCH_RETRIES = 3
 """After a first try that failed; after pauses of 5, 25 and 125 seconds."""
 KEEP_QUEUE_JOBS_HOURS = 72
+KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 
 
 @app.task(
@@ -74,6 +77,15 @@ def watch_executors(timestamp: int) -> None:
 def deliver_notices(timestamp: int) -> None:
     """Each minute, and when a run has ended: tell those who want to hear of it."""
     notices.deliver_due()
+
+
+@app.periodic(cron="47 * * * *")
+@app.task(name="forget_requests", queue=HOUSEKEEPING_QUEUE, queueing_lock="forget_requests")
+def forget_requests(timestamp: int) -> None:
+    """Each hour: forget what the external API need not remember of requests any more."""
+    now = timezone.now()
+    IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY_KEYS).delete()
+    RequestCount.objects.filter(minute__lt=now.timestamp() // 60 - 1).delete()
 
 
 @app.periodic(cron="17 3 * * *")

@@ -1,9 +1,11 @@
-"""Idempotency-Key: a request to make a job that is sent again makes no second one."""
+"""Idempotency-Key: a request to make a job that is sent again makes no second one.
+
+Keys are forgotten after a day: see tasks.forget_requests.
+"""
 
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
@@ -15,8 +17,6 @@ from earthbeam.external.errors import KeyReused
 from earthbeam.models import IdempotencyKey, Job
 
 HEADER = "Idempotency-Key"
-LIFE = timedelta(hours=24)
-"""After which a key is forgotten: see tasks.purge."""
 _LENGTH = 255
 
 

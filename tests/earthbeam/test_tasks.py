@@ -10,8 +10,8 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import launchers
 from earthbeam.jobs import start_run
-from earthbeam.models import Run
-from earthbeam.tasks import purge_queue, reap_runs
+from earthbeam.models import IdempotencyKey, RequestCount, Run
+from earthbeam.tasks import forget_requests, purge_queue, reap_runs
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 
@@ -109,3 +109,18 @@ def test_the_queue_reaps_and_forgets_what_ended_long_ago(run, monkeypatch):
     work()
     assert not ProcrastinateJob.objects.filter(task_name="launch_run").exists()
     assert Run.objects.filter(pk=run.pk).exists()
+
+
+@pytest.mark.django_db
+def test_requests_are_forgotten_when_nobody_counts_on_them_any_more():
+    job, now = factories.make_job(), timezone.now()
+    for name, age in (("old", timedelta(hours=25)), ("new", timedelta(hours=23))):
+        IdempotencyKey.objects.create(client="a", key=name, fingerprint="", job=job)
+        IdempotencyKey.objects.filter(key=name).update(created_at=now - age)
+    minute = int(now.timestamp()) // 60
+    for ago in (0, 1, 5):
+        RequestCount.objects.create(client="a", minute=minute - ago, count=7)
+    forget_requests(timestamp=0)
+    assert IdempotencyKey.objects.get().key == "new"
+    assert set(RequestCount.objects.values_list("minute", flat=True)) <= {minute, minute - 1}
+    assert RequestCount.objects.filter(minute=minute).exists()
