@@ -237,7 +237,7 @@ MODELS: dict[str, Model] = {
         see=ADMINS,
         change=ADMINS,
         history=SUPERUSERS,  # it tells of people of all partners
-        form={"enabled_for": ""},
+        form={"enabled_for": []},
         protected=True,
     ),
     # Replaced as whole sets on the partner's page of mappings.
