@@ -136,6 +136,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
     )
     again = start_run(factories.make_job(tenant=tenant, created_by=person), started_by=person)
     queued = ProcrastinateJob.objects.get(args__run_id=str(again.pk))
+    again.job.refresh_from_db()  # what its last run is
     unmatched = factories.make_unmatched_run(tenant=tenant, created_by=person)
     resolved = factories.make_run(
         factories.make_job(
