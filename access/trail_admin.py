@@ -24,7 +24,7 @@ _CHANGES = {
 }
 EVENTS = (
     *("signed in", "signed out", "sign-in failed", "sign-in stopped"),
-    *("file downloaded", "EDU connections reset"),
+    *("file downloaded", "EDU connections reset", "webhook secret replaced"),
 )
 
 

@@ -5,10 +5,10 @@ class EarthbeamConfig(AppConfig):
     name = "earthbeam"
 
     def ready(self) -> None:
-        from earthbeam.models import Bundle, DescriptorMapping
+        from earthbeam.models import Bundle, Webhook
         from partners import audit
 
         audit.watch(
             Bundle, fields=["path", "display_name", "in_registry"], relations=["enabled_for"]
         )
-        audit.watch(DescriptorMapping)
+        audit.watch(Webhook, fields=["partner", "url", "enabled"])

@@ -3,7 +3,7 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 EDFI, LOCAL = "edfi_descriptor", "local_descriptor"
@@ -33,10 +33,13 @@ class MappingTable:
 
 def write(table: MappingTable) -> str:
     """CSV that ``read`` takes back."""
+    return write_rows([(*table.columns, EDFI, LOCAL), *table.rows])
+
+
+def write_rows(rows: Iterable[tuple[str, ...]]) -> str:
+    """Rows alone, as they are in the CSV."""
     out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\r\n")
-    writer.writerow([*table.columns, EDFI, LOCAL])
-    writer.writerows(table.rows)
+    csv.writer(out, lineterminator="\r\n").writerows(rows)
     return out.getvalue()
 
 

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from earthbeam.bundle_template import BundleTemplate
-from earthbeam.descriptor_mapping_csv import BadMappings, MappingTable
+from earthbeam.descriptor_mapping_csv import BadMappings, MappingTable, write_rows
 from earthbeam.models import Bundle, DescriptorMapping
+from partners import audit
 from partners.models import Partner
 
 _TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")  # it becomes a file's name
@@ -39,6 +40,12 @@ class Changes:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.order)
+
+    def before_and_after(self) -> tuple[str, str]:
+        """The rows that are gone, and those that are new, as CSV without a header."""
+        gone = [*self.removed, *(old for old, _ in self.changed)]
+        new = [*self.added, *(row for _, row in self.changed)]
+        return write_rows(gone), write_rows(new)
 
     def __str__(self) -> str:
         return (
@@ -137,7 +144,11 @@ def replace(
             )
             for row in table.rows
         )
-    return compare(old, table)
+        changes = compare(old, table)
+        if changes:
+            name = f"descriptor mappings of {bundle}, {kind}"
+            audit.record_change(partner, **{name: changes.before_and_after()})
+    return changes
 
 
 def _pairs(other_columns: object) -> dict[str, str]:

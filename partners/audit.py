@@ -35,7 +35,8 @@ def watch(
 ) -> None:
     """Keep every saved change of ``model``: of ``fields``, or of all but ``leave_out``.
 
-    Of ``secrets`` it is kept that they changed. ``relations`` are many-to-many fields.
+    Of ``secrets`` it is kept that they changed; encrypted ones leave out, since to be compared they
+    must be read, and a key may be lost. ``relations`` are many-to-many fields.
     """
     auditlog.register(
         model,

@@ -50,7 +50,6 @@ class Dashboard:
     recent: Sequence[Line]
     chart: Chart
     links: dict[str, str]
-    member: bool
     administers: bool
 
     @property
@@ -84,7 +83,6 @@ def dashboard(user: User) -> Dashboard:
             "to_look_at": _list(status=TO_LOOK_AT),
             "in_progress": _list(status=IN_PROGRESS),
         },
-        member=scoping.is_member(user, admins_only=False),
         administers=scoping.is_member(user, admins_only=True),
     )
 

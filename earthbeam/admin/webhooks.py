@@ -19,6 +19,7 @@ from earthbeam import notices, webhooks
 from earthbeam.admin.read_only import ReadOnlyInline
 from earthbeam.models import Notice, Webhook
 from earthbeam.models.notices import new_webhook_secret
+from partners import audit
 from partners.encryption import UndecryptableSecret
 from partners.scoped_admin import ScopedAdmin
 
@@ -78,7 +79,7 @@ class WebhookAdmin(ScopedAdmin):
     inlines = [NoticeInline]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
-        rows = super().get_queryset(request).defer("secret", "previous_secret")
+        rows = super().get_queryset(request)
         return rows.annotate(_delivered=Max("notices__delivered_at"))
 
     @admin.display(ordering="_delivered")
@@ -121,6 +122,7 @@ class WebhookAdmin(ScopedAdmin):
         webhook.previous_secret_until = timezone.now() + OLD_SECRET_LIFE
         webhook.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
         self.log_change(request, webhook, "Made a new secret.")
+        audit.record(webhook, "webhook secret replaced")
         return self._show_secret(
             request, webhook, "The new secret is in use. For a day messages are signed by both."
         )

@@ -18,6 +18,14 @@ def new_webhook_secret() -> str:
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
+class WebhookManager(models.Manager["Webhook"]):
+    """Secrets are read when they are needed: one that no key opens must not be in the way of
+    lists, changes or the audit trail."""
+
+    def get_queryset(self) -> models.QuerySet["Webhook"]:
+        return super().get_queryset().defer("secret", "previous_secret")
+
+
 class Webhook(models.Model):
     """A URL of a partner's that is told of each run that ends, signed with ``secret``.
 
@@ -34,6 +42,8 @@ class Webhook(models.Model):
     previous_secret = EncryptedTextField(blank=True, default="", editable=False)
     previous_secret_until = models.DateTimeField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = WebhookManager()
 
     class Meta:
         ordering = ["partner", "url"]

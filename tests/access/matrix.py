@@ -19,15 +19,22 @@ What somebody gets is one of these words:
 * ``SIGN_IN``: the sign-in page. So do all who are no members get, if a profile does not say else.
 
 Beside that, for every visit: what is hidden from somebody (world.py, HIDDEN_FROM) is not on the
-page, and nothing changes by a GET, nor by a POST that is not answered with YES.
+page, nothing changes by a GET, nor by a POST that is not answered with YES, and something does by
+one that is.
+
+The APIs take tokens, never a session: PUBLIC_API is what they tell everybody.
 """
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.core import signing
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from earthbeam import descriptor_mappings, school_years
+from tests import factories
 from tests.access.world import (
     ADMIN,
     ADMIN_ELSEWHERE,
@@ -54,6 +61,7 @@ def _profile(*members: str) -> Profile:
 # --- Profiles ------------------- user  elsewhere  admin  elsewhere  superuser
 MEMBERS = _profile(YES, YES, YES, YES, YES)  # lists, forms: each sees the own things there
 OF_TENANT = _profile(YES, NONE, YES, NONE, YES)  # a thing of the tenant
+ADMINS_OF_TENANT = _profile(NONE, NONE, YES, NONE, YES)
 CREATE_IN_TENANT = _profile(YES, AGAIN, YES, AGAIN, YES)
 ADMINS = _profile(NO, NO, YES, YES, YES)  # lists and forms of settings
 OF_PARTNER = _profile(NO, NO, YES, NONE, YES)  # a setting of the partner
@@ -68,7 +76,8 @@ NOT_SO = dict.fromkeys(MEMBERS, NONE)
 
 @dataclass(frozen=True)
 class Visit:
-    """``data`` is posted; a callable in it is called for each visit. ``query`` is the URL's."""
+    """``data`` is posted; a callable in it gets the targets, for each visit. ``query`` is the
+    URL's."""
 
     who: Profile
     args: tuple[str, ...] = ()
@@ -76,6 +85,8 @@ class Visit:
     data: dict[str, Any] = field(default_factory=dict)
     answers_in_place: bool = False
     """A POST that is answered with a page, not with a redirection, when it was done."""
+    stores_nothing: bool = False
+    """A POST that, when it was done, has changed no row, but those of sessions and trails."""
 
 
 @dataclass(frozen=True)
@@ -91,9 +102,12 @@ class Model:
     history: Profile = field(default_factory=lambda: SUPERUSERS)
     add_form: dict[str, Any] = field(default_factory=dict)
     add_query: dict[str, str] = field(default_factory=dict)
+    see_query: dict[str, str] = field(default_factory=dict)
     form: dict[str, Any] = field(default_factory=dict)
     protected: bool = False
     """Other things need the target, so that even who may delete is told to delete those first."""
+    created_in_place: bool = False
+    """Who adds one is shown a page at once, not sent to the list."""
 
     def visits(self, label: str) -> dict[str, dict[str, Visit]]:
         """By page, then by method."""
@@ -106,10 +120,15 @@ class Model:
             "changelist": {"GET": Visit(self.list)},
             "add": {
                 "GET": Visit(self.add, query=self.add_query),
-                "POST": Visit(self.create, query=self.add_query, data=self.add_form),
+                "POST": Visit(
+                    self.create,
+                    query=self.add_query,
+                    data=self.add_form,
+                    answers_in_place=self.created_in_place,
+                ),
             },
             "change": {
-                "GET": Visit(self.see, target),
+                "GET": Visit(self.see, target, query=self.see_query),
                 "POST": Visit(self.change, target, data=self.form),
             },
             "delete": {
@@ -128,23 +147,44 @@ _SETTING = Model(
     change=OF_PARTNER,
     history=OF_PARTNER_PAGE,
 )
+_SETTING_TO_READ = replace(_SETTING, add=NOBODY, create=NOBODY, change=NOBODY)
 _REPORT = Model(  # what runs tell: to look at
     list=MEMBERS, add=NOBODY, create=NOBODY, see=OF_TENANT, change=NOBODY, history=OF_TENANT
 )
 
 
-def _file(name: str) -> Callable[[], SimpleUploadedFile]:
-    return lambda: SimpleUploadedFile(name, b"student_id,score\n604822,12\n")
+Targets = dict[str, Any]
 
 
-_MAPPING = {
-    "partner": "{partners.partner.pk}",
-    "bundle": "{earthbeam.bundle.pk}",
-    "descriptor_type": "gradeLevelDescriptors",
-    "other_columns": '{"grade": "4"}',
-    "edfi_descriptor": "uri://x#Fourth",
-}
-_YEAR = {"partner": "{partners.partner.pk}", "school_year": "{partners.schoolyear.pk}"}
+def _file(name: str) -> Callable[[Targets], SimpleUploadedFile]:
+    return lambda _: SimpleUploadedFile(name, factories.SCORES)
+
+
+def _seen_years(targets: Targets) -> str:
+    return school_years.fingerprint(school_years.settings_of(targets["partners.partner"]))
+
+
+def _seen_rows(targets: Targets) -> str:
+    return hashlib.sha256(factories.UNMATCHED_ROWS.encode()).hexdigest()
+
+
+def _no_mappings(targets: Targets) -> str:
+    """The confirmation that the target's mappings go."""
+    target = targets["earthbeam.descriptormapping"]
+    chosen = target.partner, target.bundle, target.descriptor_type
+    seen = descriptor_mappings.fingerprint(descriptor_mappings.current(*chosen))
+    ids = [target.partner_id, target.bundle_id, target.descriptor_type]
+    return signing.dumps(
+        {"set": ids, "columns": [], "rows": [], "seen": seen},
+        salt="earthbeam.descriptor-mappings",
+        compress=True,
+    )
+
+
+_MAPPING_SET = {"bundle": "{earthbeam.bundle.pk}", "type": "gradeLevelDescriptors"}
+_JOB, _PARTNER = ("{earthbeam.job.pk}",), ("{partners.partner.pk}",)
+_QUEUED, _RESOLVED = ("{earthbeam.queued_job.pk}",), ("{earthbeam.resolved_job.pk}",)
+_UNMATCHED, _WEBHOOK = ("{earthbeam.unmatched_job.pk}",), ("{earthbeam.webhook.pk}",)
 
 MODELS: dict[str, Model] = {
     "partners.partner": replace(
@@ -159,6 +199,7 @@ MODELS: dict[str, Model] = {
         _SETTING,
         add_form={"partner": "{partners.partner.pk}", "code": "new"},
         form={"name": "Renamed"},
+        see_query={"roster": "2627"},  # looks for the roster's file
         protected=True,
     ),
     "partners.schoolyear": Model(
@@ -167,20 +208,20 @@ MODELS: dict[str, Model] = {
         form={"id": "2526", "start_year": "2035", "end_year": "2036"},
         protected=True,
     ),
-    "partners.schoolyearconfig": replace(
-        _SETTING,
-        # One a year and partner; there is one.
-        create=_profile(NO, NO, AGAIN, AGAIN, AGAIN),
-        delete=OF_PARTNER,
-        add_form=_YEAR,
-        form=_YEAR | {"enabled": "on"},
-    ),
+    # Changed on the partner's page of school years.
+    "partners.schoolyearconfig": replace(_SETTING_TO_READ, delete=NOBODY),
     "partners.odsconnection": replace(
         _SETTING,
         # One active connection a tenant and year; there is one.
         create=_profile(NO, NO, AGAIN, AGAIN, AGAIN),
         add_form={"tenant": "{partners.tenant.pk}", "school_year": "{partners.schoolyear.pk}"},
-        form={"url": "http://new.test/ods", "client_id": "new", "secret": "new"},
+        form={
+            "url": "http://127.0.0.1:9/new",
+            "client_id": "new",
+            "secret": "new",
+            "save_anyway": "on",
+            "reason": "It opens on Monday.",
+        },
     ),
     "partners.membership": Model(
         form={
@@ -199,8 +240,23 @@ MODELS: dict[str, Model] = {
         form={"enabled_for": []},
         protected=True,
     ),
-    "earthbeam.descriptormapping": replace(
-        _SETTING, delete=OF_PARTNER, add_form=_MAPPING, form=_MAPPING
+    # Replaced as whole sets on the partner's page of mappings.
+    "earthbeam.descriptormapping": replace(_SETTING_TO_READ, delete=NOBODY),
+    "earthbeam.webhook": replace(
+        _SETTING,
+        delete=OF_PARTNER,
+        add_form={
+            "partner": "{partners.partner.pk}",
+            "url": "http://127.0.0.1:9/new",
+            "enabled": "on",
+        },
+        form={
+            "url": "http://127.0.0.1:9/other",
+            "enabled": "on",
+            "notices-TOTAL_FORMS": "0",
+            "notices-INITIAL_FORMS": "0",
+        },
+        created_in_place=True,  # with the secret, which is shown this once
     ),
     "earthbeam.job": replace(
         _REPORT,
@@ -229,7 +285,7 @@ PAGES: dict[str, dict[str, Visit]] = {
     "": {"GET": Visit(EVERYBODY)},
     "healthz": {"GET": Visit(EVERYBODY)},
     "admin:login": {"GET": Visit(EVERYBODY)},
-    "admin:logout": {"POST": Visit(EVERYBODY, answers_in_place=True)},
+    "admin:logout": {"POST": Visit(EVERYBODY, answers_in_place=True, stores_nothing=True)},
     "sign_out": {"POST": Visit(dict.fromkeys(EVERYBODY, SIGN_IN))},
     "openid_connect_login": {"POST": Visit(NOT_SO, ("unknown",))},
     "openid_connect_callback": {"GET": Visit(NOT_SO, ("unknown",))},
@@ -244,17 +300,91 @@ PAGES: dict[str, dict[str, Visit]] = {
     # What it answers is tried in test_matrix.py, for every field that has it.
     "admin:autocomplete": {"GET": Visit(_profile(*[NO] * 5))},
     # --- Partners ---
-    "admin:partners_partner_edu_panel": {"GET": Visit(OF_PARTNER_PAGE, ("{partners.partner.pk}",))},
+    "admin:partners_partner_edu_panel": {"GET": Visit(OF_PARTNER_PAGE, _PARTNER)},
     "admin:partners_partner_edu_test": {
-        "POST": Visit(OF_PARTNER_PAGE, ("{partners.partner.pk}",), answers_in_place=True)
+        "POST": Visit(OF_PARTNER_PAGE, _PARTNER, answers_in_place=True, stores_nothing=True)
     },
-    "admin:partners_partner_edu_reset": {
-        "POST": Visit(OF_PARTNER_PAGE, ("{partners.partner.pk}",))
+    "admin:partners_partner_edu_reset": {"POST": Visit(OF_PARTNER_PAGE, _PARTNER)},
+    "admin:partners_partner_bundles": {
+        "GET": Visit(OF_PARTNER_PAGE, _PARTNER),
+        "POST": Visit(OF_PARTNER_PAGE, _PARTNER, data={"was": "{earthbeam.bundle.pk}"}),
+    },
+    "admin:partners_partner_years": {
+        "GET": Visit(OF_PARTNER_PAGE, _PARTNER),
+        "POST": Visit(
+            OF_PARTNER_PAGE,
+            _PARTNER,
+            data={
+                "year": "{partners.schoolyear.pk}",
+                "to-2526": "edu",
+                "seen": _seen_years,
+                "confirmed": "yes",
+            },
+        ),
+    },
+    "admin:partners_partner_year_tenants": {
+        "GET": Visit(OF_PARTNER_PAGE, _PARTNER, query={"year": "2627"})  # looks for rosters
+    },
+    "admin:partners_partner_mappings": {"GET": Visit(OF_PARTNER_PAGE, _PARTNER)},
+    "admin:partners_partner_mapping": {
+        "GET": Visit(OF_PARTNER_PAGE, _PARTNER, query=_MAPPING_SET),
+        "POST": Visit(
+            OF_PARTNER_PAGE, _PARTNER, query=_MAPPING_SET, data={"confirmed": _no_mappings}
+        ),
+    },
+    "admin:partners_partner_mapping_export": {
+        "GET": Visit(OF_PARTNER_PAGE, _PARTNER, query=_MAPPING_SET)
+    },
+    "admin:partners_odsconnection_test": {
+        "POST": Visit(OF_PARTNER_PAGE, ("{partners.odsconnection.pk}",))
     },
     # --- Jobs ---
     "admin:earthbeam_job_file": {
-        "GET": Visit(OF_TENANT, ("{earthbeam.job.pk}", "output/ods/of-grand-bend.jsonl"))
+        "GET": Visit(OF_TENANT, (*_JOB, "output/ods/of-grand-bend.jsonl"))
     },
+    "admin:earthbeam_job_check": {
+        "POST": Visit(
+            OF_TENANT,
+            data={
+                "tenant": "{partners.tenant.pk}",
+                "bundle": "{earthbeam.bundle.pk}",
+                "key": "INPUT_FILE",
+                "name": "a.csv",
+                "size": "26",
+                "head": _file("a.csv"),
+                "sha256": hashlib.sha256(factories.SCORES).hexdigest(),
+            },
+            answers_in_place=True,
+            stores_nothing=True,
+        )
+    },
+    "admin:earthbeam_job_live": {"GET": Visit(OF_TENANT, _JOB)},
+    # Full of internals.
+    "admin:earthbeam_job_log": {"GET": Visit(ADMINS_OF_TENANT, (*_JOB, "{earthbeam.run.pk}"))},
+    "admin:earthbeam_job_run": {"POST": Visit(OF_TENANT, _JOB)},
+    "admin:earthbeam_job_cancel": {
+        "POST": Visit(OF_TENANT, _QUEUED, data={"run": "{earthbeam.queued_job.last_run_id}"})
+    },
+    "admin:earthbeam_job_resolve": {"POST": Visit(OF_TENANT, _UNMATCHED)},
+    "admin:earthbeam_job_unresolve": {"POST": Visit(OF_TENANT, _RESOLVED)},
+    "admin:earthbeam_job_note": {"POST": Visit(OF_TENANT, _JOB, data={"text": "Seen."})},
+    "admin:earthbeam_job_unmatched": {
+        "GET": Visit(OF_TENANT, _UNMATCHED),
+        "POST": Visit(
+            OF_TENANT, _UNMATCHED, data={"do": "rerun", "content": _seen_rows, "id-1": "604999"}
+        ),
+    },
+    "admin:earthbeam_job_unmatched_file": {"GET": Visit(OF_TENANT, _UNMATCHED)},
+    "admin:earthbeam_job_resolve_story": {
+        # Nothing of it is settled.
+        "POST": Visit(OF_TENANT, _UNMATCHED, stores_nothing=True)
+    },
+    # --- Webhooks ---
+    "admin:earthbeam_webhook_secret": {
+        "POST": Visit(OF_PARTNER_PAGE, _WEBHOOK, answers_in_place=True)
+    },
+    "admin:earthbeam_webhook_test": {"POST": Visit(OF_PARTNER_PAGE, _WEBHOOK, stores_nothing=True)},
+    "admin:earthbeam_webhook_again": {"POST": Visit(OF_PARTNER_PAGE, _WEBHOOK)},
     # --- People ---
     "admin:auth_user_password_change": {
         "GET": Visit(SUPERUSERS, ("{auth.user.pk}",)),
@@ -274,22 +404,35 @@ PAGES: dict[str, dict[str, Visit]] = {
 ACTIONS: dict[tuple[str, str], tuple[str, ...]] = {
     ("partners.partner", "reset_edu_connections"): (ADMIN, SUPERUSER),
     ("partners.odsconnection", "retire"): (ADMIN, SUPERUSER),
+    ("partners.odsconnection", "test_selected"): (ADMIN, SUPERUSER),
     ("procrastinate.procrastinatejob", "retry"): (),  # the target's has not failed
     ("procrastinate.procrastinatejob", "cancel"): (SUPERUSER,),
     ("procrastinate.procrastinatejob", "abort"): (SUPERUSER,),
     ("earthbeam.job", "run_again"): (USER, ADMIN, SUPERUSER),
+    ("earthbeam.job", "cancel"): (USER, ADMIN, SUPERUSER),
+    ("earthbeam.job", "resolve"): (USER, ADMIN, SUPERUSER),
+    ("earthbeam.job", "unresolve"): (USER, ADMIN, SUPERUSER),
     # What is deleted from lists; of what others need, nothing.
     ("partners.partner", "delete_selected"): (),
     ("partners.tenant", "delete_selected"): (),
     ("partners.schoolyear", "delete_selected"): (),
-    ("partners.schoolyearconfig", "delete_selected"): (ADMIN, SUPERUSER),
     ("partners.odsconnection", "delete_selected"): (SUPERUSER,),
     ("partners.membership", "delete_selected"): (SUPERUSER,),
     ("earthbeam.bundle", "delete_selected"): (),
-    ("earthbeam.descriptormapping", "delete_selected"): (ADMIN, SUPERUSER),
+    ("earthbeam.webhook", "delete_selected"): (ADMIN, SUPERUSER),
     ("earthbeam.job", "delete_selected"): (SUPERUSER,),
     ("earthbeam.run", "delete_selected"): (SUPERUSER,),
     ("earthbeam.outputset", "delete_selected"): (SUPERUSER,),
     ("auth.user", "delete_selected"): (SUPERUSER,),
     ("socialaccount.socialaccount", "delete_selected"): (SUPERUSER,),
 }
+
+# Actions that are for others than the model's own target.
+ACTION_TARGETS = {
+    ("earthbeam.job", "cancel"): "earthbeam.queued_job",
+    ("earthbeam.job", "resolve"): "earthbeam.unmatched_job",
+    ("earthbeam.job", "unresolve"): "earthbeam.resolved_job",
+}
+
+# What the external API can do, as a page and for machines; there is no data in it.
+PUBLIC_API = {"api/v1/schema", "api/v1/docs"}

@@ -1,6 +1,7 @@
 import pytest
 from django.contrib.auth.models import User
 from django.test import Client
+from django.urls import reverse
 
 from partners.models import Membership
 from tests import factories, people
@@ -50,6 +51,24 @@ def test_who_is_no_member_any_more_is_out_at_once():
     assert client.get("/admin/").status_code == 200
     user.memberships.all().delete()
     assert client.get("/admin/")["Location"].startswith("/admin/login/")
+
+
+def test_a_tenant_or_a_role_taken_away_is_so_from_the_next_request_on():
+    job = factories.make_job()
+    person = people.make_user("ann", tenant=job.tenant)
+    client = people.logged_in(person)
+    the_job = reverse("admin:earthbeam_job_live", args=[job.pk])
+    tenants = reverse("admin:partners_tenant_changelist")
+    member = person.memberships.get()
+    assert (client.get(the_job).status_code, client.get(tenants).status_code) == (200, 403)
+    member.tenants.clear()
+    assert (client.get(the_job).status_code, client.get(tenants).status_code) == (404, 403)
+    Membership.objects.update(role=Membership.Role.PARTNER_ADMIN)
+    assert (client.get(the_job).status_code, client.get(tenants).status_code) == (200, 200)
+    Membership.objects.update(role=Membership.Role.USER)
+    assert (client.get(the_job).status_code, client.get(tenants).status_code) == (404, 403)
+    member.tenants.add(job.tenant)
+    assert (client.get(the_job).status_code, client.get(tenants).status_code) == (200, 403)
 
 
 def test_a_session_lasts_two_hours():

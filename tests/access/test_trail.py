@@ -2,10 +2,13 @@
 
 import pytest
 from auditlog.models import LogEntry
+from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
+from earthbeam import school_years
+from earthbeam.models import Webhook
 from partners.models import Membership, OdsConnection, Partner
 from tests import factories, people
 
@@ -43,19 +46,25 @@ def test_a_changed_setting_is_kept_with_old_and_new_who_and_from_where():
     assert entry.remote_addr == "203.0.113.7"
 
 
-def test_an_ods_connections_secret_is_kept_as_hidden():
+def test_an_ods_connections_secret_is_not_kept():
     connection = factories.make_ods_connection(client_secret="hush-hush")
     client = people.logged_in(people.make_partner_admin())
     clean_slate()
     client.post(
         page("odsconnection", "change", connection.pk),
-        {"url": connection.url, "client_id": "next", "secret": "another hush"},
+        {
+            "url": connection.url,
+            "client_id": "next",
+            "secret": "another hush",
+            "save_anyway": "on",
+            "reason": "It opens on Monday.",
+        },
     )
     retired, added = entries()
     assert list(retired.changes_dict) == ["retired_at"]
     assert retired.object_pk == str(connection.pk)
     assert added.action == LogEntry.Action.CREATE
-    assert added.changes_dict["client_secret"] == ["", "(hidden)"]
+    assert "client_secret" not in added.changes_dict
     assert "hush" not in str(list(LogEntry.objects.values()))
 
 
@@ -111,25 +120,140 @@ def test_accounts_tell_flags_and_that_a_password_changed_but_no_hash():
     assert hashed not in str(list(LogEntry.objects.values()))
 
 
-def test_bundles_and_descriptor_mappings_are_kept():
+def test_bundles_enabled_on_either_page_are_kept():
     bundle = factories.make_bundle()
     factories.make_partner()
     client = people.logged_in(people.make_partner_admin())
     clean_slate()
     client.post(page("bundle", "change", bundle.pk, app="earthbeam"), {"enabled_for": ["ea"]})
+    client.post(page("partner", "bundles", "ea"), {"was": [bundle.pk]})
+    enabled, disabled = entries()
+    assert enabled.changes_dict["enabled_for"]["objects"] == ["EA"]
+    assert (disabled.content_type.model, disabled.object_pk) == ("partner", "ea")
+    assert disabled.changes_dict == {
+        "enabled_for": {"type": "m2m", "operation": "delete", "objects": [str(bundle)]}
+    }
+    root = people.logged_in(people.make_superuser())
+    shown = root.get(page("logentry", "change", disabled.pk, app="auditlog")).content.decode()
+    assert str(bundle) in shown
+
+
+def set_mappings(client, bundle, csv):
+    """Through the preview, as people do."""
+    url = page("partner", "mapping", "ea") + f"?bundle={bundle.pk}&type=gradeLevelDescriptors"
+    preview = client.post(url, {"text": csv})
+    client.post(url, {"confirmed": preview.context["payload"]})
+
+
+def test_replaced_descriptor_mappings_are_kept_in_one_entry_of_what_changed():
+    factories.make_partner()
+    bundle = factories.make_bundle()
+    client = people.logged_in(people.make_partner_admin())
+    clean_slate()
+    head = "grade,edfi_descriptor,local_descriptor\r\n"
+    set_mappings(client, bundle, head + "3,uri://x#Third,\r\n4,uri://x#Fourth,\r\n")
+    set_mappings(client, bundle, head + "3,uri://x#Third,\r\n4,uri://x#Other,\r\n")
+    first, second = entries()
+    field = f"descriptor mappings of {bundle}, gradeLevelDescriptors"
+    assert first.changes_dict == {
+        field: ["", "3,uri://x#Third,\r\n4,uri://x#Fourth,\r\n"],
+    }
+    assert second.changes_dict == {field: ["4,uri://x#Fourth,\r\n", "4,uri://x#Other,\r\n"]}
+    assert {(each.object_pk, each.actor.username) for each in (first, second)} == {("ea", "admin")}
+    root = people.logged_in(people.make_superuser())
+    shown = root.get(page("logentry", "change", second.pk, app="auditlog")).content.decode()
+    assert "uri://x#Other" in shown
+
+
+def test_school_years_saved_on_the_partners_page_are_kept():
+    partner = factories.make_config(enabled=False).partner
+    client = people.logged_in(people.make_partner_admin())
+    clean_slate()
     client.post(
-        page("descriptormapping", "add", app="earthbeam"),
+        page("partner", "years", "ea"),
         {
-            "partner": "ea",
-            "bundle": bundle.pk,
-            "descriptor_type": "gradeLevelDescriptors",
-            "other_columns": '{"grade": "3"}',
-            "edfi_descriptor": "uri://x#Third",
+            "year": "2526",
+            "enabled-2526": "on",
+            "to-2526": "edu",
+            "seen": school_years.fingerprint(school_years.settings_of(partner)),
+            "confirmed": "yes",
         },
     )
-    enabled, mapping = entries()
-    assert enabled.changes_dict["enabled_for"]["objects"] == ["EA"]
-    assert mapping.changes_dict["edfi_descriptor"] == ["None", "uri://x#Third"]
+    [entry] = entries()
+    assert entry.changes_dict == {
+        "enabled": ["False", "True"],
+        "sends_to_ods": ["True", "False"],
+    }
+
+
+def test_an_ods_connection_saved_anyway_is_kept_with_the_reason():
+    factories.make_year()
+    tenant = factories.make_tenant()
+    client = people.logged_in(people.make_partner_admin())
+    clean_slate()
+    client.post(
+        page("odsconnection", "add"),
+        {
+            "tenant": tenant.pk,
+            "school_year": "2526",
+            "url": "http://127.0.0.1:9/ods",
+            "client_id": "next",
+            "secret": "hush",
+            "save_anyway": "on",
+            "reason": "It opens on Monday.",
+        },
+    )
+    [entry] = entries()
+    assert entry.changes_dict["saved_anyway_reason"][1] == "It opens on Monday."
+    assert entry.changes_dict["check_ok"][1] == "False"
+    assert "hush" not in str(list(LogEntry.objects.values()))
+
+
+NO_NOTICES = {"notices-TOTAL_FORMS": "0", "notices-INITIAL_FORMS": "0"}
+
+
+def test_webhooks_are_kept_without_their_secrets():
+    factories.make_partner()
+    client = people.logged_in(people.make_partner_admin())
+    clean_slate()
+    fields = {"partner": "ea", "url": "http://127.0.0.1:9/a", "enabled": "on"}
+    client.post(page("webhook", "add", app="earthbeam"), fields)
+    webhook = Webhook.objects.get()
+    changed = NO_NOTICES | {"url": "http://127.0.0.1:9/b"}
+    client.post(page("webhook", "change", webhook.pk, app="earthbeam"), changed)
+    client.post(page("webhook", "secret", webhook.pk, app="earthbeam"))
+    client.post(page("webhook", "delete", webhook.pk, app="earthbeam"), {"post": "yes"})
+    added, changed, secret, deleted = entries()
+    assert added.changes_dict["url"] == ["None", "http://127.0.0.1:9/a"]
+    assert changed.changes_dict == {
+        "url": ["http://127.0.0.1:9/a", "http://127.0.0.1:9/b"],
+        "enabled": ["True", "False"],
+    }
+    assert secret.additional_data["event"] == "webhook secret replaced"
+    assert deleted.action == LogEntry.Action.DELETE
+    assert "whsec_" not in str(list(LogEntry.objects.values()))
+
+
+def test_settings_whose_secret_no_key_opens_are_still_changed_and_deleted(settings):
+    connection = factories.make_ods_connection()
+    webhook = Webhook.objects.create(partner=connection.tenant.partner, url="http://127.0.0.1:9/a")
+    root = people.logged_in(people.make_superuser())
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    clean_slate()
+    disabled = NO_NOTICES | {"url": webhook.url}
+    root.post(page("webhook", "change", webhook.pk, app="earthbeam"), disabled)
+    root.post(page("webhook", "secret", webhook.pk, app="earthbeam"))
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    root.post(page("webhook", "delete", webhook.pk, app="earthbeam"), {"post": "yes"})
+    root.post(page("odsconnection", "delete", connection.pk), {"post": "yes"})
+    assert not Webhook.objects.exists()
+    assert not OdsConnection.objects.exists()
+    assert [each.action for each in entries()] == [
+        LogEntry.Action.UPDATE,
+        LogEntry.Action.ACCESS,
+        LogEntry.Action.DELETE,
+        LogEntry.Action.DELETE,
+    ]
 
 
 def test_resetting_edu_is_kept_though_nothing_is_saved():

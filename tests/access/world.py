@@ -16,10 +16,20 @@ from django.contrib.admin.models import LogEntry as History
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.test import Client
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam.jobs import start_run
-from earthbeam.models import DescriptorMapping, JobNote, OutputFile, OutputSet
+from earthbeam.models import (
+    DescriptorMapping,
+    JobNote,
+    Notice,
+    OutputFile,
+    OutputSet,
+    Run,
+    RunLog,
+    Webhook,
+)
 from partners.models import Membership, Tenant
 from tests import factories, people
 
@@ -55,7 +65,8 @@ HIDDEN_FROM = {
 class World:
     clients: dict[str, Client]
     targets: dict[str, Any] = field(default_factory=dict)
-    """Objects of grand_bend, by model: ``partners.tenant``."""
+    """Objects of grand_bend, by model: ``partners.tenant``; and some jobs by how they stand:
+    ``earthbeam.queued_job``."""
 
     others: dict[str, Any] = field(default_factory=dict)
     """The same of partner tx."""
@@ -91,6 +102,7 @@ def make_world() -> World:
 def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> dict[str, Any]:
     """Everything that a tenant and its partner may have; jobs end well, so as to be run again."""
     partner, year = tenant.partner, factories.make_year()
+    factories.make_config(partner=partner, year=factories.make_year("2627"), sends_to_ods=False)
     job = factories.make_job(
         tenant=tenant,
         created_by=person,
@@ -102,6 +114,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         run=run, path="x", sent_to_ods=True, files=[f"{mark}.jsonl"], partner=partner
     )
     OutputFile.objects.create(run=run, path=f"{mark}.csv", size=1)
+    RunLog.objects.create(run=run, text=f"{mark}-log")
     JobNote.objects.create(job=job, author=person, text=f"{mark}-note")
     # Bundles are everybody's; who of which partner did what to them is not.
     for thing in (job, job.bundle):
@@ -113,7 +126,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
             action_flag=2,
             change_message=f"{mark}-message",
         )
-    ods = factories.make_ods_connection(tenant=tenant, url=f"http://{partner_mark}-ods.test")
+    ods = factories.make_ods_connection(tenant=tenant, url=f"http://127.0.0.1:9/{partner_mark}-ods")
     mapping = DescriptorMapping.objects.create(
         partner=partner,
         bundle=job.bundle,
@@ -123,6 +136,18 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
     )
     again = start_run(factories.make_job(tenant=tenant, created_by=person), started_by=person)
     queued = ProcrastinateJob.objects.get(args__run_id=str(again.pk))
+    again.job.refresh_from_db()  # what its last run is
+    unmatched = factories.make_unmatched_run(tenant=tenant, created_by=person)
+    resolved = factories.make_run(
+        factories.make_job(
+            tenant=tenant, created_by=person, resolved_by=person, resolved_at=timezone.now()
+        ),
+        Run.Status.ERROR,
+    )
+    webhook = Webhook.objects.create(
+        partner=partner, url=f"http://127.0.0.1:9/{partner_mark}-{tenant.pk}"
+    )
+    Notice.objects.create(run=run, webhook=webhook, body={}, outcome=f"{partner_mark}-outcome")
     link = SocialAccount.objects.create(
         user=person, provider="schools", uid=f"{partner_mark}-{uuid.uuid4()}"
     )
@@ -130,7 +155,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         "partners.partner": partner,
         "partners.tenant": tenant,
         "partners.schoolyear": year,
-        "partners.schoolyearconfig": partner.school_years.get(),
+        "partners.schoolyearconfig": partner.school_years.get(school_year=year),
         "partners.odsconnection": ods,
         "partners.membership": Membership.objects.get(user=person),
         "earthbeam.bundle": job.bundle,
@@ -138,6 +163,10 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         "earthbeam.job": job,
         "earthbeam.run": run,
         "earthbeam.outputset": output_set,
+        "earthbeam.queued_job": again.job,
+        "earthbeam.unmatched_job": unmatched.job,
+        "earthbeam.resolved_job": resolved.job,
+        "earthbeam.webhook": webhook,
         "auth.user": person,
         "socialaccount.socialaccount": link,
         "auditlog.logentry": LogEntry.objects.latest("pk"),
