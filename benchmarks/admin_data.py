@@ -178,6 +178,31 @@ _STATEMENTS = (
        select job.created_at, job.id, 'job', 2, 'Ran again.', c.id, job.created_by_id
        from earthbeam_job job, django_content_type c
        where c.app_label = 'earthbeam' and c.model = 'job' and created_by_id is not null""",
+    """insert into earthbeam_jobnote (job_id, author_id, text, at)
+       select id, created_by_id, 'Asked the district about ' || id, created_at
+       from earthbeam_job where created_by_id is not null and random() < 0.1""",
+    # Some jobs hold another's unmatched rows.
+    """update earthbeam_job set parent_id = parent.id
+       from (select distinct on (tenant_id) id, tenant_id from earthbeam_job
+             order by tenant_id, created_at) parent
+       where parent.tenant_id = earthbeam_job.tenant_id and parent.id <> earthbeam_job.id
+           and random() < 0.03""",
+    """insert into earthbeam_webhook (partner_id, url, enabled, secret, previous_secret, created_at)
+       select id, 'https://hooks.example.org/' || id, true, 'x', '', now()
+       from partners_partner where id <> 'p1'""",
+    """insert into earthbeam_notice (id, run_id, webhook_id, body, created_at, tries, next_try_at,
+           delivered_at, outcome)
+       select gen_random_uuid(), run.id, hook.id, '{{}}', run.ended_at, 1, null, run.ended_at, '204'
+       from earthbeam_run run join earthbeam_job job on job.id = job_id
+       join partners_tenant t on t.id = job.tenant_id
+       join earthbeam_webhook hook on hook.partner_id = t.partner_id
+       where run.ended_at is not null""",
+    """insert into auditlog_logentry (content_type_id, object_pk, object_repr, action, changes_text,
+           changes, actor_id, timestamp, additional_data)
+       select c.id, job.id::text, 'job', 3, '', '{{}}', job.created_by_id, job.created_at,
+           '{{"event": "file downloaded", "file": "output/input_no_student_id_match.csv"}}'
+       from earthbeam_job job, django_content_type c
+       where c.app_label = 'earthbeam' and c.model = 'job' and created_by_id is not null""",
     """insert into procrastinate_jobs (queue_name, task_name, priority, args, status, attempts)
        select 'default', 'earthbeam.tasks.launch_run', 0, jsonb_build_object('run_id', id),
            (case status when 'new' then 'todo' else 'succeeded' end)::procrastinate_job_status, 1

@@ -1,4 +1,4 @@
-"""A partner's school years: what is set, what a change does, which tenants are ready."""
+"""A partner's school years: what is set, and what a change does."""
 
 import hashlib
 import json
@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
 
 from earthbeam.models import Job, Run
-from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
+from partners.models import Partner, SchoolYear, SchoolYearConfig
+from partners.readiness import readiness
 
 
 class StaleYears(Exception):
@@ -41,22 +41,6 @@ class YearChange:
     """Tenants without what the new setting needs, as far as the database knows."""
 
 
-@dataclass(frozen=True)
-class Readiness:
-    """How many tenants could load files for a year; ``ready`` is None where only the file storage
-    knows."""
-
-    tenants: int
-    ready: int | None
-    failing: int = 0
-    """ODS connections whose last test failed."""
-    untested: int = 0
-
-    @property
-    def missing(self) -> int:
-        return self.tenants - (self.ready or 0)
-
-
 def settings_of(partner: Partner) -> dict[str, YearSetting]:
     """The partner's settings by the year's id; a year without one is not enabled."""
     rows = SchoolYearConfig.objects.filter(partner=partner).order_by("school_year")
@@ -83,8 +67,9 @@ def changes(partner: Partner, wanted: Mapping[str, YearSetting]) -> list[YearCha
             tenant__partner=partner, school_year=year, last_run__status__in=Run.UNFINISHED
         ).count()
         unready = 0
-        if after.enabled and (ready := readiness(partner, year, after)).ready is not None:
-            unready = ready.missing
+        if after.enabled:
+            ready = readiness(partner, year, sends_to_ods=after.sends_to_ods)
+            unready = ready.missing if ready.ready is not None else 0
         found.append(YearChange(year, before, after, running, unready))
     return found
 
@@ -108,28 +93,3 @@ def save(partner: Partner, wanted: Mapping[str, YearSetting], *, seen: str) -> N
                     school_year_id=year,
                     defaults={"enabled": after.enabled, "sends_to_ods": after.sends_to_ods},
                 )
-
-
-def readiness(partner: Partner, year: SchoolYear, setting: YearSetting) -> Readiness:
-    """How many of the partner's tenants could load files, with two counts in the database.
-
-    The file storage is not asked: that takes a request for each tenant (job_rules.py,
-    ``roster_file_exists``).
-    """
-    tenants = Tenant.objects.filter(partner=partner).count()
-    if not setting.sends_to_ods:
-        return Readiness(tenants, tenants if partner.cross_year_match_enabled else None)
-    counts = OdsConnection.objects.filter(
-        tenant__partner=partner, school_year=year, retired_at=None
-    ).aggregate(
-        ready=Count("pk"),
-        failing=Count("pk", filter=Q(check_ok=False)),
-        untested=Count("pk", filter=Q(check_ok=None)),
-    )
-    return Readiness(tenants, **counts)
-
-
-def without_connection(partner: Partner, year: SchoolYear) -> QuerySet[Tenant]:
-    """The partner's tenants that have no active ODS connection for the year."""
-    connected = OdsConnection.objects.filter(school_year=year, retired_at=None)
-    return Tenant.objects.filter(partner=partner).exclude(pk__in=connected.values("tenant"))

@@ -1,17 +1,47 @@
-"""School years that take jobs, and what they still lack: what the database knows, nothing else."""
+"""Which school years are ready for jobs, and what they still lack: what the database knows.
+
+A year whose jobs go to an ODS takes an active ODS connection of each tenant. Another takes
+cross-year matching, or a roster file of each tenant, which only the file storage knows of.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce, NullIf
 
 from partners import scoping
 from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
 
 _NAMED = 3
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """How many tenants could load files for a year; ``ready`` is None where only the file storage
+    knows."""
+
+    tenants: int
+    ready: int | None
+    failing: int = 0
+    """ODS connections whose last test failed."""
+    untested: int = 0
+
+    @property
+    def missing(self) -> int:
+        return self.tenants - (self.ready or 0)
 
 
 @dataclass(frozen=True)
@@ -22,6 +52,32 @@ class Gap:
     year: SchoolYear | None
     missing: str
     lacks_ods: bool = False
+
+
+def readiness(partner: Partner, year: SchoolYear, *, sends_to_ods: bool) -> Readiness:
+    """How many of the partner's tenants could load files for the year.
+
+    The file storage is not asked: that takes a request for each tenant.
+    """
+    tenants = Tenant.objects.filter(partner=partner)
+    total = tenants.count()
+    if not sends_to_ods:
+        return Readiness(total, total if partner.cross_year_match_enabled else None)
+    tests = OdsConnection.objects.filter(
+        tenant__partner=partner, school_year=year, retired_at=None
+    ).aggregate(
+        failing=Count("pk", filter=Q(check_ok=False)),
+        untested=Count("pk", filter=Q(check_ok=None)),
+    )
+    return Readiness(total, total - without_connection(tenants, year).count(), **tests)
+
+
+def without_connection(tenants: QuerySet[Tenant], year: SchoolYear | OuterRef) -> QuerySet[Tenant]:
+    """Those of ``tenants`` that have no active ODS connection for the year."""
+    connected = OdsConnection.objects.filter(
+        tenant=OuterRef("pk"), school_year=year, retired_at=None
+    )
+    return tenants.filter(~Exists(connected))
 
 
 def gaps(user: User) -> list[Gap]:
@@ -41,10 +97,7 @@ def _without_years(user: User) -> Iterator[Gap]:
 
 def _of_years(tenants: QuerySet[Tenant], partners: QuerySet[Partner]) -> Iterator[Gap]:
     of_partner = tenants.filter(partner=OuterRef("partner")).order_by()
-    connected = OdsConnection.objects.filter(
-        tenant=OuterRef("pk"), school_year=OuterRef(OuterRef("school_year")), retired_at=None
-    )
-    lacking = of_partner.filter(~Exists(connected))
+    lacking = without_connection(of_partner, OuterRef(OuterRef("school_year")))
     name = Coalesce(NullIf("name", Value("")), F("code"))
     configs = (
         SchoolYearConfig.objects.filter(enabled=True, partner__in=partners.order_by().values("pk"))

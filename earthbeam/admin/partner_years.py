@@ -18,12 +18,11 @@ from earthbeam.school_years import (
     YearSetting,
     changes,
     fingerprint,
-    readiness,
     save,
     settings_of,
-    without_connection,
 )
 from partners.models import OdsConnection, Partner, SchoolYear, Tenant
+from partners.readiness import readiness, without_connection
 
 TENANTS_A_PAGE = 50
 """Each of them may take a request to the file storage."""
@@ -95,9 +94,9 @@ class PartnerYears(PartnerPage):
         partner = self.partner_or_404(request, object_id)
         year = get_object_or_404(SchoolYear, pk=request.GET.get("year"))
         setting = settings_of(partner).get(year.pk, YearSetting())
-        tenants = without_connection(partner, year) if "missing" in request.GET else None
-        if tenants is None or not setting.sends_to_ods:
-            tenants = Tenant.objects.filter(partner=partner)
+        tenants = Tenant.objects.filter(partner=partner)
+        if "missing" in request.GET and setting.sends_to_ods:
+            tenants = without_connection(tenants, year)
         connections = OdsConnection.objects.filter(school_year=year, retired_at=None)
         page = Paginator(
             tenants.order_by("code").prefetch_related(
@@ -138,9 +137,10 @@ def _row(partner: Partner, year: SchoolYear, shown: dict[str, YearSetting]) -> d
     setting = shown.get(year.pk, YearSetting())
     row: dict[str, Any] = {"year": year, "setting": setting}
     if setting.enabled:
-        row["ready"] = ready = readiness(partner, year, setting)
+        row["ready"] = ready = readiness(partner, year, sends_to_ods=setting.sends_to_ods)
         if setting.sends_to_ods and ready.missing:
-            row["missing"] = without_connection(partner, year)[:_NAMED]
+            tenants = Tenant.objects.filter(partner=partner)
+            row["missing"] = without_connection(tenants, year)[:_NAMED]
             row["more"] = max(0, ready.missing - _NAMED)
     return row
 
