@@ -51,7 +51,6 @@ class Gap:
     partner: Partner
     year: SchoolYear | None
     missing: str
-    lacks_ods: bool = False
 
 
 def readiness(partner: Partner, year: SchoolYear, *, sends_to_ods: bool) -> Readiness:
@@ -120,7 +119,6 @@ def _of_years(tenants: QuerySet[Tenant], partners: QuerySet[Partner]) -> Iterato
                 config.partner,
                 config.school_year,
                 f"No ODS connection for {of}: {names}.",
-                lacks_ods=True,
             )
         elif not config.sends_to_ods and not config.partner.cross_year_match_enabled:
             yield Gap(
