@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import Count
 
 from earthbeam.models import Job, Run
 from partners.models import Partner, SchoolYear, SchoolYearConfig
@@ -27,6 +28,9 @@ class YearSetting:
         if not self.enabled:
             return "not enabled"
         return "enabled, to the ODS" if self.sends_to_ods else "enabled, not to an ODS"
+
+
+_UNSET = YearSetting()
 
 
 @dataclass(frozen=True)
@@ -58,19 +62,23 @@ def fingerprint(settings_by_year: Mapping[str, YearSetting]) -> str:
 def changes(partner: Partner, wanted: Mapping[str, YearSetting]) -> list[YearChange]:
     """What saving ``wanted`` would change."""
     now = settings_of(partner)
+    changed = {year: after for year, after in wanted.items() if after != now.get(year, _UNSET)}
+    ready = readiness(partner, {year: each.sends_to_ods for year, each in changed.items()})
+    running = dict(
+        Job.objects.filter(
+            tenant__partner=partner, school_year__in=changed, last_run__status__in=Run.UNFINISHED
+        )
+        .order_by()
+        .values_list("school_year")
+        .annotate(Count("pk"))
+    )
     found = []
-    for year in SchoolYear.objects.filter(pk__in=wanted):
-        before, after = now.get(year.pk, YearSetting()), wanted[year.pk]
-        if before == after:
-            continue
-        running = Job.objects.filter(
-            tenant__partner=partner, school_year=year, last_run__status__in=Run.UNFINISHED
-        ).count()
-        unready = 0
-        if after.enabled:
-            ready = readiness(partner, year, sends_to_ods=after.sends_to_ods)
-            unready = ready.missing if ready.ready is not None else 0
-        found.append(YearChange(year, before, after, running, unready))
+    for year in SchoolYear.objects.filter(pk__in=changed):
+        after, of_year = changed[year.pk], ready[year.pk]
+        unready = of_year.missing if after.enabled and of_year.ready is not None else 0
+        found.append(
+            YearChange(year, now.get(year.pk, _UNSET), after, running.get(year.pk, 0), unready)
+        )
     return found
 
 
@@ -87,7 +95,7 @@ def save(partner: Partner, wanted: Mapping[str, YearSetting], *, seen: str) -> N
         if fingerprint(now) != seen:
             raise StaleYears
         for year, after in wanted.items():
-            if now.get(year, YearSetting()) != after:
+            if now.get(year, _UNSET) != after:
                 SchoolYearConfig.objects.update_or_create(
                     partner=partner,
                     school_year_id=year,

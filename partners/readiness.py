@@ -4,7 +4,7 @@ A year whose jobs go to an ODS takes an active ODS connection of each tenant. An
 cross-year matching, or a roster file of each tenant, which only the file storage knows of.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
@@ -53,22 +53,31 @@ class Gap:
     missing: str
 
 
-def readiness(partner: Partner, year: SchoolYear, *, sends_to_ods: bool) -> Readiness:
-    """How many of the partner's tenants could load files for the year.
+def readiness(partner: Partner, sends_to_ods: Mapping[str, bool]) -> dict[str, Readiness]:
+    """How many of the partner's tenants could load files, by year, in two queries.
 
-    The file storage is not asked: that takes a request for each tenant.
+    ``sends_to_ods`` has the years in question, by their ids. The file storage is not asked: that
+    takes a request for each tenant.
     """
-    tenants = Tenant.objects.filter(partner=partner)
-    total = tenants.count()
-    if not sends_to_ods:
-        return Readiness(total, total if partner.cross_year_match_enabled else None)
-    tests = OdsConnection.objects.filter(
-        tenant__partner=partner, school_year=year, retired_at=None
-    ).aggregate(
-        failing=Count("pk", filter=Q(check_ok=False)),
-        untested=Count("pk", filter=Q(check_ok=None)),
+    tenants = Tenant.objects.filter(partner=partner).count()
+    active = OdsConnection.objects.filter(
+        tenant__partner=partner, school_year__in=sends_to_ods, retired_at=None
     )
-    return Readiness(total, total - without_connection(tenants, year).count(), **tests)
+    connections = {
+        year: counts
+        for year, *counts in active.order_by()
+        .values_list("school_year")
+        .annotate(
+            ready=Count("pk"),
+            failing=Count("pk", filter=Q(check_ok=False)),
+            untested=Count("pk", filter=Q(check_ok=None)),
+        )
+    }
+    without_ods = Readiness(tenants, tenants if partner.cross_year_match_enabled else None)
+    return {
+        year: Readiness(tenants, *connections.get(year, (0,))) if to_ods else without_ods
+        for year, to_ods in sends_to_ods.items()
+    }
 
 
 def without_connection(tenants: QuerySet[Tenant], year: SchoolYear | OuterRef) -> QuerySet[Tenant]:
@@ -77,6 +86,20 @@ def without_connection(tenants: QuerySet[Tenant], year: SchoolYear | OuterRef) -
         tenant=OuterRef("pk"), school_year=year, retired_at=None
     )
     return tenants.filter(~Exists(connected))
+
+
+def some_without_connection(
+    partner: Partner, years: Iterable[str], most: int
+) -> dict[str, list[Tenant]]:
+    """By year, the first ``most`` tenants that have no active ODS connection, in two queries."""
+    lacking = without_connection(Tenant.objects.filter(partner=partner), OuterRef(OuterRef("pk")))
+    keys = dict(
+        SchoolYear.objects.filter(pk__in=years).values_list(
+            "pk", ArraySubquery(lacking.order_by("code").values("pk")[:most])
+        )
+    )
+    tenants = Tenant.objects.in_bulk({key for of_year in keys.values() for key in of_year})
+    return {year: [tenants[key] for key in of_year] for year, of_year in keys.items()}
 
 
 def gaps(user: User) -> list[Gap]:

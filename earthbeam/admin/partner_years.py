@@ -22,7 +22,7 @@ from earthbeam.school_years import (
     settings_of,
 )
 from partners.models import OdsConnection, Partner, SchoolYear, Tenant
-from partners.readiness import readiness, without_connection
+from partners.readiness import readiness, some_without_connection, without_connection
 
 TENANTS_A_PAGE = 50
 """Each of them may take a request to the file storage."""
@@ -86,7 +86,7 @@ class PartnerYears(PartnerPage):
             partner,
             "years",
             f"School years of {partner}",
-            rows=[_row(partner, year, shown) for year in SchoolYear.objects.all()],
+            rows=_rows(partner, shown),
             seen=fingerprint(settings_of(partner)),
         )
 
@@ -133,16 +133,22 @@ def roster_words(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
     return ("rw-good", "Roster file is there") if there else ("rw-bad", "No roster file")
 
 
-def _row(partner: Partner, year: SchoolYear, shown: dict[str, YearSetting]) -> dict[str, Any]:
-    setting = shown.get(year.pk, YearSetting())
-    row: dict[str, Any] = {"year": year, "setting": setting}
-    if setting.enabled:
-        row["ready"] = ready = readiness(partner, year, sends_to_ods=setting.sends_to_ods)
-        if setting.sends_to_ods and ready.missing:
-            tenants = Tenant.objects.filter(partner=partner)
-            row["missing"] = without_connection(tenants, year)[:_NAMED]
-            row["more"] = max(0, ready.missing - _NAMED)
-    return row
+def _rows(partner: Partner, shown: dict[str, YearSetting]) -> list[dict[str, Any]]:
+    """All years, with how ready those are that are enabled."""
+    enabled = {year: each.sends_to_ods for year, each in shown.items() if each.enabled}
+    ready = readiness(partner, enabled)
+    lacking = [year for year, to_ods in enabled.items() if to_ods and ready[year].missing]
+    missing = some_without_connection(partner, lacking, _NAMED)
+    return [
+        {
+            "year": year,
+            "setting": shown.get(year.pk, YearSetting()),
+            "ready": (of_year := ready.get(year.pk)),
+            "missing": missing.get(year.pk, []),
+            "more": max(0, of_year.missing - _NAMED) if of_year else 0,
+        }
+        for year in SchoolYear.objects.all()
+    ]
 
 
 def _wanted(posted: QueryDict) -> dict[str, YearSetting]:

@@ -26,7 +26,7 @@ def test_tenants_are_ready_for_an_ods_year_with_an_active_connection(partner, ye
     factories.make_ods_connection(tenant=third, year=factories.make_year("2425"))
     far = factories.make_tenant("far", partner=factories.make_partner("tx"))
     factories.make_ods_connection(tenant=far, year=year)
-    found = readiness(partner, year, sends_to_ods=True)
+    found = readiness(partner, {year.pk: True})[year.pk]
     assert (found.tenants, found.ready, found.missing) == (3, 1, 2)
     assert (found.failing, found.untested) == (1, 0)
     assert list(without_connection(Tenant.objects.filter(partner=partner), year)) == [second, third]
@@ -34,9 +34,9 @@ def test_tenants_are_ready_for_an_ods_year_with_an_active_connection(partner, ye
 
 def test_without_an_ods_all_are_ready_by_cross_year_matching_and_else_nobody_knows(partner, year):
     factories.make_tenant()
-    assert readiness(partner, year, sends_to_ods=False).ready is None
+    assert readiness(partner, {year.pk: False})[year.pk].ready is None
     partner.cross_year_match_enabled = True
-    assert readiness(partner, year, sends_to_ods=False).ready == 1
+    assert readiness(partner, {year.pk: False})[year.pk].ready == 1
 
 
 @pytest.mark.parametrize("sends_to_ods", [True, False])
@@ -49,7 +49,7 @@ def test_the_start_page_and_the_page_of_years_agree(sends_to_ods, cross_year, co
     tenants = [factories.make_tenant(code) for code in ("a", "b")]
     for tenant in tenants[:connected]:
         factories.make_ods_connection(tenant=tenant, year=year)
-    found = readiness(partner, year, sends_to_ods=sends_to_ods)
+    found = readiness(partner, {year.pk: sends_to_ods})[year.pk]
     shown = gaps(people.make_partner_admin(partner=partner))
     assert bool(shown) == (found.ready != found.tenants)
     if shown and sends_to_ods:
