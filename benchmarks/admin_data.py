@@ -51,10 +51,15 @@ _STATEMENTS = (
     """insert into partners_schoolyearconfig (partner_id, school_year_id, enabled, sends_to_ods)
        select p.id, y.id, y.start_year >= 2024, y.start_year >= 2025
        from partners_partner p, partners_schoolyear y""",
+    # Every fiftieth active connection failed its last test.
     """insert into partners_odsconnection
-           (tenant_id, school_year_id, url, client_id, client_secret, created_at, retired_at)
+           (tenant_id, school_year_id, url, client_id, client_secret, created_at, retired_at,
+           checked_at, check_ok, check_message, saved_anyway_reason)
        select t.id, y.id, 'https://ods.example.org/' || t.code, 'client' || t.id, 'x',
-           now() - age * interval '30 days', case when age > 1 then now() end
+           now() - age * interval '30 days', case when age > 1 then now() end,
+           now() - age * interval '30 days', age > 1 or t.id % 50 > 1,
+           case when age > 1 or t.id % 50 > 1 then 'It works.'
+               else 'The ODS answered 401 Unauthorized. Check the key and the secret.' end, ''
        from partners_tenant t, partners_schoolyear y, generate_series(1, 2) age
        where y.start_year >= 2024 and (y.start_year = 2024 or t.id % 10 > 0)""",
     """insert into auth_user (username, email, password, first_name, last_name, is_staff, is_active,
@@ -70,7 +75,8 @@ _STATEMENTS = (
        join lateral (select id from partners_tenant where partner_id = m.partner_id
                      order by (id * 7919 + m.id * 104729) % 1009 limit 3) t on true
        where m.role = 'user'""",
-    """insert into earthbeam_bundle (path, display_name, template, in_registry)
+    """insert into earthbeam_bundle (path, display_name, template, in_registry,
+           student_id_columns)
        select 'assessments/Assessment_' || n, 'Assessment ' || n,
            jsonb_build_object('display_name', 'Assessment ' || n,
                'path', 'assessments/Assessment_' || n, 'valid_edfi', '>=3.0',
@@ -78,7 +84,8 @@ _STATEMENTS = (
                'input_files', jsonb_build_array(jsonb_build_object('display_name', 'Scores',
                    'env_var', 'INPUT_FILE', 'is_required', true,
                    'file_type', jsonb_build_array('csv'))),
-               'input_params', jsonb_build_array(), 'note', repeat('word ', 100)), true
+               'input_params', jsonb_build_array(), 'note', repeat('word ', 100)), true,
+           '[]'
        from generate_series(1, 60) n""",
     """insert into earthbeam_bundle_enabled_for (bundle_id, partner_id)
        select b.path, p.id from earthbeam_bundle b, partners_partner p""",
@@ -169,6 +176,31 @@ _STATEMENTS = (
     """insert into django_admin_log (action_time, object_id, object_repr, action_flag,
            change_message, content_type_id, user_id)
        select job.created_at, job.id, 'job', 2, 'Ran again.', c.id, job.created_by_id
+       from earthbeam_job job, django_content_type c
+       where c.app_label = 'earthbeam' and c.model = 'job' and created_by_id is not null""",
+    """insert into earthbeam_jobnote (job_id, author_id, text, at)
+       select id, created_by_id, 'Asked the district about ' || id, created_at
+       from earthbeam_job where created_by_id is not null and random() < 0.1""",
+    # Some jobs hold another's unmatched rows.
+    """update earthbeam_job set parent_id = parent.id
+       from (select distinct on (tenant_id) id, tenant_id from earthbeam_job
+             order by tenant_id, created_at) parent
+       where parent.tenant_id = earthbeam_job.tenant_id and parent.id <> earthbeam_job.id
+           and random() < 0.03""",
+    """insert into earthbeam_webhook (partner_id, url, enabled, secret, previous_secret, created_at)
+       select id, 'https://hooks.example.org/' || id, true, 'x', '', now()
+       from partners_partner where id <> 'p1'""",
+    """insert into earthbeam_notice (id, run_id, webhook_id, body, created_at, tries, next_try_at,
+           delivered_at, outcome)
+       select gen_random_uuid(), run.id, hook.id, '{{}}', run.ended_at, 1, null, run.ended_at, '204'
+       from earthbeam_run run join earthbeam_job job on job.id = job_id
+       join partners_tenant t on t.id = job.tenant_id
+       join earthbeam_webhook hook on hook.partner_id = t.partner_id
+       where run.ended_at is not null""",
+    """insert into auditlog_logentry (content_type_id, object_pk, object_repr, action, changes_text,
+           changes, actor_id, timestamp, additional_data)
+       select c.id, job.id::text, 'job', 3, '', '{{}}', job.created_by_id, job.created_at,
+           '{{"event": "file downloaded", "file": "output/input_no_student_id_match.csv"}}'
        from earthbeam_job job, django_content_type c
        where c.app_label = 'earthbeam' and c.model = 'job' and created_by_id is not null""",
     """insert into procrastinate_jobs (queue_name, task_name, priority, args, status, attempts)

@@ -1,4 +1,4 @@
-"""A partner's school years: what is set, what a change does, which tenants are ready."""
+"""A partner's school years: what is set, and what a change does."""
 
 import hashlib
 import json
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count
 
 from earthbeam.models import Job, Run
-from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
+from partners.models import Partner, SchoolYear, SchoolYearConfig
+from partners.readiness import readiness
 
 
 class StaleYears(Exception):
@@ -29,6 +30,9 @@ class YearSetting:
         return "enabled, to the ODS" if self.sends_to_ods else "enabled, not to an ODS"
 
 
+_UNSET = YearSetting()
+
+
 @dataclass(frozen=True)
 class YearChange:
     """A year's setting before and after; ``running`` counts jobs that are queued or running."""
@@ -39,22 +43,6 @@ class YearChange:
     running: int
     unready: int
     """Tenants without what the new setting needs, as far as the database knows."""
-
-
-@dataclass(frozen=True)
-class Readiness:
-    """How many tenants could load files for a year; ``ready`` is None where only the file storage
-    knows."""
-
-    tenants: int
-    ready: int | None
-    failing: int = 0
-    """ODS connections whose last test failed."""
-    untested: int = 0
-
-    @property
-    def missing(self) -> int:
-        return self.tenants - (self.ready or 0)
 
 
 def settings_of(partner: Partner) -> dict[str, YearSetting]:
@@ -74,18 +62,23 @@ def fingerprint(settings_by_year: Mapping[str, YearSetting]) -> str:
 def changes(partner: Partner, wanted: Mapping[str, YearSetting]) -> list[YearChange]:
     """What saving ``wanted`` would change."""
     now = settings_of(partner)
+    changed = {year: after for year, after in wanted.items() if after != now.get(year, _UNSET)}
+    ready = readiness(partner, {year: each.sends_to_ods for year, each in changed.items()})
+    running = dict(
+        Job.objects.filter(
+            tenant__partner=partner, school_year__in=changed, last_run__status__in=Run.UNFINISHED
+        )
+        .order_by()
+        .values_list("school_year")
+        .annotate(Count("pk"))
+    )
     found = []
-    for year in SchoolYear.objects.filter(pk__in=wanted):
-        before, after = now.get(year.pk, YearSetting()), wanted[year.pk]
-        if before == after:
-            continue
-        running = Job.objects.filter(
-            tenant__partner=partner, school_year=year, last_run__status__in=Run.UNFINISHED
-        ).count()
-        unready = 0
-        if after.enabled and (ready := readiness(partner, year, after)).ready is not None:
-            unready = ready.missing
-        found.append(YearChange(year, before, after, running, unready))
+    for year in SchoolYear.objects.filter(pk__in=changed):
+        after, of_year = changed[year.pk], ready[year.pk]
+        unready = of_year.missing if after.enabled and of_year.ready is not None else 0
+        found.append(
+            YearChange(year, now.get(year.pk, _UNSET), after, running.get(year.pk, 0), unready)
+        )
     return found
 
 
@@ -102,34 +95,9 @@ def save(partner: Partner, wanted: Mapping[str, YearSetting], *, seen: str) -> N
         if fingerprint(now) != seen:
             raise StaleYears
         for year, after in wanted.items():
-            if now.get(year, YearSetting()) != after:
+            if now.get(year, _UNSET) != after:
                 SchoolYearConfig.objects.update_or_create(
                     partner=partner,
                     school_year_id=year,
                     defaults={"enabled": after.enabled, "sends_to_ods": after.sends_to_ods},
                 )
-
-
-def readiness(partner: Partner, year: SchoolYear, setting: YearSetting) -> Readiness:
-    """How many of the partner's tenants could load files, with two counts in the database.
-
-    The file storage is not asked: that takes a request for each tenant (job_rules.py,
-    ``roster_file_exists``).
-    """
-    tenants = Tenant.objects.filter(partner=partner).count()
-    if not setting.sends_to_ods:
-        return Readiness(tenants, tenants if partner.cross_year_match_enabled else None)
-    counts = OdsConnection.objects.filter(
-        tenant__partner=partner, school_year=year, retired_at=None
-    ).aggregate(
-        ready=Count("pk"),
-        failing=Count("pk", filter=Q(check_ok=False)),
-        untested=Count("pk", filter=Q(check_ok=None)),
-    )
-    return Readiness(tenants, **counts)
-
-
-def without_connection(partner: Partner, year: SchoolYear) -> QuerySet[Tenant]:
-    """The partner's tenants that have no active ODS connection for the year."""
-    connected = OdsConnection.objects.filter(school_year=year, retired_at=None)
-    return Tenant.objects.filter(partner=partner).exclude(pk__in=connected.values("tenant"))

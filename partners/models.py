@@ -169,7 +169,8 @@ class OdsConnection(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"ODS of {self.tenant_id} for {self.school_year_id}"
+        # Lists read both along (``select_related``), or each line would take two queries.
+        return f"ODS of {self.tenant} for {self.school_year}"
 
     @property
     def is_active(self) -> bool:

@@ -207,10 +207,11 @@ def _result(result: OdsCheck | None) -> dict[str, Any]:
 def _retire(rows: QuerySet[OdsConnection]) -> int:
     """How many of them this call retired: each connection is retired once, whoever else tries."""
     retired = 0
-    for connection in rows.filter(retired_at=None).defer("client_secret"):
+    active = rows.filter(retired_at=None).select_related("tenant", "school_year")
+    for connection in active.defer("client_secret"):
         now = timezone.now()
-        active = OdsConnection.objects.filter(pk=connection.pk, retired_at=None)
-        if active.update(retired_at=now):
+        still_active = OdsConnection.objects.filter(pk=connection.pk, retired_at=None)
+        if still_active.update(retired_at=now):
             audit.record_change(connection, retired_at=(None, now))
             retired += 1
     return retired

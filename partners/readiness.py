@@ -1,11 +1,25 @@
-"""School years that take jobs, and what they still lack: what the database knows, nothing else."""
+"""Which school years are ready for jobs, and what they still lack: what the database knows.
 
-from collections.abc import Iterator
+A year whose jobs go to an ODS takes an active ODS connection of each tenant. Another takes
+cross-year matching, or a roster file of each tenant, which only the file storage knows of.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from django.contrib.auth.models import User
 from django.contrib.postgres.expressions import ArraySubquery
-from django.db.models import Count, Exists, F, IntegerField, OuterRef, QuerySet, Subquery, Value
+from django.db.models import (
+    Count,
+    Exists,
+    F,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+)
 from django.db.models.functions import Coalesce, NullIf
 
 from partners import scoping
@@ -15,13 +29,77 @@ _NAMED = 3
 
 
 @dataclass(frozen=True)
+class Readiness:
+    """How many tenants could load files for a year; ``ready`` is None where only the file storage
+    knows."""
+
+    tenants: int
+    ready: int | None
+    failing: int = 0
+    """ODS connections whose last test failed."""
+    untested: int = 0
+
+    @property
+    def missing(self) -> int:
+        return self.tenants - (self.ready or 0)
+
+
+@dataclass(frozen=True)
 class Gap:
     """What a partner's school year lacks; ``year`` is None where no year is enabled at all."""
 
     partner: Partner
     year: SchoolYear | None
     missing: str
-    lacks_ods: bool = False
+
+
+def readiness(partner: Partner, sends_to_ods: Mapping[str, bool]) -> dict[str, Readiness]:
+    """How many of the partner's tenants could load files, by year, in two queries.
+
+    ``sends_to_ods`` has the years in question, by their ids. The file storage is not asked: that
+    takes a request for each tenant.
+    """
+    tenants = Tenant.objects.filter(partner=partner).count()
+    active = OdsConnection.objects.filter(
+        tenant__partner=partner, school_year__in=sends_to_ods, retired_at=None
+    )
+    connections = {
+        year: counts
+        for year, *counts in active.order_by()
+        .values_list("school_year")
+        .annotate(
+            ready=Count("pk"),
+            failing=Count("pk", filter=Q(check_ok=False)),
+            untested=Count("pk", filter=Q(check_ok=None)),
+        )
+    }
+    without_ods = Readiness(tenants, tenants if partner.cross_year_match_enabled else None)
+    return {
+        year: Readiness(tenants, *connections.get(year, (0,))) if to_ods else without_ods
+        for year, to_ods in sends_to_ods.items()
+    }
+
+
+def without_connection(tenants: QuerySet[Tenant], year: SchoolYear | OuterRef) -> QuerySet[Tenant]:
+    """Those of ``tenants`` that have no active ODS connection for the year."""
+    connected = OdsConnection.objects.filter(
+        tenant=OuterRef("pk"), school_year=year, retired_at=None
+    )
+    return tenants.filter(~Exists(connected))
+
+
+def some_without_connection(
+    partner: Partner, years: Iterable[str], most: int
+) -> dict[str, list[Tenant]]:
+    """By year, the first ``most`` tenants that have no active ODS connection, in two queries."""
+    lacking = without_connection(Tenant.objects.filter(partner=partner), OuterRef(OuterRef("pk")))
+    keys = dict(
+        SchoolYear.objects.filter(pk__in=years).values_list(
+            "pk", ArraySubquery(lacking.order_by("code").values("pk")[:most])
+        )
+    )
+    tenants = Tenant.objects.in_bulk({key for of_year in keys.values() for key in of_year})
+    return {year: [tenants[key] for key in of_year] for year, of_year in keys.items()}
 
 
 def gaps(user: User) -> list[Gap]:
@@ -41,10 +119,7 @@ def _without_years(user: User) -> Iterator[Gap]:
 
 def _of_years(tenants: QuerySet[Tenant], partners: QuerySet[Partner]) -> Iterator[Gap]:
     of_partner = tenants.filter(partner=OuterRef("partner")).order_by()
-    connected = OdsConnection.objects.filter(
-        tenant=OuterRef("pk"), school_year=OuterRef(OuterRef("school_year")), retired_at=None
-    )
-    lacking = of_partner.filter(~Exists(connected))
+    lacking = without_connection(of_partner, OuterRef(OuterRef("school_year")))
     name = Coalesce(NullIf("name", Value("")), F("code"))
     configs = (
         SchoolYearConfig.objects.filter(enabled=True, partner__in=partners.order_by().values("pk"))
@@ -67,7 +142,6 @@ def _of_years(tenants: QuerySet[Tenant], partners: QuerySet[Partner]) -> Iterato
                 config.partner,
                 config.school_year,
                 f"No ODS connection for {of}: {names}.",
-                lacks_ods=True,
             )
         elif not config.sends_to_ods and not config.partner.cross_year_match_enabled:
             yield Gap(

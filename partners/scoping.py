@@ -22,8 +22,7 @@ def visible(
         return rows.none()
     if user.is_superuser:
         return rows
-    administered = Membership.objects.filter(user=user, role=Membership.Role.PARTNER_ADMIN)
-    of_partner = administered.values("partner")
+    of_partner = _administered(user)
     if tenant is None:
         return rows.filter(**{f"{partner}__in": of_partner})
     if tenant == "pk":
@@ -52,28 +51,35 @@ def tenant_keys(user: User | AnonymousUser) -> list[int]:
 
 
 def is_member(user: User | AnonymousUser, *, admins_only: bool) -> bool:
-    """Whether ``user`` has business here at all, as an admin of some partner or as a user.
-
-    Asked for every model on every page, so the roles are remembered with ``user`` as well.
-    """
+    """Whether ``user`` has business here at all, as an admin of some partner or as a user."""
     if not user.is_active or isinstance(user, AnonymousUser):
         return False
     if user.is_superuser:
         return True
-    roles: set[str] | None = getattr(user, "_roles", None)
-    if roles is None:
-        roles = set(Membership.objects.filter(user=user).values_list("role", flat=True))
-        user._roles = roles  # type: ignore[attr-defined]
-    return Membership.Role.PARTNER_ADMIN in roles if admins_only else bool(roles)
+    return bool(_administered(user) if admins_only else _roles(user))
 
 
 def administers(user: User | AnonymousUser, partner_id: str) -> bool:
     """Whether ``user`` is a superuser, or an admin of that partner."""
     if not user.is_active or isinstance(user, AnonymousUser):
         return False
-    return bool(
-        user.is_superuser
-        or Membership.objects.filter(
-            user=user, partner=partner_id, role=Membership.Role.PARTNER_ADMIN
-        ).exists()
-    )
+    return bool(user.is_superuser or partner_id in _administered(user))
+
+
+def _administered(user: User) -> list[str]:
+    """The keys of the partners that ``user`` is an admin of."""
+    return [
+        partner for partner, role in _roles(user).items() if role == Membership.Role.PARTNER_ADMIN
+    ]
+
+
+def _roles(user: User) -> dict[str, str]:
+    """What ``user`` is, by the partner's key.
+
+    Asked for every model on every page, so it is remembered as the tenants' keys are.
+    """
+    roles: dict[str, str] | None = getattr(user, "_roles", None)
+    if roles is None:
+        roles = dict(Membership.objects.filter(user=user).values_list("partner", "role"))
+        user._roles = roles  # type: ignore[attr-defined]
+    return roles

@@ -4,6 +4,7 @@ from earthbeam.admin.bundles import BundleAdmin, DescriptorMappingAdmin
 from earthbeam.admin.jobs import JobAdmin
 from earthbeam.admin.output_sets import OutputSetAdmin
 from earthbeam.admin.partner import PartnerAdmin
+from earthbeam.admin.queue import QueueAdmin
 from earthbeam.admin.runs import RunAdmin
 from earthbeam.admin.tenant import TenantAdmin
 from earthbeam.admin.webhooks import WebhookAdmin
@@ -14,6 +15,7 @@ __all__ = [
     "JobAdmin",
     "OutputSetAdmin",
     "PartnerAdmin",
+    "QueueAdmin",
     "RunAdmin",
     "TenantAdmin",
     "WebhookAdmin",

@@ -1,7 +1,8 @@
-"""Connections to EDU and to ODSs that fail, by what runs told of late. Nothing is looked up."""
+"""Connections to EDU and to ODSs that fail, by what runs told of late and by what tests of ODS
+connections said. Nothing is tried here."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.contrib.auth.models import User
@@ -18,7 +19,7 @@ ODS_ERRORS = ("lightbeam_fetch", "lightbeam_send")
 RECENT = timedelta(days=14)
 """What failed longer ago says little about the connection of today."""
 
-_MOST = 20
+MOST = 20
 
 
 @dataclass(frozen=True)
@@ -35,13 +36,19 @@ class EduTrouble:
 
 @dataclass(frozen=True)
 class OdsTrouble:
-    """``failed`` jobs of the tenant and year wait because its ODS could not be read or sent to."""
+    """An ODS that fails: jobs of the tenant and year wait for it, or the connection's test failed.
+
+    ``failed`` jobs could not read it or send to it, the last at ``last``. ``finding`` is what the
+    test at ``checked_at`` found; it is empty if that succeeded, or if there was none.
+    """
 
     tenant: Tenant
     year: SchoolYear
-    failed: int
-    last: datetime
     connection_id: int | None
+    failed: int = 0
+    last: datetime | None = None
+    finding: str = ""
+    checked_at: datetime | None = None
 
 
 def edu_trouble(user: User) -> list[EduTrouble]:
@@ -66,11 +73,39 @@ def edu_trouble(user: User) -> list[EduTrouble]:
 
 
 def ods_trouble(user: User) -> list[OdsTrouble]:
-    """ODS connections that failed and have not worked since, of the tenants that ``user`` sees."""
-    return list(_ods_trouble(user))
+    """The ODSs that fail of the tenants that ``user`` sees, at most MOST, the latest first."""
+    by_place = {(each.tenant.pk, each.year.pk): each for each in _failed_tests(user)}
+    for each in _failed_jobs(user):
+        place = (each.tenant.pk, each.year.pk)
+        test = by_place.get(place)
+        if test:
+            each = replace(each, finding=test.finding, checked_at=test.checked_at)
+        by_place[place] = each
+    return sorted(by_place.values(), key=_latest, reverse=True)[:MOST]
 
 
-def _ods_trouble(user: User) -> Iterator[OdsTrouble]:
+def _latest(trouble: OdsTrouble) -> datetime:
+    return max(at for at in (trouble.last, trouble.checked_at) if at is not None)
+
+
+def _failed_tests(user: User) -> Iterator[OdsTrouble]:
+    failed = OdsConnection.objects.filter(
+        retired_at=None, check_ok=False, checked_at__isnull=False
+    ).select_related("tenant", "school_year")
+    seen = scoping.visible(failed, user, partner="tenant__partner", tenant="tenant")
+    for each in seen.defer("client_secret").order_by("-checked_at")[:MOST]:
+        yield OdsTrouble(
+            each.tenant,
+            each.school_year,
+            each.pk,
+            # Its first line; the connection's page has the rest.
+            finding=each.check_message.partition("\n")[0] or "The test failed.",
+            checked_at=each.checked_at,
+        )
+
+
+def _failed_jobs(user: User) -> Iterator[OdsTrouble]:
+    """ODSs that failed jobs, and that have neither worked nor got a new connection since."""
     same = {
         "tenant": OuterRef("run__job__tenant"),
         "school_year": OuterRef("run__job__school_year"),
@@ -92,7 +127,7 @@ def _ods_trouble(user: User) -> Iterator[OdsTrouble]:
         .filter(~Exists(worked_since), ~Exists(renewed_since))
         .values_list("run__job__tenant", "run__job__school_year")
         .annotate(Count("run", distinct=True), last=Max("at"))
-        .order_by("-last")[:_MOST]
+        .order_by("-last")[:MOST]
     )
     rows = list(failed)
     tenants = Tenant.objects.in_bulk({tenant for tenant, *_ in rows})
@@ -103,7 +138,7 @@ def _ods_trouble(user: User) -> Iterator[OdsTrouble]:
         for key, tenant, year in active.values_list("pk", "tenant", "school_year")
     }
     for tenant, year, jobs, last in rows:
-        yield OdsTrouble(tenants[tenant], years[year], jobs, last, connections.get((tenant, year)))
+        yield OdsTrouble(tenants[tenant], years[year], connections.get((tenant, year)), jobs, last)
 
 
 def _waiting(codes: list[str] | tuple[str, ...]) -> QuerySet[RunError]:

@@ -3,7 +3,7 @@
 All of it is what the database knows of the tenants that the person may see.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
@@ -21,7 +21,7 @@ from earthbeam.models import Job, Run, RunUpdate
 from partners import readiness, scoping
 
 SHOWN, RECENT = 5, 8
-COUNTED = 100
+COUNTED = 25
 """What needs somebody is counted up to here, newest first: counting all would read all jobs."""
 
 
@@ -45,12 +45,16 @@ class Dashboard:
     queued: int
     edu_trouble: Sequence[EduTrouble]
     ods_trouble: Sequence[OdsTrouble]
+    more_ods_trouble: bool
     gaps: Sequence[readiness.Gap]
     more_gaps: int
     recent: Sequence[Line]
     chart: Chart
     links: dict[str, str]
+    administered: Collection[str]
+    """The keys of those partners among the shown that the person is an admin of."""
     administers: bool
+    """Whether they are an admin of any partner."""
 
     @property
     def all_is_well(self) -> bool:
@@ -64,7 +68,8 @@ def dashboard(user: User) -> Dashboard:
     )
     to_look_at = _newest(jobs.filter(has_status(*NEEDS_SOMEBODY)))
     at_work = _at_work(jobs)
-    gaps = readiness.gaps(user)
+    troubled, gaps = ods_trouble(user), readiness.gaps(user)
+    partners = {each.tenant.partner_id for each in troubled} | {gap.partner.pk for gap in gaps}
     return Dashboard(
         to_look_at=_lines(jobs.filter(pk__in=to_look_at[:SHOWN])),
         to_look_at_count=f"more than {COUNTED}" if len(to_look_at) > COUNTED else len(to_look_at),
@@ -72,7 +77,8 @@ def dashboard(user: User) -> Dashboard:
         running=at_work.get(Run.Status.RUNNING, 0),
         queued=at_work.get(Run.Status.NEW, 0),
         edu_trouble=edu_trouble(user),
-        ods_trouble=ods_trouble(user),
+        ods_trouble=troubled[:SHOWN],
+        more_ods_trouble=len(troubled) > SHOWN,
         gaps=gaps[:SHOWN],
         more_gaps=len(gaps[SHOWN:]),
         recent=_lines(jobs[:RECENT]),
@@ -82,7 +88,12 @@ def dashboard(user: User) -> Dashboard:
             "jobs": _list(),
             "to_look_at": _list(status=TO_LOOK_AT),
             "in_progress": _list(status=IN_PROGRESS),
+            "failed_odss": reverse(
+                "admin:partners_odsconnection_changelist",
+                query={"check_ok__exact": 0, "retired_at__isempty": 1},
+            ),
         },
+        administered={each for each in partners if scoping.administers(user, each)},
         administers=scoping.is_member(user, admins_only=True),
     )
 

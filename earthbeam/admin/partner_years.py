@@ -18,12 +18,11 @@ from earthbeam.school_years import (
     YearSetting,
     changes,
     fingerprint,
-    readiness,
     save,
     settings_of,
-    without_connection,
 )
 from partners.models import OdsConnection, Partner, SchoolYear, Tenant
+from partners.readiness import readiness, some_without_connection, without_connection
 
 TENANTS_A_PAGE = 50
 """Each of them may take a request to the file storage."""
@@ -87,7 +86,7 @@ class PartnerYears(PartnerPage):
             partner,
             "years",
             f"School years of {partner}",
-            rows=[_row(partner, year, shown) for year in SchoolYear.objects.all()],
+            rows=_rows(partner, shown),
             seen=fingerprint(settings_of(partner)),
         )
 
@@ -95,9 +94,9 @@ class PartnerYears(PartnerPage):
         partner = self.partner_or_404(request, object_id)
         year = get_object_or_404(SchoolYear, pk=request.GET.get("year"))
         setting = settings_of(partner).get(year.pk, YearSetting())
-        tenants = without_connection(partner, year) if "missing" in request.GET else None
-        if tenants is None or not setting.sends_to_ods:
-            tenants = Tenant.objects.filter(partner=partner)
+        tenants = Tenant.objects.filter(partner=partner)
+        if "missing" in request.GET and setting.sends_to_ods:
+            tenants = without_connection(tenants, year)
         connections = OdsConnection.objects.filter(school_year=year, retired_at=None)
         page = Paginator(
             tenants.order_by("code").prefetch_related(
@@ -134,15 +133,22 @@ def roster_words(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
     return ("rw-good", "Roster file is there") if there else ("rw-bad", "No roster file")
 
 
-def _row(partner: Partner, year: SchoolYear, shown: dict[str, YearSetting]) -> dict[str, Any]:
-    setting = shown.get(year.pk, YearSetting())
-    row: dict[str, Any] = {"year": year, "setting": setting}
-    if setting.enabled:
-        row["ready"] = ready = readiness(partner, year, setting)
-        if setting.sends_to_ods and ready.missing:
-            row["missing"] = without_connection(partner, year)[:_NAMED]
-            row["more"] = max(0, ready.missing - _NAMED)
-    return row
+def _rows(partner: Partner, shown: dict[str, YearSetting]) -> list[dict[str, Any]]:
+    """All years, with how ready those are that are enabled."""
+    enabled = {year: each.sends_to_ods for year, each in shown.items() if each.enabled}
+    ready = readiness(partner, enabled)
+    lacking = [year for year, to_ods in enabled.items() if to_ods and ready[year].missing]
+    missing = some_without_connection(partner, lacking, _NAMED)
+    return [
+        {
+            "year": year,
+            "setting": shown.get(year.pk, YearSetting()),
+            "ready": (of_year := ready.get(year.pk)),
+            "missing": missing.get(year.pk, []),
+            "more": max(0, of_year.missing - _NAMED) if of_year else 0,
+        }
+        for year in SchoolYear.objects.all()
+    ]
 
 
 def _wanted(posted: QueryDict) -> dict[str, YearSetting]:

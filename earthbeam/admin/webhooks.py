@@ -8,7 +8,7 @@ from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db.models import Max, QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
@@ -80,7 +80,10 @@ class WebhookAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         rows = super().get_queryset(request)
-        return rows.annotate(_delivered=Max("notices__delivered_at"))
+        # Of the newest message that arrived: finding the latest time would read them all.
+        arrived = Notice.objects.filter(webhook=OuterRef("pk"), delivered_at__isnull=False)
+        newest = arrived.order_by("-created_at").values("delivered_at")[:1]
+        return rows.annotate(_delivered=Subquery(newest))
 
     @admin.display(ordering="_delivered")
     def last_delivered(self, obj: Any) -> Any:

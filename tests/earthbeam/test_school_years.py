@@ -8,12 +8,10 @@ from earthbeam.school_years import (
     YearSetting,
     changes,
     fingerprint,
-    readiness,
     save,
     settings_of,
-    without_connection,
 )
-from partners.models import OdsConnection, SchoolYearConfig
+from partners.models import SchoolYearConfig
 from tests import factories
 from tests.at_once import at_once
 
@@ -58,28 +56,6 @@ def test_other_partners_years_are_not_touched(partner, year):
     factories.make_config(partner=other, year=year)
     save(partner, {"2526": OFF}, seen=fingerprint(settings_of(partner)))
     assert settings_of(other) == {"2526": ODS}
-
-
-def test_tenants_are_ready_for_an_ods_year_with_an_active_connection(partner, year):
-    first, second, third = (factories.make_tenant(code) for code in ("a", "b", "c"))
-    factories.make_ods_connection(tenant=first, year=year)
-    OdsConnection.objects.update(check_ok=False)
-    retired = factories.make_ods_connection(tenant=second, year=year)
-    OdsConnection.objects.filter(pk=retired.pk).update(retired_at="2026-01-01T00:00Z")
-    factories.make_ods_connection(tenant=third, year=factories.make_year("2425"))
-    far = factories.make_tenant("far", partner=factories.make_partner("tx"))
-    factories.make_ods_connection(tenant=far, year=year)
-    found = readiness(partner, year, ODS)
-    assert (found.tenants, found.ready, found.missing) == (3, 1, 2)
-    assert (found.failing, found.untested) == (1, 0)
-    assert list(without_connection(partner, year)) == [second, third]
-
-
-def test_without_an_ods_all_are_ready_by_cross_year_matching_and_else_nobody_knows(partner, year):
-    factories.make_tenant()
-    assert readiness(partner, year, EDU).ready is None
-    partner.cross_year_match_enabled = True
-    assert readiness(partner, year, EDU).ready == 1
 
 
 def test_what_somebody_else_changed_meanwhile_is_not_overwritten(partner, year):

@@ -1,13 +1,14 @@
 from datetime import timedelta
 
 import pytest
+from django.urls import reverse
 from django.utils import timezone
 
 from earthbeam.admin.dashboard import COUNTED, dashboard
 from earthbeam.admin.matches_chart import WEEKS
 from earthbeam.jobs import start_run
 from earthbeam.models import Job, Run, RunError
-from partners.models import OdsConnection, Partner, SchoolYearConfig
+from partners.models import Membership, OdsConnection, Partner, SchoolYearConfig
 from tests import factories, people
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +67,58 @@ def test_an_ods_that_failed_is_shown_until_it_works_or_is_renewed(admin):
     assert len(dashboard(admin).ods_trouble) == 1
     OdsConnection.objects.update(created_at=timezone.now())
     assert dashboard(admin).ods_trouble == []
+
+
+def failed_test(**fields):
+    connection = factories.make_ods_connection(**fields)
+    OdsConnection.objects.filter(pk=connection.pk).update(
+        check_ok=False,
+        checked_at=timezone.now() - timedelta(hours=3),
+        check_message="The ODS refused the credentials.\nAsk for others.",
+    )
+    return connection
+
+
+def start_page(user):
+    return " ".join(people.logged_in(user).get("/admin/").content.decode().split())
+
+
+def test_a_connection_whose_test_failed_is_shown_until_it_is_retired_or_works(admin):
+    connection = failed_test()
+    (trouble,) = dashboard(admin).ods_trouble
+    assert (trouble.connection_id, trouble.failed) == (connection.pk, 0)
+    page = start_page(admin)
+    assert "3 hours ago, failed: The ODS refused the credentials." in page
+    assert reverse("admin:partners_odsconnection_change", args=[connection.pk]) in page
+    OdsConnection.objects.update(check_ok=True)
+    assert dashboard(admin).ods_trouble == []
+    OdsConnection.objects.update(check_ok=False, retired_at=timezone.now())
+    assert dashboard(admin).ods_trouble == []
+
+
+def test_an_ods_that_fails_jobs_and_its_test_is_one_trouble(admin):
+    run = ended(code="lightbeam_send")
+    OdsConnection.objects.update(
+        check_ok=False, checked_at=timezone.now(), check_message="It is away."
+    )
+    (trouble,) = dashboard(admin).ods_trouble
+    assert (trouble.tenant, trouble.failed, trouble.finding) == (run.job.tenant, 1, "It is away.")
+
+
+def test_links_lead_only_to_what_the_person_may_open(admin):
+    """An admin of one partner may be a user of another."""
+    far = factories.make_tenant("far", partner=factories.make_partner("tx"))
+    Membership.objects.create(user=admin, partner=far.partner).tenants.add(far)
+    factories.make_config()
+    factories.make_config(partner=far.partner, year=factories.make_year("2425"))
+    factories.make_tenant()
+    connection = failed_test(tenant=far)
+    page = start_page(admin)
+    assert "A partner admin can check the connection." in page
+    assert reverse("admin:partners_odsconnection_change", args=[connection.pk]) not in page
+    assert reverse("admin:partners_partner_years", args=["ea"]) in page
+    assert "A partner admin can set this up." in page
+    assert reverse("admin:partners_partner_years", args=["tx"]) not in page
 
 
 @pytest.mark.parametrize("change", ["resolved", "run again", "long ago", "another error"])
@@ -148,6 +201,7 @@ def test_nobody_sees_what_is_of_others(admin):
     factories.make_config()
     for code in ("lightbeam_send", "cross_year_roster_fetch"):
         ended(code=code, tenant=far)
+    failed_test(tenant=far, year=factories.make_year("2425"))
     factories.make_run(factories.make_job(tenant=far), Run.Status.RUNNING)
     factories.make_matches(ended(Run.Status.SUCCESS, tenant=far))
     factories.make_tenant("unconnected", partner=far.partner)
