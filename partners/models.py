@@ -169,7 +169,7 @@ class OdsConnection(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"ODS of {self.tenant_id} for {self.school_year_id}"
+        return f"ODS of {self.tenant} for {self.school_year}"
 
     @property
     def is_active(self) -> bool:

@@ -147,7 +147,11 @@ class WebhookAdmin(ScopedAdmin):
         given_up = webhook.notices.filter(delivered_at=None, next_try_at=None)
         count = given_up.update(next_try_at=timezone.now(), tries=0)
         notices.deliver_soon()
-        self.message_user(request, f"{count} messages are tried again.")
+        if count:
+            what = "1 message is" if count == 1 else f"{count} messages are"
+            self.message_user(request, f"{what} tried again.")
+        else:
+            self.message_user(request, "No message was given up, so none is tried again.")
         return self._back(webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook, title: str) -> HttpResponse:
