@@ -152,7 +152,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 LANGUAGE_CODE = "en-us"
 TIME_ZONE = "UTC"
 USE_I18N = False
-DATE_FORMAT, DATETIME_FORMAT = "j M Y", "j M Y, H:i"  # as the pages' own templates
+FORMAT_MODULE_PATH = "runway.formats"
 USE_TZ = True
 
 STATIC_URL = "static/"
