@@ -8,7 +8,7 @@ from auditlog.models import LogEntry
 from auditlog.render import render_logentry_changes_html
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
@@ -17,6 +17,7 @@ from partners.scoped_admin import SuperuserAdmin
 assert auditlog_admin  # has registered its own pages, which these replace
 admin.site.unregister(LogEntry)
 
+_TITLE = {"list_title": "Audit trail"}
 _CHANGES = {
     LogEntry.Action.CREATE: "added",
     LogEntry.Action.UPDATE: "changed",
@@ -86,6 +87,15 @@ class TrailAdmin(SuperuserAdmin):
     ]
     readonly_fields = fields
     actions = None
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {**_TITLE, **(extra_context or {})})
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        context = {**_TITLE, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False

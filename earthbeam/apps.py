@@ -3,6 +3,7 @@ from django.apps import AppConfig
 
 class EarthbeamConfig(AppConfig):
     name = "earthbeam"
+    verbose_name = "Assessments"
 
     def ready(self) -> None:
         from earthbeam.models import Bundle, Webhook

@@ -122,7 +122,8 @@ def _header_problems(columns: list[str]) -> Iterator[str]:
 
 def _row_problems(row: tuple[str, ...], columns: list[str]) -> Iterator[str]:
     if len(row) != len(columns):
-        yield f"it has {len(row)} cells, but there are {len(columns)} columns."
+        cells = "1 cell" if len(row) == 1 else f"{len(row)} cells"
+        yield f"it has {cells}, but there are {len(columns)} columns."
         return
     for name, cell in zip(columns, row, strict=True):
         if len(cell) > MAX_CELL:

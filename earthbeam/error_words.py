@@ -72,7 +72,7 @@ def _unknown(payload: Payload, to_ods: bool) -> ErrorWords:
         return ErrorWords(
             "The run was cancelled",
             f"{by} cancelled it before it was done.",
-            "Run the job again if its results are wanted after all; otherwise call it resolved.",
+            "Run the job again if its results are wanted after all; otherwise mark it as resolved.",
         )
     if payload.get("out_of_memory") is True:
         return ErrorWords(

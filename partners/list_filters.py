@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
-from typing import Any, Self, cast
+from typing import Any, ClassVar, Self, cast
 from urllib.parse import parse_qsl
 
 from django.contrib import admin
@@ -13,6 +13,38 @@ from django.utils.html import format_html_join
 
 from partners import scoping
 from partners.models import Partner, Tenant
+
+
+class _Worded(admin.FieldListFilter):
+    """One of Django's filters with a title and choices in words of ours."""
+
+    words: ClassVar[dict[str, str]]
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.title = self.words["title"]
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            name = str(choice["display"])
+            yield {**choice, "display": self.words.get(name, name)}
+
+
+class RetiredFilter(_Worded, admin.EmptyFieldListFilter):
+    """Of what is retired at some time: what is not yet, and what is."""
+
+    words: ClassVar = {"title": "state", "Empty": "Active", "Not empty": "Retired"}
+
+
+class CheckFilter(_Worded, admin.BooleanFieldListFilter):
+    """How the last test of a connection went."""
+
+    words: ClassVar = {
+        "title": "last test",
+        "Yes": "Works",
+        "No": "Failed",
+        "Unknown": "Not tested",
+    }
 
 
 class NamedFilter(admin.SimpleListFilter):

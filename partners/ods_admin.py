@@ -18,7 +18,7 @@ from django.views.decorators.http import require_POST
 
 from partners import audit
 from partners.encryption import UndecryptableSecret
-from partners.list_filters import PartnerFilter, TenantFilter
+from partners.list_filters import CheckFilter, PartnerFilter, RetiredFilter, TenantFilter
 from partners.models import OdsConnection
 from partners.ods_check import OdsCheck, check
 from partners.ods_forms import OdsConnectionForm
@@ -41,8 +41,8 @@ class OdsConnectionAdmin(ScopedAdmin):
     partner_lookup = "tenant__partner"
     list_display = ["tenant", "school_year", "url", "client_id", "state", "checked_at"]
     list_filter = [
-        ("retired_at", admin.EmptyFieldListFilter),
-        "check_ok",
+        ("retired_at", RetiredFilter),
+        ("check_ok", CheckFilter),
         PartnerFilter.at("tenant__partner"),
         TenantFilter.at("tenant"),
         "school_year",

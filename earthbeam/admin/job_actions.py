@@ -43,40 +43,20 @@ class NoteForm(forms.ModelForm):
 
 
 def actions(job: Job) -> list[Action]:
-    """The buttons for ``job``, read with its last run."""
+    """The buttons for ``job``, read with its last run: what can be done with it as it is now."""
     status = status_of(job)
-    busy = _is_busy(job)
-    run_why_not = cancel_why_not = resolve_why_not = ""
-    if busy:
-        run_why_not = "a run is in progress"
-    elif job.last_run is None and not _has_files(job):
-        run_why_not = "its files have not been uploaded yet"
-    if not busy:
-        cancel_why_not = "no run is in progress"
-    if busy:
-        resolve_why_not = "the run has not ended"
-    elif status == JobStatus.COMPLETE:
-        resolve_why_not = "there is nothing left to do"
-    buttons = [
-        Action(
-            "run",
-            "Run again" if job.last_run else "Run",
-            _url("run", job),
-            run_why_not,
-            style="" if not run_why_not else "is-plain",
-        ),
-        Action(
-            "cancel",
-            "Cancel",
-            _url("cancel", job),
-            cancel_why_not,
-            "is-danger" if busy else "is-plain",
-        ),
-    ]
+    if _is_busy(job):
+        return [Action("cancel", "Cancel", _url("cancel", job), style="is-danger")]
+    why_not = ""
+    if job.last_run is None and not _has_files(job):
+        why_not = "its files have not been uploaded yet"
+    label = "Run again" if job.last_run else "Run"
+    style = "is-plain" if why_not else ""
+    buttons = [Action("run", label, _url("run", job), why_not, style)]
     if status == JobStatus.RESOLVED:
         buttons.append(Action("unresolve", "Reopen", _url("unresolve", job)))
-    else:
-        buttons.append(Action("resolve", "Call it resolved", _url("resolve", job), resolve_why_not))
+    elif status != JobStatus.COMPLETE:
+        buttons.append(Action("resolve", "Mark as resolved", _url("resolve", job)))
     return buttons
 
 
@@ -175,8 +155,8 @@ class JobActions(ScopedAdmin):
             request,
             job,
             _was(job_resolution.resolve([job.pk], by=cast(User, request.user)), RESOLVABLE),
-            "Called the job resolved.",
-            "The job was not called resolved: it has no trouble, or it has changed meanwhile. "
+            "Marked the job as resolved.",
+            "The job was not marked as resolved: it has no trouble, or it has changed meanwhile. "
             "Look at it again.",
         )
 

@@ -54,7 +54,7 @@ class JobBulkActions(admin.ModelAdmin):
 
         self._each(request, rows, end, done="{} cancelled.", note="Cancelled the run.")
 
-    @admin.action(description="Resolve: nothing is left to do", permissions=["add"])
+    @admin.action(description="Mark as resolved", permissions=["add"])
     def resolve(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
         jobs = self._taken(request, rows)
         outcome = job_resolution.resolve(jobs, by=cast(User, request.user))
@@ -67,11 +67,11 @@ class JobBulkActions(admin.ModelAdmin):
         self._tell_of_many(
             request,
             {job: reasons.get(status) for job, status in outcome.items()},
-            done="{} resolved.",
-            note="Resolved.",
+            done="{} marked as resolved.",
+            note="Marked the job as resolved.",
         )
 
-    @admin.action(description="Unresolve: look at it again", permissions=["add"])
+    @admin.action(description="Reopen: something is left to do", permissions=["add"])
     def unresolve(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
         outcome = job_resolution.unresolve(self._taken(request, rows))
         self._tell_of_many(
@@ -80,8 +80,8 @@ class JobBulkActions(admin.ModelAdmin):
                 job: None if status == JobStatus.RESOLVED else "It was not resolved."
                 for job, status in outcome.items()
             },
-            done="{} no longer resolved.",
-            note="Took back that it was resolved.",
+            done="{} reopened.",
+            note="Reopened the job.",
         )
 
     def _each(

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.utils.formats import date_format
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
@@ -46,15 +46,10 @@ class JobList(JobBulkActions, JobSearch):
     list_select_related = RELATED
     search_fields = ["id"]  # that there is a search; list_search.py says what it finds
     search_help_text = (
-        "How the id of a job or a run begins, or a part of a file's name, of the assessment's, "
-        "the tenant's, or of a note."
+        "Searches ids of jobs and runs by their beginning; names of files, assessments and "
+        "tenants, and notes, by any part."
     )
     ordering = ["-created_at"]
-
-    def changelist_view(
-        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        return super().changelist_view(request, {"title": "Jobs", **(extra_context or {})})
 
     def get_changelist_instance(self, request: HttpRequest) -> Any:
         changelist = super().get_changelist_instance(request)

@@ -8,7 +8,6 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Q
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
@@ -20,10 +19,11 @@ from earthbeam.bundle_template import BundleTemplate
 from earthbeam.durations import lasted
 from earthbeam.job_status import status_of
 from earthbeam.models import Job, Run, RunLog
+from earthbeam.story import story
 from partners import scoping
 
 _MANY = 50
-"""Runs, linked jobs and entries of the history that the page shows, the newest first."""
+"""Runs and entries of the history that the page shows, the newest first."""
 
 
 class JobPage(JobActions):
@@ -137,23 +137,10 @@ class JobPage(JobActions):
         return {
             "around": True,
             "runs": runs,
-            "story": self._story(request, job),
+            "story": story(job),
             "history": _history(job),
             "submitter": job.created_by.get_username() if job.created_by else job.api_client,
         }
-
-    def _story(self, request: HttpRequest, job: Job) -> list[Job]:
-        """The jobs that belong together, oldest first; empty when this one stands alone."""
-        linked = Q(pk=job.pk) | Q(parent=job)
-        if job.parent_id:
-            linked |= Q(pk=job.parent_id) | Q(parent=job.parent_id)
-        found = self.get_queryset(request).filter(linked)
-        jobs = list(found.select_related("last_run").order_by("created_at")[:_MANY])
-        if len(jobs) < 2:
-            return []
-        for each in jobs:
-            each.status = status_of(each)
-        return jobs
 
     def _sees_internals(self, request: HttpRequest, job: Job) -> bool:
         return scoping.administers(request.user, job.tenant.partner_id)

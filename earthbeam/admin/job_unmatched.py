@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django.contrib import admin, messages
@@ -16,11 +15,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from earthbeam import rerun_rows, unmatched
 from earthbeam.admin import files
+from earthbeam.admin.job_new import new_job_url
 from earthbeam.admin.unmatched_edits import BadForm, Edits, Filled, carry, fill, read_edits
 from earthbeam.admin.unmatched_table import make_table, page_of
 from earthbeam.errors import JobError
 from earthbeam.models import Job, Run
-from earthbeam.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.story import resolve_settled, story
 from earthbeam.unmatched import NotFixable, Unmatched, UnmatchedFile
 
@@ -190,18 +189,20 @@ class JobUnmatched(admin.ModelAdmin):
         return self._show(request, job, context)
 
     def _show(self, request: HttpRequest, job: Job, context: Mapping[str, Any]) -> HttpResponse:
+        assessment = job.bundle_template.get("display_name", job.bundle_id)
         return render(
             request,
             _TEMPLATE,
             {
                 **self.admin_site.each_context(request),
                 "title": "Unmatched students",
-                "subtitle": str(job),
+                "assessment": assessment,
+                "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
                 "opts": self.opts,
                 "job": job,
                 "run": job.last_run,
                 "story": story(job),
-                "revise_url": _revise_url(job),
+                "revise_url": new_job_url(parent=job.pk),
                 **context,
             },
         )
@@ -227,11 +228,13 @@ class JobUnmatched(admin.ModelAdmin):
             self.message_user(request, "Marked as resolved.", messages.SUCCESS)
         else:
             self.message_user(request, "There is nothing to resolve any more.", messages.INFO)
-        return HttpResponseRedirect(reverse("admin:earthbeam_job_unmatched", args=[job.pk]))
+        return HttpResponseRedirect(_job_url(job))
 
     def _mended_job(self, request: HttpRequest, job_id: UUID) -> Job:
         """The job, if the person may see it; of any other job there is none."""
-        jobs = self.get_queryset(request).select_related("tenant__partner", "last_run")
+        jobs = self.get_queryset(request).select_related(
+            "tenant__partner", "school_year", "last_run"
+        )
         job: Job = get_object_or_404(jobs, pk=job_id)
         if job.last_run is not None:
             job.last_run.job = job  # read once
@@ -240,22 +243,6 @@ class JobUnmatched(admin.ModelAdmin):
 
 def _job_url(job: Job) -> str:
     return reverse("admin:earthbeam_job_change", args=[job.pk])
-
-
-def _revise_url(job: Job) -> str:
-    """The page of a new job with all filled in but the file."""
-    fields = {
-        "tenant": job.tenant_id,
-        "school_year": job.school_year_id,
-        "bundle": job.bundle_id,
-        "parent": job.pk,
-        **{
-            f"param_{key}": value
-            for key, value in job.input_params.items()
-            if key != POSSIBLE_ID_COLUMNS
-        },
-    }
-    return f"{reverse('admin:earthbeam_job_add')}?{urlencode(fields)}"
 
 
 def _page_number(text: str) -> int:

@@ -44,8 +44,8 @@ class OutputSetAdmin(WordSearch, ScopedAdmin):
     ]
     search_fields = ["uid"]  # that there is a search; list_search.py says what it finds
     search_help_text = (
-        "How the id of an output set, a run or a job begins, or a part of the assessment's or the "
-        "tenant's name."
+        "Searches ids of output sets, runs and jobs by their beginning; names of assessments and "
+        "tenants by any part."
     )
     ordering = ["-created_at"]
     fields = _FIELDS

@@ -69,18 +69,24 @@ def _cards(partner: Partner) -> list[dict[str, Any]]:
         {
             "title": "Descriptor mappings",
             "figure": sets,
-            "words": "replace an assessment's own" if sets else "the assessments' own are used",
+            "words": _mapping_words(sets),
             "tone": "",
             "url": url_of("mappings", partner),
         },
         {
             "title": "Tenants",
-            "figure": Tenant.objects.filter(partner=partner).count(),
-            "words": "districts",
+            "figure": (districts := Tenant.objects.filter(partner=partner).count()),
+            "words": "district" if districts == 1 else "districts",
             "tone": "",
             "url": f"{tenants}?partner={partner.pk}",
         },
     ]
+
+
+def _mapping_words(sets: int) -> str:
+    if not sets:
+        return "the assessments' own are used"
+    return "replaces an assessment's own" if sets == 1 else "replace assessments' own"
 
 
 def _connection_words(counts: dict[str, int]) -> str:

@@ -133,8 +133,8 @@ class RunAdmin(WordSearch, ScopedAdmin):
     ]
     search_fields = ["id"]  # that there is a search; list_search.py says what it finds
     search_help_text = (
-        "How the id of a run or a job begins, a code of an error, or a part of the assessment's or "
-        "the tenant's name."
+        "Searches ids of runs and jobs by their beginning, codes of errors, and names of "
+        "assessments and tenants by any part."
     )
     fields = _FIELDS
     readonly_fields = _FIELDS

@@ -34,6 +34,7 @@ class WebhookForm(forms.ModelForm):
         label="URL",
         max_length=500,
         assume_scheme="https",
+        widget=forms.URLInput(attrs={"class": "vLargeTextField"}),
         help_text="An https URL of yours. It gets a signed message for each run that ends.",
     )
 
@@ -90,7 +91,16 @@ class WebhookAdmin(ScopedAdmin):
         return obj._delivered or "never"
 
     def get_inlines(self, request: HttpRequest, obj: Webhook | None) -> list[Any]:
-        return list(self.inlines) if obj else []
+        return list(self.inlines) if obj and obj.notices.exists() else []
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        has_notices = (
+            object_id.isdecimal() and Notice.objects.filter(webhook=int(object_id)).exists()
+        )
+        context = {"has_notices": has_notices, **(extra_context or {})}
+        return super().change_view(request, object_id, form_url, context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> list[str]:
         return ["partner"] if obj else []
@@ -152,7 +162,11 @@ class WebhookAdmin(ScopedAdmin):
         given_up = webhook.notices.filter(delivered_at=None, next_try_at=None)
         count = given_up.update(next_try_at=timezone.now(), tries=0)
         notices.deliver_soon()
-        self.message_user(request, f"{count} messages are tried again.")
+        if count:
+            what = "1 message is" if count == 1 else f"{count} messages are"
+            self.message_user(request, f"{what} tried again.")
+        else:
+            self.message_user(request, "No message was given up, so none is tried again.")
         return self._back(webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook, title: str) -> HttpResponse:

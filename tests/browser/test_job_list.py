@@ -58,10 +58,10 @@ def test_jobs_are_resolved_by_keyboard(open_page):
     page.keyboard.press("Space")
     action = page.get_by_label("Action:")
     action.focus()
-    page.keyboard.type("Resolve")
+    page.keyboard.type("Mark")
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("1 job resolved.")).to_be_visible()
+    expect(page.get_by_text("1 job marked as resolved.")).to_be_visible()
     assert Job.objects.filter(resolved_by__username="ada").count() == 1
     look(page, "job-list-resolved")
 

@@ -220,9 +220,9 @@ def test_by_keyboard_alone_a_run_is_cancelled_and_the_job_resolved(open_page):
     page.keyboard.press("Enter")
     expect(page.get_by_text("The run was cancelled.", exact=False).first).to_be_visible()
     assert Run.objects.get().status == "error"
-    page.get_by_role("button", name="Call it resolved").focus()
+    page.get_by_role("button", name="Mark as resolved").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Called resolved by user")).to_be_visible()
+    expect(page.get_by_text("Marked as resolved by user")).to_be_visible()
     assert Job.objects.get().resolved_at is not None
 
 

@@ -270,6 +270,27 @@ def test_another_assessment_keeps_the_files_and_checks_them_anew(page):
     expect(page.get_by_label("Form")).to_have_value("B")
 
 
+def test_going_back_before_another_assessment_has_come_keeps_the_first(page):
+    factories.make_bundle(
+        {**factories.BUNDLE_TEMPLATE, "path": "assessments/Other", "display_name": "Other"}
+    )
+    page.reload()
+    asked = []
+    page.route("**/job/add/?*Other*", lambda route: asked.append(route))
+    page.get_by_label("Assessment").select_option("Other")
+    expect(page.locator("#new-job")).to_have_attribute("aria-busy", "true")
+    page.get_by_label("Assessment").select_option("Reading check")
+    (route,) = asked
+    with page.expect_request_finished(lambda request: "Other" in request.url):
+        route.continue_()
+    # Whatever an answer sets off has happened by when the next one is here.
+    drop(page, ("scores.csv", GOOD))
+    expect(row(page, "scores.csv")).to_contain_text("Ready")
+    expect(page.get_by_label("Assessment").locator("option:checked")).to_have_text("Reading check")
+    expect(page.locator("#new-job")).not_to_have_attribute("aria-busy", "true")
+    assert "Reading_Check" in page.url
+
+
 def test_a_tenant_of_many_is_found_by_typing(open_page, user):
     for number in range(30):
         factories.make_ods_connection(tenant=factories.make_tenant(f"district {number}"))
@@ -289,7 +310,7 @@ def test_a_tenant_of_many_is_found_by_typing(open_page, user):
 def test_a_revised_file_says_for_which_job(open_page, user):
     job = factories.make_job(input_params={"FORM": "B"})
     page = open_page(user, f"{ADD}?parent={job.pk}")
-    expect(page.get_by_text("Revised file for job")).to_be_visible()
+    expect(page.get_by_text("Revised file for the job of")).to_be_visible()
     look(page, "new-job-revised")
     drop(page, ("revised.csv", GOOD + b"1,1\n"))
     expect(row(page, "revised.csv")).to_contain_text("Ready")

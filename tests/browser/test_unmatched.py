@@ -39,6 +39,10 @@ def url(job):
     return reverse("admin:earthbeam_job_unmatched", args=[job.pk])
 
 
+def job_url(job):
+    return reverse("admin:earthbeam_job_change", args=[job.pk])
+
+
 def field(page, number):
     return page.locator(f"input[name='id-{number}']")
 
@@ -171,3 +175,30 @@ def test_a_story_with_a_good_end_is_resolved_by_one_click(open_page):
     look(page, "unmatched-resolve")
     page.get_by_role("button", name="Mark job 1 as resolved").click()
     expect(page.get_by_text("Marked as resolved.")).to_be_visible()
+
+
+def test_from_the_job_to_its_fixed_rows_and_to_a_revised_file(open_page):
+    run = factories.make_unmatched_run()
+    page = open_page(people.make_partner_admin(), job_url(run.job))
+    page.get_by_role("link", name="See and fix these rows").click()
+    field(page, 1).fill("604001")
+    page.get_by_role("button", name="Re-run 1 row").click()
+    expect(page.get_by_role("heading", name="One file, 2 jobs")).to_be_visible()
+    child = Job.objects.get(parent=run.job)
+    assert page.url.endswith(job_url(child))
+    expect(page.get_by_text("Job 2, this one")).to_be_visible()
+    look(page, "job-child")
+    page.get_by_role("link", name="Job 1", exact=True).click()
+    expect(page.get_by_text("Job 1, this one")).to_be_visible()
+
+    page.get_by_role("link", name="See and fix these rows").click()
+    page.get_by_role("link", name="Upload a revised file").click()
+    expect(page.get_by_role("heading", name="Submit a revised file")).to_be_visible()
+    expect(page.get_by_label("Assessment").locator("option:checked")).to_have_text("Reading check")
+    expect(page.get_by_label("2025-26")).to_be_checked()
+    revised = {"name": "revised.csv", "mimeType": "text/csv", "buffer": factories.SCORES}
+    page.get_by_label("Scores", exact=True).set_input_files(revised)
+    expect(page.locator(".rw-files li")).to_contain_text("Ready")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_role("heading", name="One file, 3 jobs")).to_be_visible()
+    assert Job.objects.filter(parent=run.job).count() == 2

@@ -59,6 +59,12 @@
     if (focused && document.getElementById(focused)) { document.getElementById(focused).focus(); }
   }
 
+  // Back at what is shown: what was asked for in between is not wanted any more.
+  function stay() {
+    turns += 1;
+    page.removeAttribute("aria-busy");
+  }
+
   function values() {
     const all = form() ? [...new FormData(form())] : [];
     return all.filter(([name]) => name === "school_year" || name.startsWith("param_"));
@@ -82,7 +88,8 @@
       const shown = chosen(); // a select may tell of a change that is shown already
       where.querySelectorAll("select, input[list]").forEach((each) => each.addEventListener("change", () => {
         const listed = each.list && ![...each.list.options].some((option) => option.value === each.value);
-        if (each.value && !listed && !busy && chosen() !== shown) { choose(); }
+        if (!each.value || listed || busy) { return; }
+        if (chosen() !== shown) { choose(); } else { stay(); }
       }));
       const button = document.getElementById("where-button");
       if (button && form()) { button.remove(); }

@@ -241,7 +241,7 @@ def test_runs_in_progress_are_cancelled(client):
 def test_jobs_are_resolved_and_unresolved(client):
     jobs = make_one_of_each_status()
     told = do(client, "resolve", *jobs.values())
-    assert told[0] == "3 jobs resolved."
+    assert told[0] == "3 jobs marked as resolved."
     assert len(told) == 5
     resolved = set(Job.objects.exclude(resolved_at=None))
     assert resolved == {
@@ -257,12 +257,12 @@ def test_jobs_are_resolved_and_unresolved(client):
     assert str(error.resolved_by) == "admin"
     told = do(client, "unresolve", error, jobs[JobStatus.COMPLETE])
     assert told == [
-        "1 job no longer resolved.",
+        "1 job reopened.",
         "Not Reading check of grand_bend: It was not resolved.",
     ]
     error.refresh_from_db()
     assert (error.resolved_at, error.resolved_by) == (None, None)
-    assert history(error) == ["Took back that it was resolved.", "Resolved."]
+    assert history(error) == ["Reopened the job.", "Marked the job as resolved."]
 
 
 @pytest.mark.parametrize("action", ["run_again", "cancel", "resolve", "unresolve"])
@@ -283,5 +283,5 @@ def test_too_many_at_once_are_cut_and_the_person_is_told(client, monkeypatch):
     jobs = [make_job(Run.Status.ERROR) for _ in range(3)]
     told = do(client, "resolve", *jobs)
     assert "Only the newest 2" in told[0]
-    assert "2 jobs resolved." in told
+    assert "2 jobs marked as resolved." in told
     assert Job.objects.get(resolved_at=None) == jobs[0]

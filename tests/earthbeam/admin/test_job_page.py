@@ -254,28 +254,30 @@ def test_a_job_is_called_resolved_and_reopened_and_both_are_noted(client):
     job = run_reports.failed("earthmover_run").job
     client.post(url(job, "resolve"))
     page = shown(client, job)
-    assert "Called resolved by user" in page
+    assert "Marked as resolved by user" in page
     client.post(url(job, "unresolve"))
     page = shown(client, job)
-    assert "Called resolved by" not in page
-    assert page.index("Reopened the job.") < page.index("Called the job resolved.")
+    assert "Marked as resolved by" not in page
+    assert page.index("Reopened the job.") < page.index("Marked the job as resolved.")
 
 
 @pytest.mark.parametrize("make", [run_reports.succeeded, run_reports.running])
 def test_what_has_no_trouble_cannot_be_resolved(client, make):
     job = make().job
     answer = client.post(url(job, "resolve"), follow=True)
-    assert "was not called resolved" in told(answer)
+    assert "was not marked as resolved" in told(answer)
     assert Job.objects.get().resolved_at is None
 
 
-def test_what_cannot_be_done_now_is_disabled_with_the_reason(client):
-    done = shown(client, run_reports.succeeded().job)
-    assert 'id="job-cancel" class="rw-button is-plain" disabled' in done
-    assert "no run is in progress" in done
-    assert "there is nothing left to do" in done
-    busy = shown(client, run_reports.running(job=factories.make_job()).job)
-    assert "a run is in progress" in busy
+def test_only_what_can_be_done_now_is_offered(client):
+    def offered(page):
+        return [name for name in ("run", "cancel", "resolve") if f'id="job-{name}"' in page]
+
+    assert offered(shown(client, run_reports.succeeded().job)) == ["run"]
+    busy = run_reports.running(job=factories.make_job()).job
+    assert offered(shown(client, busy)) == ["cancel"]
+    failed = run_reports.failed("earthmover_run", job=factories.make_job()).job
+    assert offered(shown(client, failed)) == ["run", "resolve"]
     no_files = factories.make_job()
     no_files.files.update(size=None)
     assert "its files have not been uploaded yet" in shown(client, no_files)
@@ -335,10 +337,10 @@ def test_linked_jobs_are_one_story_on_the_page_of_each(client):
     sibling = factories.make_job(parent=parent)
     for job, others in ((parent, (child, sibling)), (child, (parent, sibling))):
         page = shown(client, job)
-        assert "Jobs that belong together" in page
+        assert "One file, 3 jobs" in page
         for other in others:
             assert f'href="{url(other)}"' in page
-    assert "Jobs that belong together" not in shown(client, factories.make_job())
+    assert "One file" not in shown(client, factories.make_job())
 
 
 @pytest.mark.parametrize("person", [people.make_partner_admin, people.make_user])
