@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from earthbeam import reaper
 from earthbeam.jobs import start_run
-from earthbeam.models import OutputSet, Run, RunLog
+from earthbeam.models import OutputSet, Run, RunLog, RunUpdate
 from runway.sandbox.input_files import InputFile
 from runway.sandbox.ods import Faults, SandboxOds
 from tests.e2e.jobs import (
@@ -49,6 +49,22 @@ def without_output_sets() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def without_the_end_of(step: str) -> Iterator[None]:
+    """Hold a run in a step that waits for nothing else: the app cannot store that it is over."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "create function refuse() returns trigger language plpgsql as"
+            " $$ begin raise exception 'refused by the test'; end $$"
+        )
+        cursor.execute(
+            f"create trigger refuse before insert on {RunUpdate._meta.db_table} for each row"
+            f" when (new.action = '{step}' and new.status <> 'begin') execute function refuse()"
+        )
+        yield
+        cursor.execute("drop function refuse cascade")
+
+
 def succeeded(run: Run, sample: InputFile, ods: SandboxOds) -> None:
     """Everything is there, and nothing twice."""
     expected = sample.expected
@@ -75,6 +91,7 @@ def test_an_executor_killed_in_any_step_ends_its_run_and_the_job_can_be_run_agai
         ("refresh_bundle_code", nullcontext(), ""),
         ("earthmover_deps", nullcontext(), "earthmover_server"),
         ("get_student_roster", slow(ods), "lightbeam"),
+        ("get_input_files", without_the_end_of("get_input_files"), "earthmover_server"),
         ("earthmover_run", nullcontext(), "earthmover_server"),
         ("lightbeam_send", slow(ods), "lightbeam"),
         ("upload_output", without_output_sets(), ""),
