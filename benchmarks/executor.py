@@ -7,6 +7,7 @@ of all years. Stock: `earthmover deps` of the composed project, then `earthmover
 against this year's roster, and again with the rows that it left against the roster of all years.
 Ours: the executor's own steps from "Preparing the bundle" to the last transform. Fetching rosters
 and sending are lightbeam's in both, and left out. Runs are interleaved; ratios are of medians.
+Where the machine has other work (the load is kept with each run) trust the ratios of CPU time.
 
 Stock takes many minutes on the big cases: they are measured with --big-stock only and kept, with
 their date, in benchmarks/stock_executor.json. With BUNDLE_REPO at a clone of the public bundle
@@ -108,6 +109,7 @@ def main() -> None:
     parser.add_argument("--case", nargs="*", help="these cases only")
     options = parser.parse_args()
     runs: list[dict[str, Any]] = []
+    where = machine("earthmover", "dask", "pandas")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder))
         for subject, case in PLAN:
@@ -117,10 +119,11 @@ def main() -> None:
                 continue
             if case.label in (options.case or (case.label,)):
                 runs += bench.measure(subject, case, big_stock=options.big_stock)
-    figures = _figures(runs)
-    where = machine("earthmover", "dask", "pandas")
-    path = write_results("executor", where, runs, figures)
-    _tell(runs, figures)
+                # Each time: it takes long, and whoever ends it early keeps what there is.
+                path = write_results("executor", where, runs, _figures(runs))
+    if not runs:
+        parser.error("nothing to measure: no such bundle or case, or BUNDLE_REPO is not given")
+    _tell(runs, _figures(runs))
     print(f"\nKept in {path.relative_to(PROJECT)}.")
 
 
@@ -249,7 +252,8 @@ def _records(folder: Path) -> dict[str, list[str]]:
 
 
 def _row(subject: Subject, case: Case, side: str, cost: Cost) -> dict[str, Any]:
-    return {"bundle": subject.name, "case": case.label, "side": side, **asdict(cost)}
+    load = round(os.getloadavg()[0], 1)
+    return {"bundle": subject.name, "case": case.label, "side": side, **asdict(cost), "load": load}
 
 
 def _kept_stock(
@@ -281,8 +285,8 @@ def _median(
 def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
     """What was not measured is None."""
 
-    def ratio(case: str, bundle: str = SUMMATIVE.name) -> float:
-        return _median(runs, bundle, case, "stock") / _median(runs, bundle, case, "ours")
+    def ratio(case: str, bundle: str = SUMMATIVE.name, key: str = "wall_seconds") -> float:
+        return _median(runs, bundle, case, "stock", key) / _median(runs, bundle, case, "ours", key)
 
     def growth(key: str) -> float:
         most = _median(runs, SUMMATIVE.name, "5kx1M", "ours", key)
@@ -293,11 +297,17 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
         "ratio_50x50k": ratio("50x50k"),
         "ratio_5kx50k": ratio("5kx50k"),
         "growth_1k_to_1m_seconds": growth("wall_seconds"),
+        "growth_1k_to_1m_cpu_seconds": growth("cpu_seconds"),
         "extra_peak_mb_1m": growth("peak_mb"),
         **{
             f"ratio_50x1k_{subject.name}": ratio("50x1k", subject.name)
             for subject in (*SUBJECTS[1:], *PUBLIC_SUBJECTS)
         },
+    }
+    figures |= {
+        f"cpu_ratio_{case.label}_{subject.name}": ratio(case.label, subject.name, "cpu_seconds")
+        for subject, case in PLAN
+        if case.stock != "none"
     }
     rounded = {
         name: None if math.isnan(value) else round(value, 1) for name, value in figures.items()
@@ -306,16 +316,18 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _tell(runs: list[dict[str, Any]], figures: dict[str, Any]) -> None:
-    print(f"\n{'bundle':<18}{'case':<9}{'side':<7}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
+    print(
+        f"\n{'bundle':<18}{'case':<9}{'side':<7}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}{'load':>6}"
+    )
     for run in runs:
         kept = f"  measured on {run['measured_on']}" if "measured_on" in run else ""
         print(
             f"{run['bundle']:<18}{run['case']:<9}{run['side']:<7}{run['wall_seconds']:>9.1f}"
-            f"{run['cpu_seconds']:>9.1f}{run['peak_mb']:>9.0f}{kept}"
+            f"{run['cpu_seconds']:>9.1f}{run['peak_mb']:>9.0f}{run.get('load', ''):>6}{kept}"
         )
     print()
     for name, value in figures.items():
-        print(f"{name:<28}{'not measured' if value is None else value}")
+        print(f"{name:<36}{'not measured' if value is None else value}")
 
 
 if __name__ == "__main__":

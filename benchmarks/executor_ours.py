@@ -24,7 +24,7 @@ def main(job_file: Path) -> None:
         descriptor_mappings={},
         bundle_path=f"assessments/{given['bundle']}",
         bundle_branch="main",
-        urls=AppUrls(*["http://unused"] * 7),
+        urls=AppUrls(**dict.fromkeys(AppUrls.__annotations__, "http://unused")),
         send_to_ods=True,
         cross_year_match_available=True,
         roster_file_path=None,

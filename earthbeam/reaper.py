@@ -66,12 +66,12 @@ def _end_never_begun(now: datetime) -> int:
     waiting = new.filter(launched_at=None)
     return (
         _fail(new.filter(launched_at__lt=now - HANDSHAKE), NEVER_REPORTED)
-        + _fail(waiting.exclude(Exists(_live_launches(now))), NOT_QUEUED)
+        + _fail(waiting.exclude(Exists(live_launches(now))), NOT_QUEUED)
         + _fail(waiting.filter(created_at__lt=now - LONGEST_WAIT), WAITED_TOO_LONG)
     )
 
 
-def _live_launches(now: datetime) -> QuerySet[ProcrastinateJob]:
+def live_launches(now: datetime) -> QuerySet[ProcrastinateJob]:
     """Queue jobs that will launch, or are launching, the run of the outer query."""
     alive = Q(status="todo") | Q(status="doing", worker__last_heartbeat__gt=now - WORKER_SILENCE)
     return ProcrastinateJob.objects.annotate(run_id=KT("args__run_id")).filter(

@@ -2,11 +2,14 @@
 
 An init token buys its run an access token, once; whether it was used is the run's status, not the
 token's. What a token may be used for is checked in earthbeam/api/authentication.py.
+
+Beside what the contract names, a token says for which size of executor it was issued: where a run
+has run out of memory and has started over, the first executor's are no good any more.
 """
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import jwt
 from django.conf import settings
@@ -20,6 +23,18 @@ ACCESS_LIFE = timedelta(hours=24)
 
 _ALGORITHM = "HS256"
 _CLAIMS = ["runId", "type", "exp"]
+
+
+class Bearer(NamedTuple):
+    """Whom a token speaks for."""
+
+    run_id: uuid.UUID
+    executor_size: str | None
+    """None: of any size."""
+
+    def is_superseded(self, run: Run) -> bool:
+        """Whether another executor than this one carries out ``run`` by now."""
+        return self.executor_size not in (None, run.executor_size)
 
 
 class BadToken(Exception):
@@ -36,8 +51,8 @@ def access_token(run: Run) -> str:
     return _issue(run, "access", ACCESS_LIFE)
 
 
-def read(token: str, expected: TokenType) -> uuid.UUID:
-    """The id of the run that ``token`` speaks for.
+def read(token: str, expected: TokenType) -> Bearer:
+    """The run that ``token`` speaks for, and as what.
 
     Raises BadToken when it is not ours, has expired, or is of another type than ``expected``.
     """
@@ -55,9 +70,15 @@ def read(token: str, expected: TokenType) -> uuid.UUID:
         raise BadToken("The token is not valid.") from None
     if claims["type"] != expected:
         raise BadToken(f"This call needs a token of type {expected}.")
-    return run_id
+    size = claims.get("size")
+    return Bearer(run_id, size if isinstance(size, str) else None)
 
 
 def _issue(run: Run, type_: TokenType, life: timedelta) -> str:
-    claims = {"runId": str(run.id), "type": type_, "exp": datetime.now(UTC) + life}
+    claims = {
+        "runId": str(run.id),
+        "type": type_,
+        "exp": datetime.now(UTC) + life,
+        "size": run.executor_size,
+    }
     return jwt.encode(claims, settings.EXECUTOR_JWT_KEY, algorithm=_ALGORITHM)

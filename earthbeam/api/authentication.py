@@ -7,7 +7,6 @@ Views get both checks from ``views.RunView``.
 """
 
 from typing import Any, ClassVar
-from uuid import UUID
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -19,11 +18,11 @@ from earthbeam import tokens
 
 
 class _TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer TOKEN``; leaves the id of the token's run in ``request.auth``."""
+    """``Authorization: Bearer TOKEN``; leaves whom it speaks for in ``request.auth``."""
 
     kind: ClassVar[tokens.TokenType]
 
-    def authenticate(self, request: Request) -> tuple[Any, UUID]:
+    def authenticate(self, request: Request) -> tuple[Any, tokens.Bearer]:
         scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
         if scheme.lower() != "bearer" or not token:
             raise AuthenticationFailed("Send the run's token as Authorization: Bearer TOKEN.")
@@ -54,4 +53,4 @@ class TokenIsForRunInPath(BasePermission):
     message = "This token is for another run."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return str(request.auth) == view.kwargs["run_id"]
+        return str(request.auth.run_id) == view.kwargs["run_id"]

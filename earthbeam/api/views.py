@@ -45,7 +45,18 @@ class RunView(APIView):
     content_negotiation_class = OneRenderer
 
     def run(self) -> Run:
-        """The run of path and token. Raises NotFound."""
+        """The run of path and token. Raises NotFound, or AuthenticationFailed for an executor that
+        another one has taken over from."""
+        run = self._run_in_path()
+        if self._is_superseded(run):
+            raise AuthenticationFailed("Another executor carries out this run now.")
+        return run
+
+    def _is_superseded(self, run: Run) -> bool:
+        bearer: tokens.Bearer = self.request.auth
+        return bearer.is_superseded(run)
+
+    def _run_in_path(self) -> Run:
         run = (
             Run.objects.select_related("job__tenant__partner", "job__school_year")
             .filter(pk=self.kwargs["run_id"])
@@ -90,14 +101,19 @@ class JobView(RunView):
 
 
 class ReportView(RunView):
-    """Something that a run reports: checked against ``body``, then kept; 201."""
+    """Something that a run reports: checked against ``body``, then kept; 201.
+
+    What comes late from an executor that another one has taken over from is taken, so that it does
+    no harm to repeat it, and not kept.
+    """
 
     http_method_names = ["post"]
     body: type[Field[Any, Any, Any, Any]]
 
     def post(self, request: Request, run_id: str) -> Response:
-        run = self.run()
-        answer = self.keep(run, self.body().run_validation(request.data))
+        run = self._run_in_path()
+        report = self.body().run_validation(request.data)
+        answer = None if self._is_superseded(run) else self.keep(run, report)
         return Response(answer, status=status.HTTP_201_CREATED)
 
     def keep(self, run: Run, report: Any) -> dict[str, str] | None:

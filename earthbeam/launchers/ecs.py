@@ -52,10 +52,11 @@ class EcsLauncher:
             parameters = get_parameters()
             credentials = job_credentials.assume(run, parameters.task_role)
             size = run.executor_size or size_for(run.job)
+            # Before it starts, since its tokens say so too.
+            run.executor_size = size
+            run.save(update_fields=["executor_size"])
             task = _run_task(run, parameters, size, credentials)
-        Run.objects.filter(pk=run.pk).update(
-            launched_at=timezone.now(), launch_reference=task, executor_size=size
-        )
+        Run.objects.filter(pk=run.pk).update(launched_at=timezone.now(), launch_reference=task)
         logger.info("run %s was launched as %s: %s", run.pk, size, task)
 
     def watch(self) -> None:

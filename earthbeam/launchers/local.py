@@ -8,7 +8,6 @@ run has ended when ``launch`` returns.
 
 import logging
 import os
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ from django.utils import timezone
 from earthbeam import payload, runs, tokens
 from earthbeam.errors import LaunchFailed
 from earthbeam.files import is_s3
-from earthbeam.launchers import children
+from earthbeam.launchers import children, orphans
 from earthbeam.launchers.output import Masker, Output
 from earthbeam.models import Run, RunLog
 from partners.encryption import UndecryptableSecret
@@ -70,7 +69,7 @@ class LocalLauncher:
         mask = Masker([token, *_ods_secrets(run)])
         # Lower-case: bundles read facts from capital letters in their files' paths.
         with tempfile.TemporaryDirectory(
-            prefix="runway-run-", ignore_cleanup_errors=True
+            prefix=orphans.SCRATCH_PREFIX, ignore_cleanup_errors=True
         ) as scratch:
             child = self._start(_environment(run, token, Path(scratch)), Path(scratch))
             try:
@@ -78,7 +77,7 @@ class LocalLauncher:
                 output = Output(child.stdout, mask)
                 Run.objects.filter(pk=run.pk).update(
                     launched_at=timezone.now(),
-                    launch_reference=f"process {child.pid} on {socket.gethostname()}",
+                    launch_reference=orphans.reference(child.pid, scratch),
                 )
                 end = self._wait(run, child, output, should_stop)
             finally:
@@ -88,7 +87,8 @@ class LocalLauncher:
         _conclude(run, end)
 
     def watch(self) -> None:
-        """See Launcher. Nothing: ``launch`` waits for its executor."""
+        """See Launcher: only of executors whose worker was killed, since ``launch`` waits."""
+        orphans.watch()
 
     def _start(self, environment: dict[str, str], scratch: Path) -> "subprocess.Popen[bytes]":
         try:

@@ -31,7 +31,16 @@ def test_a_token_says_run_type_and_end(issue, kind, seconds):
     assert claims["runId"] == str(RUN.id)
     assert claims["type"] == kind
     assert abs(claims["exp"] - time.time() - seconds) < 5
-    assert tokens.read(issue(RUN), kind) == RUN.id
+    assert tokens.read(issue(RUN), kind) == (RUN.id, "")
+
+
+def test_a_token_says_for_which_size_of_executor_it_is():
+    large = Run(id=RUN.id, executor_size="large")
+    assert tokens.read(tokens.access_token(large), "access") == (RUN.id, "large")
+
+
+def test_a_token_of_the_contracts_claims_alone_is_for_any_executor(settings):
+    assert tokens.read(signed(settings), "access") == (RUN.id, None)
 
 
 def test_a_token_of_one_type_is_no_token_of_the_other():

@@ -17,7 +17,7 @@ def test_the_handshake_begins_the_run_and_hands_out_an_access_token(db):
     assert response.status_code == 200
     body = response.json()
     assert set(body) == {"token", "jobUrl"}
-    assert tokens.read(body["token"], "access") == run.pk
+    assert tokens.read(body["token"], "access").run_id == run.pk
     assert body["jobUrl"] == payload.job_url(run.pk)
     assert response["Cache-Control"] == "no-store"
     run.refresh_from_db()

@@ -174,14 +174,16 @@ def test_the_time_limit_ends_even_a_child_that_ignores_sigterm(held):
     assert held.app.error()["payload"]["timeout_seconds"] == 3600
 
 
-@pytest.mark.parametrize("held", ["earthmover_run", "lightbeam_send"], indirect=True)
-def test_sigkill_ends_the_child_at_work_and_sends_nothing_more(held):
+@in_every_step
+def test_sigkill_ends_the_children_at_work_and_sends_nothing_more(held):
     held.start(STUBBORN)
-    (child,) = {pid for pid in held.children if parent_of(pid) == held.process.pid}
+    children = {pid for pid in held.children if parent_of(pid) == held.process.pid}
+    assert children or not held.by_child
     held.process.kill()
-    assert gone({child})
+    assert gone(children)
     before = held.ods.received_counts()
     held.ods.faults = Faults()
+    held.app.released.set()
     time.sleep(0.5)
     assert held.ods.received_counts() == before
     assert "done failure" not in held.app.steps()  # nobody is left to say so: the launcher does

@@ -59,7 +59,7 @@ def test_an_executor_gets_the_contracts_variables_and_credentials_of_its_own(
     assert override["name"] == f"{ecs.label}-JobExecutorMedium"
     environment = ecs.environment(task)
     session = ecs.session()
-    assert tokens.read(environment.pop("INIT_TOKEN"), "init") == run.pk
+    assert tokens.read(environment.pop("INIT_TOKEN"), "init") == (run.pk, "medium")
     assert environment == {
         "INIT_JOB_URL": f"https://app.test/api/earthbeam/auth/{run.pk}/init",
         "TIMEOUT_SECONDS": "1800",

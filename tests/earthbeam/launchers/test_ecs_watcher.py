@@ -112,7 +112,7 @@ def test_a_run_that_died_of_memory_starts_over_once_on_the_next_size(
     assert run.launch_reference == second.task_arn
     assert second.task_definition_arn.split("/")[-1].startswith(f"{ecs.label}-Large")
     token = ecs.environment(second)["INIT_TOKEN"]
-    assert tokens.read(token, "init") == run.pk
+    assert tokens.read(token, "init") == (run.pk, "large")
     ecs.stop(second, reason, **container)
     launcher.watch()
     status, code, message = outcome(run)
@@ -138,6 +138,60 @@ def report(run):
     return post
 
 
+def as_executor(token):
+    return APIClient(headers={"Authorization": f"Bearer {token}"})
+
+
+@pytest.mark.parametrize(
+    ("name", "body"),
+    [
+        ("status", {"action": "done", "status": "failure"}),
+        ("status", {"action": "done", "status": "success"}),
+        ("error", {"code": "unknown", "payload": {"stacktrace": ""}}),
+        ("unmatched-ids", {"name": "StudentID", "type": "State"}),
+    ],
+)
+def test_late_words_of_the_first_executor_are_taken_and_change_nothing_in_the_second_try(
+    launcher, run, name, body
+):
+    url = f"/api/earthbeam/jobs/{run.pk}"
+    first = as_executor(tokens.access_token(run))
+    assert runs.start_over(run, executor_size="large")
+    assert first.post(f"{url}/{name}", body, format="json").status_code == 201
+    run.refresh_from_db()
+    begun(launcher, run)
+    assert first.post(f"{url}/{name}", body, format="json").status_code == 201
+    assert outcome(run) == ("running",)
+    assert not run.updates.exists()
+    assert not hasattr(run, "unmatched_ids")
+    assert first.get(url).status_code == 401
+    assert first.get(f"{url}/roster").status_code == 401
+
+    second = as_executor(tokens.access_token(run))
+    assert second.get(url).status_code == 200
+    done = {"action": "done", "status": "success"}
+    assert second.post(f"{url}/status", done, format="json").status_code == 201
+    assert outcome(run) == ("success",)
+
+
+def test_the_first_executors_init_token_does_not_begin_the_second_try(launcher):
+    run = factories.make_run()
+    launcher.launch(run, lambda: False)
+    run.refresh_from_db()
+    first = as_executor(tokens.init_token(run))
+    assert runs.start_over(run, executor_size="large")
+    assert first.get(f"/api/earthbeam/auth/{run.pk}/init").status_code == 401
+    assert outcome(run) == ("new",)
+
+
+def test_an_executor_may_begin_before_its_launcher_has_noted_the_task(launcher, ecs):
+    run = factories.make_run()
+    launcher.launch(run, lambda: False)
+    (task,) = ecs.tasks()
+    token = ecs.environment(task)["INIT_TOKEN"]
+    assert tokens.read(token, "init").executor_size == "medium"
+
+
 @pytest.mark.parametrize(
     ("size", "payload", "again"),
     [
@@ -151,6 +205,7 @@ def test_a_run_whose_executor_lost_a_child_to_memory_starts_over(
     launcher, run, report, size, payload, again
 ):
     Run.objects.update(executor_size=size)
+    run.refresh_from_db()
     report("status", {"action": "earthmover_run", "status": "failure"})
     report("error", {"code": "unknown", "payload": payload})
     for _ in range(2):  # as when the first answer was lost
