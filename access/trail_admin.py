@@ -25,7 +25,8 @@ _CHANGES = {
 }
 EVENTS = (
     *("signed in", "signed out", "sign-in failed", "sign-in stopped"),
-    *("file downloaded", "EDU connections reset", "webhook secret replaced"),
+    *("file downloaded", "download links made"),
+    *("EDU connections reset", "webhook secret replaced"),
 )
 
 

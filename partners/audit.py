@@ -106,7 +106,8 @@ def _sign(sender: type[LogEntry], instance: LogEntry, **kwargs: Any) -> None:
     if request is not None:
         instance.remote_addr = client_address(request)
         user = getattr(request, "user", None)
-        if instance.actor is None and user is not None and user.is_authenticated:
+        # A client of an API is no person; who it is stands in the entry's details.
+        if instance.actor is None and isinstance(user, User):
             instance.actor = user
     if instance.actor is not None:
         instance.actor_email = instance.actor.email

@@ -15,6 +15,7 @@ from earthbeam.external.listing import filtered
 from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
 from earthbeam.models import OutputSet
+from partners import audit
 
 
 class OutputSetsView(ClientView):
@@ -77,4 +78,7 @@ class DownloadLinksView(ClientView):
             name: file_links.link(request, job, f"{folder}/{name}", "download")
             for name in output_set.files
         }
+        audit.record(
+            job, "download links made", client=caller(request).id, output_set=str(output_set.pk)
+        )
         return Response(serializers.DownloadLinks({"downloadLinks": links}).data)

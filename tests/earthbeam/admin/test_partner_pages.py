@@ -107,7 +107,7 @@ def test_pages_take_few_queries_however_much_there_is(
         factories.make_config(year=factories.make_year(code))
     for n in range(12):
         other = {**factories.BUNDLE_TEMPLATE, "path": f"assessments/A{n}"}
-        factories.make_bundle(other).enabled_for.add("ea")
+        factories.make_bundle(other).enabled_for.add(factories.make_partner())
     table = MappingTable(("grade",), tuple((str(n), FIRST, "") for n in range(30)))
     replace(Partner.objects.get(), bundle, KIND, table, seen=fingerprint(MappingTable()))
     with django_assert_max_num_queries(20):

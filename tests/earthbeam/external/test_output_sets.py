@@ -1,6 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from auditlog.models import LogEntry
 from django.db import connection
 from django.test import Client as HttpClient
 from django.test.utils import CaptureQueriesContext
@@ -175,6 +176,19 @@ def test_files_are_downloaded_by_links_without_a_token(client):
     assert answer.getvalue() == b'{"b": 2}\n'
     assert "attachment" in answer.headers["Content-Disposition"]
     assert HttpClient().put(links["studentAssessments.jsonl"], b"x").status_code == 403
+
+
+def test_the_audit_trail_keeps_which_client_took_what(client):
+    output_set = make_set()
+    client.post(f"output-sets/{output_set.uid}/download-links")
+    entry = LogEntry.objects.get(action=LogEntry.Action.ACCESS)
+    assert entry.object_pk == str(output_set.run.job_id)
+    assert entry.additional_data == {
+        "event": "download links made",
+        "client": "edu-loader",
+        "output_set": str(output_set.uid),
+    }
+    assert entry.remote_addr == "127.0.0.1"
 
 
 def test_a_link_expires(client, monkeypatch):
