@@ -20,8 +20,8 @@ class _Worded(admin.FieldListFilter):
 
     words: ClassVar[dict[str, str]]
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self.title = self.words["title"]
 
     def choices(self, changelist: Any) -> Iterator[Any]:

@@ -57,7 +57,7 @@ def _cards(partner: Partner) -> list[dict[str, Any]]:
             "figure": connections["active"],
             "words": _connection_words(connections),
             "tone": "rw-bad" if connections["failed"] else "",
-            "url": f"{odss}?tenant__partner__id__exact={partner.pk}&retired_at__isempty=1",
+            "url": f"{odss}?partner={partner.pk}&retired_at__isempty=1",
         },
         {
             "title": "Assessments",
@@ -78,7 +78,7 @@ def _cards(partner: Partner) -> list[dict[str, Any]]:
             "figure": (districts := Tenant.objects.filter(partner=partner).count()),
             "words": "district" if districts == 1 else "districts",
             "tone": "",
-            "url": f"{tenants}?partner__id__exact={partner.pk}",
+            "url": f"{tenants}?partner={partner.pk}",
         },
     ]
 

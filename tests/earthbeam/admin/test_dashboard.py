@@ -158,9 +158,9 @@ def test_nobody_sees_what_is_of_others(admin):
         assert shown.chart.total.rows == 0
 
 
-def test_somebody_without_membership_gets_an_empty_page():
+def test_somebody_without_membership_is_told_whom_to_ask():
     user = people.make_user()
     user.memberships.all().delete()
-    page = people.logged_in(user).get("/admin/").content.decode()
-    assert "not a member of a partner yet" in page
+    page = people.logged_in(user).get("/admin/", follow=True).content.decode()
+    assert "Ask a superuser of Runway to add a membership" in " ".join(page.split())
     assert "New job" not in page

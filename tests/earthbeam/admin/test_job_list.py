@@ -279,7 +279,7 @@ def test_nobody_acts_on_jobs_of_others(action):
 
 
 def test_too_many_at_once_are_cut_and_the_person_is_told(client, monkeypatch):
-    monkeypatch.setattr("earthbeam.admin.job_actions.MAX_AT_ONCE", 2)
+    monkeypatch.setattr("earthbeam.admin.job_bulk_actions.MAX_AT_ONCE", 2)
     jobs = [make_job(Run.Status.ERROR) for _ in range(3)]
     told = do(client, "resolve", *jobs)
     assert "Only the newest 2" in told[0]
