@@ -527,7 +527,7 @@ def test_a_link_fills_the_page_in(client, bundle):
 def test_a_revised_file_begins_as_its_job_was_and_is_linked_to_it(client, bundle):
     job = factories.make_job(input_params={"FORM": "B"})
     shown = client.get(new_job_url(parent=job.pk)).content.decode()
-    assert "Revised file for job" in shown
+    assert "Revised file for <a" in shown
     assert job_page(job) in shown
     assert '<option value="B" selected>' in shown
     assert " multiple" not in shown
