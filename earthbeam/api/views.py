@@ -1,6 +1,6 @@
 """The executor-facing API: every view reads one request and hands it to the module that knows."""
 
-from typing import Any
+from typing import Any, cast
 
 from rest_framework import status
 from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound, ValidationError
@@ -53,7 +53,7 @@ class RunView(APIView):
         return run
 
     def _is_superseded(self, run: Run) -> bool:
-        bearer: tokens.Bearer = self.request.auth
+        bearer = cast(tokens.Bearer, self.request.auth)
         return bearer.is_superseded(run)
 
     def _run_in_path(self) -> Run:
