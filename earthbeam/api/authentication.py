@@ -6,7 +6,7 @@ path 403, and only then may an answer depend on whether there is such a run (404
 Views get both checks from ``views.RunView``.
 """
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed
@@ -53,4 +53,4 @@ class TokenIsForRunInPath(BasePermission):
     message = "This token is for another run."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        return str(request.auth.run_id) == view.kwargs["run_id"]
+        return str(cast(tokens.Bearer, request.auth).run_id) == view.kwargs["run_id"]
