@@ -312,7 +312,8 @@ def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
     rounded = {
         name: None if math.isnan(value) else round(value, 1) for name, value in figures.items()
     }
-    return rounded | {"results_equal": all(run.get("results_equal", True) for run in runs)}
+    compared = [run["results_equal"] for run in runs if "results_equal" in run]
+    return rounded | {"results_equal": all(compared) if compared else None}
 
 
 def _tell(runs: list[dict[str, Any]], figures: dict[str, Any]) -> None:

@@ -53,5 +53,4 @@ class TokenIsForRunInPath(BasePermission):
     message = "This token is for another run."
 
     def has_permission(self, request: Request, view: APIView) -> bool:
-        bearer = cast(tokens.Bearer, request.auth)
-        return str(bearer.run_id) == view.kwargs["run_id"]
+        return str(cast(tokens.Bearer, request.auth).run_id) == view.kwargs["run_id"]

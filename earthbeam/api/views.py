@@ -53,7 +53,8 @@ class RunView(APIView):
         return run
 
     def _is_superseded(self, run: Run) -> bool:
-        return cast(tokens.Bearer, self.request.auth).is_superseded(run)
+        bearer = cast(tokens.Bearer, self.request.auth)
+        return bearer.is_superseded(run)
 
     def _run_in_path(self) -> Run:
         run = (
