@@ -6,6 +6,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import psycopg
+
 from runway import embedded_postgres
 
 _var = Path(__file__).resolve().parent.parent / "var"
@@ -20,6 +22,12 @@ os.environ["RUNWAY_ENV"] = "development"
 os.environ["DATABASE_URL"] = embedded_postgres.start(
     Path(tempfile.mkdtemp(prefix="test-postgres-", dir=_var)), delete_at_exit=True
 )
+
+# What a crash would lose is of no use after it: no waiting for the disk.
+with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as _connection:
+    for _setting in ("fsync", "synchronous_commit", "full_page_writes"):
+        _connection.execute(f"alter system set {_setting} = off")  # type: ignore[arg-type]
+    _connection.execute("select pg_reload_conf()")
 
 from runway.settings import *  # noqa: E402, F403
 
