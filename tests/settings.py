@@ -26,7 +26,7 @@ os.environ["DATABASE_URL"] = embedded_postgres.start(
 # What a crash would lose is of no use after it: no waiting for the disk.
 with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as _connection:
     for _setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        _connection.execute(f"alter system set {_setting} = off")  # type: ignore[arg-type]
+        _connection.execute(f"alter system set {_setting} = off")
     _connection.execute("select pg_reload_conf()")
 
 from runway.settings import *  # noqa: E402, F403
