@@ -34,6 +34,7 @@ _SAMPLES = (".csv", ".tsv", ".txt")
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.timeout(1800),  # some try every combination of their params
     pytest.mark.skipif(
         not Path(REPOSITORY, "registry.json").exists(),
         reason="BUNDLE_REPO names no local clone of the public bundle repository",
