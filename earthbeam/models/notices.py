@@ -84,7 +84,8 @@ class Notice(models.Model):
         indexes = [
             models.Index(
                 fields=["next_try_at"], condition=Q(next_try_at__isnull=False), name="notice_due"
-            )
+            ),
+            models.Index(fields=["webhook", "-created_at"], name="notice_newest"),
         ]
 
     def __str__(self) -> str:

@@ -357,7 +357,7 @@ def test_pages_take_as_many_queries_for_much_as_for_little(person, django_assert
     run_reports.succeeded(job=job, rows=(251, 44, 17), sets=("ods", "non-ods"))
     for query in ({}, {"run": str(old.pk)}):
         client.get(url(job, **query))
-        with django_assert_max_num_queries(20):
+        with django_assert_max_num_queries(22):
             client.get(url(job, **query))
     run = run_reports.running("lightbeam_send", job=factories.make_job())
     live(client, run.job)
