@@ -12,6 +12,7 @@ from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from tests.browser import chromium
+from tests.earthbeam.queue import queue  # noqa: F401
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -19,6 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if "tests/browser/" in item.nodeid:
             item.add_marker(pytest.mark.slow)
             item.add_marker(pytest.mark.django_db(transaction=True))
+            item.add_marker(pytest.mark.usefixtures("queue"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
@@ -29,17 +31,19 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.line(chromium.MISSING)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     program = chromium.program()
     if program is None:
         (pytest.fail if chromium.REQUIRED else pytest.skip)(chromium.MISSING)
-    # Playwright's loop runs in this thread, which tests also use the database from.
+    # Playwright's loop runs in this thread, which tests also use the database from; it ends with
+    # the module, since other tests run loops of their own here.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
         yield browser
         browser.close()
+    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
 @pytest.fixture

@@ -168,7 +168,7 @@ def test_mappings_go_out_and_come_in_again(open_page, partner, admin, tmp_path):
     file.write_text("\n".join([*lines[:3], lines[3].replace("Local", "Our"), "oops"]))
     page.get_by_label("A CSV file").set_input_files(file)
     page.locator("form[enctype] button").click()
-    expect(page.get_by_role("alert")).to_contain_text("Row 5: it has 1 cells")
+    expect(page.get_by_role("alert")).to_contain_text("Row 5: it has 1 cell")
     look(page, "mapping-mistakes")
     file.write_text("\n".join([*lines[:3], lines[3].replace("Local", "Our"), f"new,{FIRST},x"]))
     page.get_by_label("A CSV file").set_input_files(file)
