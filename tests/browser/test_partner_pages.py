@@ -180,7 +180,7 @@ def test_mappings_go_out_and_come_in_again(open_page, partner, admin, tmp_path):
     expect(page.get_by_text("1 added, 1 removed, 1 changed, 2 unchanged")).to_be_visible()
     page.get_by_role("button", name="Go back to the assessment’s own").click()
     look(page, "mapping-remove")
-    page.get_by_role("button", name="Replace").click()
+    page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("You have none of this kind")).to_be_visible()
     look(page, "mapping-none")
 

@@ -111,7 +111,9 @@
     input.required = false; // the list below says what is chosen, not the input
     const hint = make("p", "rw-drop-hint", several ? "Drop files here, or choose them:" : "Drop a file here, or choose it:");
     input.before(hint);
-    input.addEventListener("change", () => { add(drop, [...input.files]); input.value = ""; });
+    const take = () => { add(drop, [...input.files]); input.value = ""; };
+    input.addEventListener("change", take);
+    if (input.files.length) { take(); }  // chosen before this script was there
     for (const name of ["dragenter", "dragover"]) {
       drop.addEventListener(name, (event) => { event.preventDefault(); if (!busy) { drop.classList.add("is-over"); } });
     }
