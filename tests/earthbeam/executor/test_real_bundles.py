@@ -66,7 +66,8 @@ VALUES = {"FastBridge_CBMmath": {"TEST_TYPE": ["Auto", "Process", "CAP"]}}
 STOCK_FAILS_TOO = {
     "FastBridgeCAT-fake_aMath.csv": "an id is empty in every row, and earthmover joins no nulls",
     "FastBridge_CBMreading-sample_anonymized_file_fastbridge_cbmreading.csv": (
-        "the bundle reads the matched student from its other input files, too, which have none"
+        "composed with student_ids, the bundle reads the matched student from its other input"
+        " files, too, which have none"
     ),
     "KRA-KRA_sample_file_deidentified.csv": "the bundle reads a newer layout",
     "SC_Alternate_Assessment-columns_by_year.csv": "a list of columns, no results",
