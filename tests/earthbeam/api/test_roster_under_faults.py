@@ -278,10 +278,16 @@ def test_five_hundred_streams_of_all_kinds_leave_nothing_behind(web, snowflake):
     before = left(worker, snowflake)
     outcomes.clear()
     soak(500)
-    wait_until(lambda: left(worker, snowflake) <= before, f"more left than {before}")
+    most = before + STARTED_LATE
+    wait_until(lambda: left(worker, snowflake) <= most, f"more left than {before}")
     assert database_connections() <= THREADS + 1
     assert set(outcomes) <= {"whole", "went", "sent away"}, outcomes
     assert (outcomes["whole"], outcomes["went"]) == (375, 125)
+
+
+STARTED_LATE = 8
+"""What Arrow's and jemalloc's own pools of threads may start late, once: a leak of one stream in
+sixty, or of one abandoned stream in fifteen, is more."""
 
 
 def left(worker, snowflake):
