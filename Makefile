@@ -28,15 +28,18 @@ demo: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	@$(BIN)/python -m runway.demo $(ARGS)
 
+# Three processes on two cores: much of the time is spent waiting for faults.
+TEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+
 ## make test         all tests
 test: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(TEST) $(ARGS)
 
 ## make test-fast    all but those that start servers or earthmover
 test-fast: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow" $(ARGS)
+	$(TEST) -m "not slow" $(ARGS)
 
 ## make check        lint, format, types, migrations, deployment settings: what CI runs beside tests
 check: lint types migrations deploy-check

@@ -35,3 +35,5 @@ _files = tempfile.mkdtemp(prefix="test-files-", dir=_var)
 atexit.register(shutil.rmtree, _files, ignore_errors=True)
 FILES_BASE = f"file://{_files}"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Looks for a static file when it is asked for, not for all of them with each test's client.
+WHITENOISE_AUTOREFRESH = True

@@ -7,6 +7,7 @@ else's, bulk actions with them, look-ups, completions. Every visit is rolled bac
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.cookies import SimpleCookie
 from typing import Any
 
 import pytest
@@ -39,9 +40,27 @@ FILES = "admin:earthbeam_job_file"
 ADD_IT = "is in no table: add it to the matrix (tests/access/matrix.py tells how)"
 
 
+@contextmanager
+def rolled_back() -> Iterator[None]:
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
+@pytest.fixture(scope="module")
+def one_world(django_db_setup: None, django_db_blocker: Any) -> Iterator[World]:
+    """Made once, as it takes far longer than a visit."""
+    with django_db_blocker.unblock(), rolled_back():
+        yield make_world()
+
+
 @pytest.fixture
-def world() -> World:
-    return make_world()
+def world(one_world: World) -> Iterator[World]:
+    """As if made anew: a test's changes are rolled back, and who signed out is back."""
+    cookies = {role: SimpleCookie(each.cookies) for role, each in one_world.clients.items()}
+    yield one_world
+    for role, client in one_world.clients.items():
+        client.cookies = cookies[role]
 
 
 # --- Nothing is missing ---------------------------------------------------------------------------
@@ -159,13 +178,6 @@ def word_for(method: str, answer: HttpResponseBase, visit: Visit) -> str:
         wrong = not visit.answers_in_place or 'class="errornote"' in shown(answer)
         return AGAIN if method == "POST" and wrong else YES
     return f"status {answer.status_code}"
-
-
-@contextmanager
-def rolled_back() -> Iterator[None]:
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 def shown(answer: HttpResponseBase) -> str:
