@@ -63,6 +63,7 @@ class OdsConnectionForm(forms.ModelForm):
     class Meta:
         model = OdsConnection
         fields = ["tenant", "school_year", "url", "client_id"]
+        labels = {"client_id": "Client ID"}
 
     failed_check: OdsCheck | None = None
     result: OdsCheck | None = None
