@@ -1,7 +1,7 @@
 """Bringing and fetching files in a directory of ours by signed links; on S3 the bucket does it."""
 
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.decorators import method_decorator
@@ -24,6 +24,11 @@ class FileView(View):
     """``PUT`` or ``GET`` by the token of a link."""
 
     http_method_names = ["put", "get"]
+
+    def http_method_not_allowed(self, request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
+        answer = _refusal(405, "PUT a file to this link, or GET it.")
+        answer.headers["Allow"] = "PUT, GET"
+        return answer
 
     def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Store the body as the job's file, all of it or nothing, until the job is started."""

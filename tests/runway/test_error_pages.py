@@ -12,6 +12,10 @@ def test_programs_get_json_where_nothing_is(path):
     assert answer.json()["detail"]
 
 
+def test_programs_learn_that_paths_have_no_slash_at_their_end():
+    assert "no / at their end" in Client().get("/api/v1/jobs/").json()["detail"]
+
+
 def test_people_get_a_page_where_nothing_is():
     answer = Client().get("/nothing")
     assert answer.status_code == 404

@@ -2,6 +2,7 @@ import io
 import json
 import socket
 import threading
+from http.client import HTTPConnection
 from urllib.parse import urlsplit
 
 import pytest
@@ -73,6 +74,12 @@ def test_a_client_that_has_a_name_is_shown_by_it(client_with, body):
         ({"schoolYear": "26"}, "schoolYear"),
         ({"schoolYear": "2099"}, "schoolYear"),
         ({"schoolYear": True}, "schoolYear"),
+        ({"schoolYear": "２０２６"}, "schoolYear"),
+        ({"tenant": "grand\0_bend"}, "tenant"),
+        ({"files": {"INPUT_FILE": "a\0.csv"}}, "files"),
+        ({"files": {"INPUT\0_FILE": "a.csv"}}, "files"),
+        ({"files": {"\ud800": "a.csv"}}, "files"),
+        ({"params": {"FO\0RM": "A"}}, "params"),
         ({"files": {}}, "files"),
         ({"files": ["scores.csv"]}, "files"),
         ({"files": {"INPUT_FILE": 1}}, "files"),
@@ -102,6 +109,54 @@ def test_all_that_is_wrong_is_said_at_once(client, body):
 def test_a_body_that_is_no_request_is_refused(client, body, raw):
     answer = client.post("jobs", raw)
     assert answer.status_code == 400
+    assert_says_what_is_wrong(answer.json())
+
+
+def test_a_number_that_is_too_long_is_refused_in_words(client):
+    answer = client.post("jobs", f'{{"schoolYear": {"9" * 5000}}}')
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "detail": "The body is not acceptable JSON: a number has too many digits."
+    }
+
+
+def test_a_school_year_that_is_none_is_refused_with_an_example(client, body):
+    answer = client.post("jobs", body | {"schoolYear": "26"}).json()
+    assert answer == {"schoolYear": ["Give the school year's end year in four digits: 2026."]}
+
+
+def test_refusals_are_alike_in_shape(client, body):
+    """``detail`` is a sentence, fields have lists of them."""
+    uid = brought(client, body)
+    client.post(f"jobs/{uid}/start")
+    twice = client.post(f"jobs/{uid}/start")
+    assert twice.status_code == 400
+    for answer in (twice, client.post("jobs", "[]"), client.post("jobs", "{"), client.get("jobs")):
+        assert_says_what_is_wrong(answer.json())
+
+
+def assert_says_what_is_wrong(refusal):
+    assert refusal
+    for name, said in refusal.items():
+        if name == "detail":
+            assert isinstance(said, str)
+        else:
+            assert name != "non_field_errors"
+            assert all(isinstance(each, str) for each in said)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_body_without_its_size_is_refused_and_not_taken_for_an_empty_one(
+    client, body, live_server
+):
+    wire = HTTPConnection(live_server.thread.host, live_server.thread.port)
+    headers = {"Authorization": f"Bearer {client.token}", "Content-Type": "application/json"}
+    chunks = iter([json.dumps(body).encode()])
+    wire.request("POST", "/api/v1/jobs", chunks, headers, encode_chunked=True)
+    answer = wire.getresponse()
+    assert answer.status == 411
+    assert "Content-Length" in json.loads(answer.read())["detail"]
 
 
 def test_bodies_have_a_size(client, body):
@@ -176,6 +231,7 @@ def test_a_link_to_bring_a_file_works_for_an_hour_and_until_the_start(client, bo
     assert put(url, b"first").status_code == 200
     assert put(url).status_code == 200
     assert HttpClient().get(url).status_code == 403
+    assert HttpClient().post(url).json() == {"detail": "PUT a file to this link, or GET it."}
     assert put(url[:-2] + "xx").status_code == 403
     client.post(f"jobs/{made['uid']}/start")
     assert put(url).status_code == 409
@@ -321,6 +377,23 @@ def test_what_belongs_to_another_partner_is_not_there(client_with, body):
 def test_a_tenant_of_another_partner_is_no_tenant(client, body):
     factories.make_tenant("far", partner=factories.make_partner("tx"))
     assert "tenant" in client.post("jobs", body | {"tenant": "far"}).json()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", "jobs"),
+        ("get", f"jobs/{MISSING}"),
+        ("post", f"jobs/{MISSING}/start"),
+        ("post", f"jobs/{MISSING}/cancel"),
+        ("post", f"output-sets/{MISSING}/download-links"),
+        ("post", "token/verify"),
+    ],
+)
+def test_calls_without_parameters_refuse_them_by_name(client, method, path):
+    answer = getattr(client, method)(f"{path}?partner=ea&format=xml")
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"partner", "format"}
 
 
 @pytest.mark.parametrize(
