@@ -52,7 +52,8 @@ class ClientView(APIView):
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         is_list = self.query is not None and request.method in ("GET", "HEAD")
-        if request.query_params and not is_list:
+        is_call = request.method in self.allowed_methods  # else 405 is the answer
+        if request.query_params and is_call and not is_list:
             raise ValidationError(
                 {name: ["This call takes no parameters."] for name in request.query_params}
             )

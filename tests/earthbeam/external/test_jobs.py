@@ -396,6 +396,11 @@ def test_calls_without_parameters_refuse_them_by_name(client, method, path):
     assert set(answer.json()) == {"partner", "format"}
 
 
+def test_a_method_that_a_call_does_not_have_is_405_whatever_comes_along(client):
+    headers = {"Authorization": f"Bearer {client.token}"}
+    assert HttpClient().put("/api/v1/jobs?partner=ea", headers=headers).status_code == 405
+
+
 @pytest.mark.parametrize(
     "path", [f"jobs/{MISSING}", f"jobs/{MISSING}/start", f"output-sets/{MISSING}/download-links"]
 )
