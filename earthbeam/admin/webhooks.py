@@ -142,7 +142,7 @@ class WebhookAdmin(ScopedAdmin):
 
     def _test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Send a message about nothing, while the person waits."""
-        webhook = Webhook.objects.get(pk=self._webhook(request, object_id).pk)
+        webhook = self._webhook(request, object_id)
         body: dict[str, Any] = {"partner": webhook.partner_id}
         try:
             status = webhooks.send(
@@ -150,6 +150,9 @@ class WebhookAdmin(ScopedAdmin):
             )
         except webhooks.NotAccepted as error:
             self.message_user(request, f"The test message did not arrive: {error}", messages.ERROR)
+        except UndecryptableSecret:
+            text = "No message was sent: the secret cannot be decrypted. Make a new one."
+            self.message_user(request, text, messages.ERROR)
         else:
             self.message_user(
                 request, f"The test message arrived; the answer was {status}.", messages.SUCCESS
