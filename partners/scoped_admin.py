@@ -3,12 +3,20 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AutocompleteSelect
 from django.db.models import ForeignKey, ManyToManyField, QuerySet
 from django.forms import ModelChoiceField, ModelMultipleChoiceField
 from django.http import HttpRequest
 
 from partners import scoping
 from partners.models import Partner, Tenant
+
+
+class _Completed(AutocompleteSelect):
+    """Django's, which fails at a value that is no key: an address or a form can say anything."""
+
+    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+        return super().optgroups(name, [each for each in value if str(each).isdecimal()], attr)
 
 
 class ScopedAdmin(admin.ModelAdmin):
@@ -40,6 +48,8 @@ class ScopedAdmin(admin.ModelAdmin):
         choices = _choices(db_field.related_model, request)
         if choices is not None:
             kwargs["queryset"] = choices
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = _Completed(db_field, self.admin_site, using=kwargs.get("using"))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_manytomany(
