@@ -1,5 +1,6 @@
 """The base of all admin classes whose rows belong to a partner or a tenant."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -15,7 +16,7 @@ from partners.models import Partner, Tenant
 class _Completed(AutocompleteSelect):
     """Django's, which fails at a value that is no key: an address or a form can say anything."""
 
-    def optgroups(self, name: str, value: list[str], attr: Any = None) -> Any:
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         return super().optgroups(name, [each for each in value if str(each).isdecimal()], attr)
 
 

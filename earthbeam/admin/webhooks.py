@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
@@ -44,6 +45,9 @@ class WebhookForm(forms.ModelForm):
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
+        if "@" in urlsplit(url).netloc:
+            # They would be shown to many, and are not sent: the signature says who calls.
+            raise forms.ValidationError("Leave user names and passwords out of the URL.")
         try:
             webhooks.public_address(url)
         except webhooks.NotAccepted as error:
