@@ -83,7 +83,7 @@ class NamedFilter(admin.SimpleListFilter):
         return len(self.lookup_choices) > 1 or bool(self.value())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        text = (self.value() or "").strip().replace("\x00", "")
+        text = (self.value() or "").strip()
         if not text:
             return queryset
         keys = list(self.called(text, cast(User, request.user)))
