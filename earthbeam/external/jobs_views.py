@@ -22,7 +22,7 @@ from earthbeam.job_rules import JobRequest, problems
 from earthbeam.job_status import JobStatus, has_status
 from earthbeam.jobs import cancel_run, create_job, find_uploads, start_run
 from earthbeam.models import Bundle, Job
-from partners.models import SchoolYear, Tenant
+from partners.models import Partner, SchoolYear, Tenant
 
 _DEFAULT_LIMIT = 100
 
@@ -53,10 +53,11 @@ class JobsView(ClientView):
             raise LengthRequired  # Django would take it for an empty body
         body = serializers.JobRequestBody(data=request.data)
         body.is_valid(raise_exception=True)
-        wanted = _job_request(body.validated_data, request)
         client = caller(request)
+        partner = partner_named(body.validated_data["partner"], client)
 
         def make() -> Job:
+            wanted = _job_request(body.validated_data, partner)
             if found := list(problems(wanted)):
                 raise as_validation_error(*found)
             return create_job(wanted, api_client=client.name)
@@ -149,9 +150,8 @@ class CancelView(ClientView):
         return Response(answer.data, status=status.HTTP_202_ACCEPTED)
 
 
-def _job_request(body: dict[str, Any], request: Request) -> JobRequest:
-    """What the body asks for. Raises NotFound for the partner, ValidationError for the rest."""
-    partner = partner_named(body["partner"], caller(request))
+def _job_request(body: dict[str, Any], partner: Partner) -> JobRequest:
+    """What the body asks for. Raises ValidationError."""
     tenant = Tenant.objects.filter(partner=partner, code=body["tenant"]).first()
     year = SchoolYear.objects.filter(end_year=int(body["schoolYear"])).first()
     path = body["bundle"]

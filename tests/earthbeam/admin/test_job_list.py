@@ -155,6 +155,13 @@ def test_few_choices_are_links_many_are_a_search_box(client, monkeypatch):
     assert '<a href="?status=complete">Any tenant</a>' in many
 
 
+def test_one_api_client_is_enough_to_filter_by(client):
+    by_client = make_job(api_client="nightly")
+    make_job()
+    assert "By API client" in text_of(client.get(LIST))
+    assert listed(client, client="nightly") == [by_client]
+
+
 def test_filters_offer_only_what_the_person_may_see():
     make_job(created_by=people.make_superuser("ada"), api_client="near")
     make_job(api_client="near2")

@@ -11,7 +11,7 @@ from django.test import Client as HttpClient
 
 from earthbeam import reports, runs
 from earthbeam.files import open_store
-from earthbeam.models import Job, Run
+from earthbeam.models import Bundle, Job, Run
 from earthbeam.paths import app_data_base_path
 from partners.models import OdsConnection
 from tests import factories
@@ -186,6 +186,17 @@ def test_a_request_that_is_sent_again_makes_no_second_job(client, client_with, b
     assert other.status_code == 422
     theirs = client_with(client_id="another")
     assert create(theirs, body, Idempotency_Key="a")["uid"] != first["uid"]
+
+
+def test_a_request_that_is_sent_again_gets_its_job_also_where_it_could_not_be_made_now(
+    client, client_with, body
+):
+    first = create(client, body, Idempotency_Key="a")
+    Bundle.objects.get().enabled_for.clear()
+    assert client.post("jobs", body, Idempotency_Key="b").status_code == 400
+    assert create(client, body, Idempotency_Key="a")["uid"] == first["uid"]
+    elsewhere = client_with(partners="tx")  # the same client, with a token for another partner
+    assert elsewhere.post("jobs", body, Idempotency_Key="a").status_code == 404
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256])
