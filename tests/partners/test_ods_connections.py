@@ -134,6 +134,12 @@ def test_a_tenant_that_is_none_is_not_offered_and_not_taken(admin, ods, tenant):
     assert not OdsConnection.objects.exists()
 
 
+def test_the_page_of_a_new_connection_does_not_list_all_tenants(admin):
+    tenant = factories.make_tenant("grand_bend")
+    assert "grand_bend" not in admin.get(page("add")).content.decode()
+    assert "grand_bend" in admin.get(page("add"), {"tenant": tenant.pk}).content.decode()
+
+
 def test_a_new_connection_needs_a_secret(admin, ods):
     answer = admin.post(page("add"), new(ods, secret=""))
     assert "Enter the client secret" in answer.content.decode()

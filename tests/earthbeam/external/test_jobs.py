@@ -2,10 +2,13 @@ import io
 import json
 import socket
 import threading
+import time
 from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client as HttpClient
 
@@ -277,6 +280,27 @@ def test_an_upload_that_ends_early_leaves_nothing(client, body, live_server):
     job = Job.objects.get()
     assert open_store(app_data_base_path(job)).list() == {}
     assert job.files.get().size is None
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_an_upload_that_the_start_overtakes_changes_no_file(client, body, live_server):
+    made = create(client, body)
+    url = made["uploadUrls"]["INPUT_FILE"]
+    assert put(url).status_code == 200
+    with socket.create_connection((live_server.thread.host, live_server.thread.port)) as wire:
+        head = f"PUT {urlsplit(url).path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        wire.sendall(f"{head}la".encode())
+        while not list(Path(settings.FILES_BASE.removeprefix("file://")).rglob(".partial-*")):
+            time.sleep(0.05)  # until it is being taken
+        assert client.post(f"jobs/{made['uid']}/start").status_code == 202
+        wire.sendall(b"ter")
+        answer = wire.makefile("rb").readline()
+    assert b" 409 " in answer
+    with open_store(app_data_base_path(Job.objects.get())).open(
+        "input/INPUT_FILE__scores.csv"
+    ) as f:
+        assert f.read() == factories.SCORES
 
 
 # --- How a job stands ------------------------------------------------------------------------
