@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,9 @@ MAX_ROWS = 10_000
 MAX_CELL = 255
 MAX_SHOWN = 20
 """Problems that are listed; of more there is only the number."""
+
+# Not "-1", nor "+ Pre-K (4 years)", which are what they look like.
+_FORMULA = re.compile(r"\s*(?:[=@]|[+-].*(?:\w\(|\|.*!))")
 
 
 class BadMappings(Exception):
@@ -116,6 +120,8 @@ def _header_problems(columns: list[str]) -> Iterator[str]:
             yield "The first row: a column has no name."
         elif len(name) > MAX_CELL or _has_controls(name):
             yield "The first row: a column's name is too long or has characters without a shape."
+        elif is_formula(name):
+            yield "The first row: a column's name begins like a formula."
     for name in sorted({name for name in columns if name and columns.count(name) > 1}):
         yield f"The first row: the column {name} occurs twice."
 
@@ -130,8 +136,15 @@ def _row_problems(row: tuple[str, ...], columns: list[str]) -> Iterator[str]:
             yield f"{name} is longer than {MAX_CELL} characters."
         elif _has_controls(cell):
             yield f"{name} has a line break or another character without a shape."
+        elif is_formula(cell):
+            yield f"{name} begins like a formula, which a spreadsheet program would calculate."
     if not row[-2].strip():
         yield f"{EDFI} is empty."
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet program that opens the export would calculate, not show, ``text``."""
+    return _FORMULA.match(text) is not None
 
 
 def _has_controls(text: str) -> bool:

@@ -54,11 +54,16 @@ class Changes:
         )
 
 
+def is_kind(text: str) -> bool:
+    """Whether there can be a descriptor type of that name."""
+    return _TYPE.fullmatch(text) is not None
+
+
 def problem(partner: Partner, bundle: Bundle, kind: str) -> str:
     """Why the partner can have no mappings of this kind, or an empty text."""
     if not bundle.enabled_for.filter(pk=partner.pk).exists():
         return f"{bundle} is not enabled for {partner}. Enable it first."
-    if not _TYPE.fullmatch(kind):
+    if not is_kind(kind):
         return "A descriptor type is a name such as gradeLevelDescriptors: letters, digits and _."
     declared = BundleTemplate.read(bundle.template).descriptor_types
     if declared and kind not in declared:

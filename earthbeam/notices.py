@@ -6,6 +6,7 @@ delays its notices and loses none. A receiver knows a message that it gets twice
 """
 
 import logging
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import timedelta
@@ -14,7 +15,8 @@ from uuid import UUID
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
 from django.utils import timezone
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
@@ -42,6 +44,10 @@ PAUSES = [
 CLAIM = timedelta(minutes=2)
 """How long a notice is somebody's who may have died; well above the time that a try takes."""
 AT_ONCE = 8
+MOST = 5_000
+"""Notices of one round."""
+ROUND = 50.0
+"""Seconds after which a round begins with no more: the next one asks anew who is due."""
 
 
 def announce(run: Run) -> None:
@@ -70,26 +76,40 @@ def deliver_soon() -> None:
 
 
 def deliver_due() -> int:
-    """Try all notices that are due, several at once; returns how many were tried."""
-    due = list(Notice.objects.filter(next_try_at__lte=timezone.now()).values_list("pk", flat=True))
-    if not due:
+    """Try the notices that are due, several at once; returns how many were tried.
+
+    A receiver that cannot be reached is asked no more in this round: what else waits for it is
+    put off likewise.
+    """
+    ids = due()
+    if not ids:
         return 0
+    end, away = time.monotonic() + ROUND, dict[int | None, str]()
+
+    def deliver(notice_id: UUID) -> bool:
+        if time.monotonic() > end:
+            return False
+        try:
+            return _deliver(notice_id, away)
+        except Exception:
+            logger.exception("notice %s: it is tried again", notice_id)
+            return False
+        finally:
+            connection.close()
+
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return sum(threads.map(_deliver_in_thread, due))
+        return sum(threads.map(deliver, ids))
 
 
-def _deliver_in_thread(notice_id: UUID) -> bool:
-    try:
-        return _deliver(notice_id)
-    except Exception:
-        logger.exception("notice %s: it is tried again", notice_id)
-        return False
-    finally:
-        connection.close()
+def due() -> list[UUID]:
+    """The notices of the next round: webhooks take turns, so that none waits for another's many."""
+    turn = Window(RowNumber(), partition_by="webhook", order_by="next_try_at")
+    waiting = Notice.objects.filter(next_try_at__lte=timezone.now()).annotate(turn=turn)
+    return list(waiting.order_by("turn").values_list("pk", flat=True)[:MOST])
 
 
-def _deliver(notice_id: UUID) -> bool:
-    """Try one; False if somebody else has."""
+def _deliver(notice_id: UUID, away: dict[int | None, str]) -> bool:
+    """Try one; False if somebody else has. ``away``: why webhooks could not be reached."""
     now = timezone.now()
     claimed = Notice.objects.filter(pk=notice_id, next_try_at__lte=now).update(
         next_try_at=now + CLAIM, tries=F("tries") + 1
@@ -101,14 +121,23 @@ def _deliver(notice_id: UUID) -> bool:
         .defer("webhook__secret", "webhook__previous_secret")
         .get(pk=notice_id)
     )
+    if (reason := away.get(notice.webhook_id)) is not None:
+        _not_delivered(notice, reason)
+        return True
     try:
         outcome = _try(notice)
+    except webhooks.NotReached as error:
+        away[notice.webhook_id] = str(error)
+        _not_delivered(notice, str(error))
     except webhooks.NotAccepted as error:
         _not_delivered(notice, str(error), gone=error.gone)
     except UndecryptableSecret:
         _not_delivered(notice, "Its secret cannot be decrypted: make a new one.")
     except (events.NotTaken, BotoCoreError, ClientError) as error:
         _not_delivered(notice, f"The event bus did not take it ({type(error).__name__}).")
+    except Exception:
+        logger.exception("notice %s", notice.pk)
+        _not_delivered(notice, "Something went wrong on our side; the log says what.")
     else:
         Notice.objects.filter(pk=notice.pk).update(
             next_try_at=None, delivered_at=timezone.now(), outcome=outcome

@@ -7,21 +7,29 @@ every address it has must be public, and the connection goes to the very address
 import ipaddress
 import json
 import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from http.client import HTTPConnection, HTTPException
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
-import urllib3
 from django.conf import settings
 from django.utils import timezone
+from django.utils.encoding import iri_to_uri
 from standardwebhooks import Webhook as Signer
 
 from earthbeam.models import Webhook
 
 TIMEOUT = 10.0
-"""Seconds to connect, and to wait for an answer."""
+"""Seconds for all of it: to connect, to send and to be answered."""
 TYPE, TEST_TYPE = "run.completed", "webhook.test"
+
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 addresses in the last 32 bits
 
 
 class NotAccepted(Exception):
@@ -31,6 +39,10 @@ class NotAccepted(Exception):
         super().__init__(reason)
         self.gone = gone
         """The receiver says that it wants no more, ever."""
+
+
+class NotReached(NotAccepted):
+    """The receiver is not there, or does not answer; nor would it take another message now."""
 
 
 def send(
@@ -73,7 +85,7 @@ def public_address(url: str) -> str:
     try:
         found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError, ValueError):
-        raise NotAccepted("There is no host of that name.") from None
+        raise NotReached("There is no host of that name.") from None
     addresses = [str(info[4][0]) for info in found]
     if not settings.WEBHOOKS_MAY_BE_PRIVATE and not all(map(_is_public, addresses)):
         raise NotAccepted("The host has a private address, which messages are not sent to.")
@@ -82,38 +94,64 @@ def public_address(url: str) -> str:
 
 def _is_public(address: str) -> bool:
     parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address) and parsed.ipv4_mapped:
-        parsed = parsed.ipv4_mapped
-    return parsed.is_global and not parsed.is_multicast
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed in _NAT64:
+            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
+        elif parsed.ipv4_mapped:
+            parsed = parsed.ipv4_mapped
+        elif parsed.sixtofour or parsed.is_site_local:
+            return False
+    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
 
 
 def _post(url: str, content: bytes, headers: dict[str, str]) -> int:
-    parts = urlsplit(url)
-    address = public_address(url)
-    host = parts.hostname or ""
-    options: dict[str, Any] = {"timeout": TIMEOUT, "retries": False, "maxsize": 1}
-    pool: urllib3.HTTPConnectionPool = (
-        urllib3.HTTPSConnectionPool(
-            address, parts.port or 443, server_hostname=host, assert_hostname=host, **options
-        )
-        if parts.scheme == "https"
-        else urllib3.HTTPConnectionPool(address, parts.port or 80, **options)
-    )
-    target = f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
+    address, parts = public_address(url), urlsplit(url)
+    secure = parts.scheme == "https"
+    host = (parts.hostname or "").encode("idna").decode()
+    port = parts.port or (443 if secure else 80)
+    target = iri_to_uri(f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}")
+    authority = parts.netloc.rpartition("@")[2].encode("idna").decode()
     try:
-        with pool:
-            answer = pool.urlopen(
-                "POST",
-                target,
-                body=content,
-                headers=headers | {"Host": parts.netloc.rpartition("@")[2]},
-                redirect=False,
-                preload_content=False,  # what it says does not matter, and may be long
-            )
-            answer.close()
-    except urllib3.exceptions.HTTPError as error:
-        raise NotAccepted(f"It cannot be reached ({type(error).__name__}).") from None
-    return int(answer.status)
+        with _line(address, port) as line, closing(HTTPConnection(host, port)) as connection:
+            connection.sock = _encrypted(line, host) if secure else line
+            connection.request("POST", target, content, headers | {"Host": authority})
+            return connection.getresponse().status  # what else it says does not matter
+    except (OSError, HTTPException) as error:
+        raise NotReached(f"It cannot be reached ({type(error).__name__}).") from None
+
+
+@contextmanager
+def _line(address: str, port: int) -> Iterator[socket.socket]:
+    """A connection that is cut after TIMEOUT seconds in all, with a TimeoutError.
+
+    A socket's own limit starts anew with every byte, so that a receiver could draw it out.
+    """
+    begun, late = time.monotonic(), threading.Event()
+
+    def cut() -> None:
+        late.set()
+        with suppress(OSError):  # it may have ended by itself
+            same.shutdown(socket.SHUT_RDWR)
+
+    # The first becomes the encryption's own.
+    with (
+        socket.create_connection((address, port), timeout=TIMEOUT) as line,
+        line.dup() as same,
+    ):
+        timer = threading.Timer(max(0.0, begun + TIMEOUT - time.monotonic()), cut)
+        timer.start()
+        try:
+            yield line
+        finally:
+            timer.cancel()
+            timer.join()
+            if late.is_set():  # what was read until then looks like an answer to http.client
+                raise TimeoutError
+
+
+def _encrypted(line: socket.socket, host: str) -> socket.socket:
+    """TLS, with a certificate that is trusted and of ``host``. Raises OSError."""
+    return ssl.create_default_context().wrap_socket(line, server_hostname=host)
 
 
 def _secrets(webhook: Webhook) -> list[str]:

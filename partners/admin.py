@@ -74,7 +74,7 @@ class TenantAdmin(ScopedAdmin):
     list_display = ["code", "name", "partner"]
     list_filter = [_by_partner]
     list_select_related = ["partner"]
-    search_fields = ["code", "name"]
+    search_fields = ["code", "name", "partner__id", "partner__name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
         # They are part of where files lie.

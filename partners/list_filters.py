@@ -59,6 +59,8 @@ class NamedFilter(admin.SimpleListFilter):
 
     FEW = 12
     """Up to so many are links."""
+    LEAST = 2
+    """Of fewer there is nothing to choose."""
     SUGGESTED = 1_000
     """So many names the search box suggests."""
 
@@ -80,10 +82,10 @@ class NamedFilter(admin.SimpleListFilter):
         return list(islice(self.names(cast(User, request.user)), self.SUGGESTED))
 
     def has_output(self) -> bool:
-        return len(self.lookup_choices) > 1 or bool(self.value())
+        return len(self.lookup_choices) >= self.LEAST or bool(self.value())
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        text = (self.value() or "").strip().replace("\x00", "")
+        text = (self.value() or "").strip()
         if not text:
             return queryset
         keys = list(self.called(text, cast(User, request.user)))

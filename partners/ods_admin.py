@@ -49,6 +49,7 @@ class OdsConnectionAdmin(ScopedAdmin):
     ]
     list_select_related = ["tenant", "school_year"]
     search_fields = ["tenant__code", "tenant__name", "url", "client_id"]
+    autocomplete_fields = ["tenant"]  # there may be a thousand
     actions = ["test_selected", "retire"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OdsConnection]:

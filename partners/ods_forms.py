@@ -16,7 +16,11 @@ _PURPOSE = "ods-secret-just-entered"
 
 def bare_url(url: Any) -> None:
     """Raises ValidationError unless it is an ODS's address and nothing else."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValidationError("This is no address: look at the brackets, or at the port.") from None
     if parts.scheme not in ("http", "https"):
         # Here, not only at the model, whose validators run after the test.
         raise ValidationError("The URL must begin with https:// or http://.")
@@ -63,6 +67,7 @@ class OdsConnectionForm(forms.ModelForm):
     class Meta:
         model = OdsConnection
         fields = ["tenant", "school_year", "url", "client_id"]
+        labels = {"client_id": "Client ID"}
 
     failed_check: OdsCheck | None = None
     result: OdsCheck | None = None
@@ -105,7 +110,9 @@ class OdsConnectionForm(forms.ModelForm):
             )
 
     def _check_old_secret(self, values: dict[str, Any]) -> None:
-        if _server(values.get("url", "")) != _server(self.initial["url"]):
+        if "url" not in values:  # it has its own error
+            return
+        if _server(values["url"]) != _server(self.initial["url"]):
             # Whoever may change the address must not learn the secret by pointing it at their own.
             self.add_error(
                 "secret",

@@ -1,14 +1,25 @@
 """The base of all admin classes whose rows belong to a partner or a tenant."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import ForeignKey, ManyToManyField, QuerySet
 from django.forms import ModelChoiceField, ModelMultipleChoiceField
 from django.http import HttpRequest
 
 from partners import scoping
 from partners.models import Partner, Tenant
+
+
+class _Completed(AutocompleteSelect):
+    """Django's, which fails at a value that is no key: an address or a form can say anything."""
+
+    def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
+        return super().optgroups(name, [each for each in value if str(each).isdecimal()], attr)
 
 
 class ScopedAdmin(admin.ModelAdmin):
@@ -40,6 +51,8 @@ class ScopedAdmin(admin.ModelAdmin):
         choices = _choices(db_field.related_model, request)
         if choices is not None:
             kwargs["queryset"] = choices
+        if db_field.name in self.get_autocomplete_fields(request):
+            kwargs["widget"] = _Completed(db_field, self.admin_site, using=kwargs.get("using"))
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
     def formfield_for_manytomany(
@@ -49,6 +62,15 @@ class ScopedAdmin(admin.ModelAdmin):
         if choices is not None:
             kwargs["queryset"] = choices
         return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **kwargs: Any
+    ) -> Any:
+        try:
+            queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
+        except (ValueError, ValidationError):
+            raise BadRequest("What was selected are no keys of rows.") from None
+        return super().response_action(request, queryset, *args, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self._may_enter(request)

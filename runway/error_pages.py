@@ -9,7 +9,8 @@ from django.views import defaults
 def page_not_found(request: HttpRequest, exception: Exception, **kwargs: Any) -> HttpResponse:
     """404."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"detail": "There is no such call."}, status=404)
+        hint = " Paths have no / at their end." if request.path.endswith("/") else ""
+        return JsonResponse({"detail": f"There is no such call.{hint}"}, status=404)
     return defaults.page_not_found(request, exception)
 
 

@@ -77,7 +77,7 @@ class WordSearch(admin.ModelAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        words = search_term.replace("\x00", "").split()[:_MAX_WORDS]
+        words = search_term.split()[:_MAX_WORDS]
         if not words:
             return queryset, False
         called = [any_of(keys) for keys in self.keys_called(words)]

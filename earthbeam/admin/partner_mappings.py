@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core import signing
 from django.db.models import Count
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern
 from django.views.decorators.http import require_GET
@@ -61,6 +61,8 @@ class PartnerMappings(PartnerPage):
 
     def _export(self, request: HttpRequest, object_id: str) -> HttpResponse:
         chosen = _chosen(request, self.partner_or_404(request, object_id))
+        if not descriptor_mappings.is_kind(chosen.kind):
+            raise Http404
         table = current(chosen.partner, chosen.bundle, chosen.kind)
         name = f"{chosen.partner.pk}_{chosen.bundle.pk.rpartition('/')[2]}_{chosen.kind}.csv"
         # With a byte order mark: spreadsheet programs take the file for UTF-8 only so.

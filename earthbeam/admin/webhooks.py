@@ -3,6 +3,7 @@
 import uuid
 from datetime import timedelta
 from typing import Any
+from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import admin, messages
@@ -44,6 +45,9 @@ class WebhookForm(forms.ModelForm):
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
+        if "@" in urlsplit(url).netloc:
+            # They would be shown to many, and are not sent: the signature says who calls.
+            raise forms.ValidationError("Leave user names and passwords out of the URL.")
         try:
             webhooks.public_address(url)
         except webhooks.NotAccepted as error:
@@ -142,7 +146,7 @@ class WebhookAdmin(ScopedAdmin):
 
     def _test(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Send a message about nothing, while the person waits."""
-        webhook = Webhook.objects.get(pk=self._webhook(request, object_id).pk)
+        webhook = self._webhook(request, object_id)
         body: dict[str, Any] = {"partner": webhook.partner_id}
         try:
             status = webhooks.send(
@@ -150,6 +154,9 @@ class WebhookAdmin(ScopedAdmin):
             )
         except webhooks.NotAccepted as error:
             self.message_user(request, f"The test message did not arrive: {error}", messages.ERROR)
+        except UndecryptableSecret:
+            text = "No message was sent: the secret cannot be decrypted. Make a new one."
+            self.message_user(request, text, messages.ERROR)
         else:
             self.message_user(
                 request, f"The test message arrived; the answer was {status}.", messages.SUCCESS

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Any, NoReturn
 
 from rest_framework.exceptions import APIException, ParseError
@@ -29,6 +29,8 @@ class StrictJSONParser(BaseParser):
     """
 
     media_type = "application/json"
+    text = staticmethod(storable)
+    """What becomes of a text, or of a name."""
 
     def parse(
         self,
@@ -40,24 +42,32 @@ class StrictJSONParser(BaseParser):
         if len(body) > MAX_BYTES:
             raise BodyTooLarge
         try:
-            return _clean(json.loads(body.decode(), parse_constant=_refuse_constant))
+            value = json.loads(body.decode(), parse_int=_integer, parse_constant=_refuse_constant)
+            return _clean(value, self.text)
         except (ValueError, RecursionError) as error:
             raise ParseError(f"The body is not acceptable JSON: {_reason(error)}.") from None
+
+
+def _integer(digits: str) -> int:
+    try:
+        return int(digits)
+    except ValueError:
+        raise ValueError("a number has too many digits") from None
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number")
 
 
-def _clean(value: Any, depth: int = 0) -> Any:
+def _clean(value: Any, text: Callable[[str], str], depth: int = 0) -> Any:
     if depth > MAX_DEPTH:
         raise RecursionError
     if isinstance(value, str):
-        return storable(value)
+        return text(value)
     if isinstance(value, list):
-        return [_clean(item, depth + 1) for item in value]
+        return [_clean(item, text, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {storable(name): _clean(item, depth + 1) for name, item in value.items()}
+        return {text(name): _clean(item, text, depth + 1) for name, item in value.items()}
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("a number is too large")
     return value

@@ -4,6 +4,9 @@ from typing import Any
 
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
+from rest_framework.response import Response
+from rest_framework.settings import api_settings
+from rest_framework.views import exception_handler
 
 from earthbeam.errors import JobError
 
@@ -16,6 +19,12 @@ class KeyReused(APIException):
         "This Idempotency-Key came with another request before. Use a new key for a new request."
     )
     default_code = "idempotency_key_reused"
+
+
+class LengthRequired(APIException):
+    status_code = status.HTTP_411_LENGTH_REQUIRED
+    default_detail = "Send the body's size as Content-Length, not the body in chunks."
+    default_code = "length_required"
 
 
 class Conflict(APIException):
@@ -34,3 +43,14 @@ def as_validation_error(*problems: JobError) -> ValidationError:
             of_field = body.setdefault(name, {})
             of_field.setdefault(problem.key, []).append(str(problem))
     return ValidationError(body)
+
+
+def refusal(error: Exception, context: dict[str, Any]) -> Response | None:
+    """The answer to ``error``: ``detail`` is a sentence, a field has a list of them."""
+    answer = exception_handler(error, context)
+    if answer is not None and isinstance(answer.data, dict):
+        of_no_field = answer.data.pop(api_settings.NON_FIELD_ERRORS_KEY, None)
+        said = of_no_field or answer.data.get("detail")
+        if isinstance(said, list):
+            answer.data["detail"] = " ".join(said)
+    return answer

@@ -21,6 +21,10 @@ LIFE = 60 * 60
 _SALT = "runway.external.file-link"
 
 Purpose = Literal["upload", "download"]
+_USES = {
+    "upload": "This link is for an upload: PUT the file to it.",
+    "download": "This link is for a download: GET the file from it.",
+}
 
 
 class BadLink(Exception):
@@ -47,5 +51,5 @@ def read(token: str, purpose: Purpose) -> tuple[str, str]:
     except (signing.BadSignature, ValueError, TypeError):
         raise BadLink("This is no link of ours.") from None
     if made_for != purpose:
-        raise BadLink(f"This link is for a {made_for}.")
+        raise BadLink(_USES[made_for])
     return job_id, key

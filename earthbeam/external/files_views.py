@@ -1,7 +1,7 @@
 """Bringing and fetching files in a directory of ours by signed links; on S3 the bucket does it."""
 
 from pathlib import PurePosixPath
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from django.http import FileResponse, HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.utils.decorators import method_decorator
@@ -14,9 +14,15 @@ from earthbeam.files import open_store
 from earthbeam.jobs import store_file
 from earthbeam.models import Job
 
+_STARTED = "The job has been started; its files stay as they are."
+
 
 class Incomplete(OSError):
     """The client went away in the middle of its upload."""
+
+
+class Started(OSError):
+    """The job was started in the middle of an upload."""
 
 
 @method_decorator(csrf_exempt, name="dispatch")  # the link is the permission, not a cookie
@@ -24,6 +30,11 @@ class FileView(View):
     """``PUT`` or ``GET`` by the token of a link."""
 
     http_method_names = ["put", "get"]
+
+    def http_method_not_allowed(self, request: HttpRequest, *_: Any, **__: Any) -> JsonResponse:
+        answer = _refusal(405, "PUT a file to this link, or GET it.")
+        answer.headers["Allow"] = "PUT, GET"
+        return answer
 
     def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """Store the body as the job's file, all of it or nothing, until the job is started."""
@@ -35,17 +46,19 @@ class FileView(View):
         if not length.isdecimal():
             return _refusal(411, "Send the file's size as Content-Length.")
         if job.last_run_id is not None:
-            return _refusal(409, "The job has been started; its files stay as they are.")
+            return _refusal(409, _STARTED)
         file = job.files.filter(stored_name=name).first()
         if file is None:
             return _refusal(404, "There is no such file in the job.")
         try:
-            body = cast(BinaryIO, _Exactly(request, int(length)))
+            body = cast(BinaryIO, _Exactly(request, int(length), job))
             store_file(job, file.template_key, file.name, body)
         except errors.FileTooLarge as error:
             return _refusal(413, str(error))
         except errors.JobError as error:
             return _refusal(400, str(error))
+        except Started:
+            return _refusal(409, _STARTED)
         except Incomplete:
             return _refusal(400, "The upload ended too early. Send the file again.")
         return HttpResponse(status=200)
@@ -81,10 +94,10 @@ def _refusal(status: int, detail: str) -> JsonResponse:
 
 
 class _Exactly:
-    """A request's body, which must have as many bytes as it said."""
+    """A request's body, which must have as many bytes as it said, before the job is started."""
 
-    def __init__(self, request: HttpRequest, length: int) -> None:
-        self._request, self._left = request, length
+    def __init__(self, request: HttpRequest, length: int, job: Job) -> None:
+        self._request, self._left, self._job = request, length, job
 
     def read(self, size: int = -1) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
@@ -94,5 +107,7 @@ class _Exactly:
             raise Incomplete from error
         if wanted and not block:
             raise Incomplete
+        if not wanted and Job.objects.filter(pk=self._job.pk, last_run__isnull=False).exists():
+            raise Started
         self._left -= len(block)
         return block

@@ -13,9 +13,8 @@ from earthbeam import errors
 from earthbeam.external import file_links, paging, serializers
 from earthbeam.external.authentication import caller, partner_named
 from earthbeam.external.clients import CREATE_JOBS, READ_JOBS
-from earthbeam.external.errors import Conflict, as_validation_error
+from earthbeam.external.errors import Conflict, LengthRequired, as_validation_error
 from earthbeam.external.idempotency import HEADER, made_once
-from earthbeam.external.job_details import run_details
 from earthbeam.external.listing import filtered
 from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
@@ -23,13 +22,15 @@ from earthbeam.job_rules import JobRequest, problems
 from earthbeam.job_status import JobStatus, has_status
 from earthbeam.jobs import cancel_run, create_job, find_uploads, start_run
 from earthbeam.models import Bundle, Job
-from partners.models import SchoolYear, Tenant
+from partners.models import Partner, SchoolYear, Tenant
 
 _DEFAULT_LIMIT = 100
 
 
 class JobsView(ClientView):
     """Make a job, or list jobs."""
+
+    query = serializers.JobQuery
 
     @property
     def scope(self) -> str:  # type: ignore[override]
@@ -45,15 +46,18 @@ class JobsView(ClientView):
             )
         ],
         request=serializers.JobRequestBody,
-        responses=answers({201: serializers.CreatedJob}, 400, 404, 413, 415, 422),
+        responses=answers({201: serializers.CreatedJob}, 404, 411, 413, 415, 422),
     )
     def post(self, request: Request) -> Response:
+        if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+            raise LengthRequired  # Django would take it for an empty body
         body = serializers.JobRequestBody(data=request.data)
         body.is_valid(raise_exception=True)
-        wanted = _job_request(body.validated_data, request)
         client = caller(request)
+        partner = partner_named(body.validated_data["partner"], client)
 
         def make() -> Job:
+            wanted = _job_request(body.validated_data, partner)
             if found := list(problems(wanted)):
                 raise as_validation_error(*found)
             return create_job(wanted, api_client=client.name)
@@ -73,12 +77,10 @@ class JobsView(ClientView):
     @extend_schema(
         operation_id="listJobs",
         parameters=[serializers.JobQuery],
-        responses=answers({200: serializers.JobAnswer(many=True)}, 400, 404),
+        responses=answers({200: serializers.JobAnswer(many=True)}, 404),
     )
     def get(self, request: Request) -> Response:
-        query = serializers.JobQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        asked = query.validated_data
+        asked = self.asked()
         partner = partner_named(asked["partner"], caller(request))
         rows = filtered(
             self.jobs().filter(tenant__partner=partner),
@@ -106,15 +108,7 @@ class JobView(ClientView):
 
     @extend_schema(operation_id="getJob", responses=answers({200: serializers.JobDetails}, 404))
     def get(self, request: Request, uid: UUID) -> Response:
-        job = self.job(uid)
-        return Response(
-            serializers.JobAnswer(job).data
-            | {
-                "files": dict(job.files.values_list("template_key", "name")),
-                "params": job.input_params,
-                "run": _run_answer(job),
-            }
-        )
+        return Response(serializers.JobDetails(self.job(uid)).data)
 
 
 class StartView(ClientView):
@@ -125,7 +119,7 @@ class StartView(ClientView):
     @extend_schema(
         operation_id="startJob",
         request=None,
-        responses=answers({202: serializers.StartedJob}, 400, 404),
+        responses=answers({202: serializers.StartedJob}, 404),
     )
     def post(self, request: Request, uid: UUID) -> Response:
         job = self.job(uid)
@@ -156,14 +150,8 @@ class CancelView(ClientView):
         return Response(answer.data, status=status.HTTP_202_ACCEPTED)
 
 
-def _run_answer(job: Job) -> Any:
-    details = run_details(job.last_run)
-    return None if details is None else serializers.RunAnswer(details).data
-
-
-def _job_request(body: dict[str, Any], request: Request) -> JobRequest:
-    """What the body asks for. Raises NotFound for the partner, ValidationError for the rest."""
-    partner = partner_named(body["partner"], caller(request))
+def _job_request(body: dict[str, Any], partner: Partner) -> JobRequest:
+    """What the body asks for. Raises ValidationError."""
     tenant = Tenant.objects.filter(partner=partner, code=body["tenant"]).first()
     year = SchoolYear.objects.filter(end_year=int(body["schoolYear"])).first()
     path = body["bundle"]

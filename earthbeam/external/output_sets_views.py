@@ -22,16 +22,15 @@ class OutputSetsView(ClientView):
     """The sets of successful runs of a partner, oldest first; all of them, unless limited."""
 
     scope = READ_JOBS
+    query = serializers.OutputSetQuery
 
     @extend_schema(
         operation_id="listOutputSets",
         parameters=[serializers.OutputSetQuery],
-        responses=answers({200: serializers.OutputSetAnswer(many=True)}, 400, 404),
+        responses=answers({200: serializers.OutputSetAnswer(many=True)}, 404),
     )
     def get(self, request: Request) -> Response:
-        query = serializers.OutputSetQuery(data=request.query_params)
-        query.is_valid(raise_exception=True)
-        asked = query.validated_data
+        asked = self.asked()
         partner = partner_named(asked["partner"], caller(request))
         rows = (
             OutputSet.objects.filter(partner=partner, published_at__isnull=False)

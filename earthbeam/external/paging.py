@@ -6,7 +6,7 @@ of the next page. Rows that come in meanwhile appear at the end, and none twice.
 
 import base64
 import json
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +33,8 @@ def after(cursor: str, *, time_field: str, id_field: str) -> Q:
         at, row_id = datetime.fromisoformat(at), UUID(row_id)
         if at.tzinfo is None:
             raise ValueError
-    except (ValueError, TypeError, AttributeError):
+        at = at.astimezone(UTC)
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise BadCursor from None
     # The first part lets the index find the place; the second leaves out the rest of that moment.
     return Q(**{f"{time_field}__gte": at}) & (

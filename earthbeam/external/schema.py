@@ -17,6 +17,7 @@ _MEANINGS = {
     405: "There is no such call.",
     406: "The answer is JSON, which the request does not accept.",
     409: "The job does not stand so that this could be done.",
+    411: "The body has no Content-Length.",
     413: "The request is too large.",
     415: "The body must be JSON.",
     422: "The Idempotency-Key came with another request before.",
@@ -27,15 +28,10 @@ _MEANINGS = {
 
 def answers(good: dict[int, Any], *refusals: int) -> dict[Any, Any]:
     """The responses of a call: ``good`` ones, its own ``refusals``, and those of all calls."""
-    codes = sorted({401, 403, 429, 503, *refusals} - {400})
-    responses: dict[Any, Any] = dict(good)
-    if 400 in refusals:
-        responses[400] = OpenApiResponse(
-            OpenApiTypes.OBJECT, description="What is wrong, by field or parameter."
-        )
-    return responses | {
-        code: OpenApiResponse(_DETAIL, description=_MEANINGS[code]) for code in codes
-    }
+    codes = sorted({401, 403, 429, 503, *refusals})
+    wrong = OpenApiResponse(OpenApiTypes.OBJECT, "What is wrong, by field or parameter.")
+    refused = {code: OpenApiResponse(_DETAIL, description=_MEANINGS[code]) for code in codes}
+    return {**good, 400: wrong, **refused}
 
 
 def only_external(endpoints: list[Any], **kwargs: Any) -> list[Any]:

@@ -5,11 +5,14 @@ from typing import Any
 
 from rest_framework import serializers
 
+from earthbeam import error_words
 from earthbeam.external.paging import MAX_LIMIT
 from earthbeam.job_status import JobStatus, status_of
-from earthbeam.models import Job, OutputSet
+from earthbeam.models import Job, OutputSet, Run, RunError
+from earthbeam.models.reports import ResourceSummary
+from earthbeam.text import storable
 
-_SCHOOL_YEAR = r"^\d{4}\Z"
+_SCHOOL_YEAR = r"^[0-9]{4}\Z"
 _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)\Z")
 
 
@@ -28,14 +31,26 @@ class Text(serializers.CharField):
 class EndYear(serializers.RegexField):
     """The four digits of the year in which a school year ends, such as 2026; as a number too."""
 
+    default_error_messages = {"invalid": "Give the school year's end year in four digits: 2026."}
+
     def __init__(self, **options: Any) -> None:
         super().__init__(_SCHOOL_YEAR, **options)
-        self.error_messages["invalid"] = "Give the school year's end year in four digits: 2026."
 
     def to_internal_value(self, data: Any) -> str:
         if isinstance(data, bool) or not isinstance(data, (str, int)):
             self.fail("invalid")
         return super().to_internal_value(str(data))
+
+
+class Texts(serializers.DictField):
+    """Texts by name."""
+
+    default_error_messages = {"name": "A name has characters that are not allowed."}
+
+    def run_child_validation(self, data: Any) -> Any:
+        if any(name != storable(name) for name in data):
+            self.fail("name")
+        return super().run_child_validation(data)
 
 
 class Moment(serializers.DateTimeField):
@@ -56,14 +71,12 @@ class JobRequestBody(serializers.Serializer[Any]):
     tenant = Text(max_length=100)
     bundle = Text(max_length=200, help_text="Its path, assessments/NAME, or NAME alone.")
     schoolYear = EndYear(help_text="The end year in four digits: 2026 for 2025-26.")
-    files = serializers.DictField(
+    files = Texts(
         child=Text(max_length=255),
         allow_empty=False,
         help_text="File names by the bundle's keys, such as INPUT_FILE.",
     )
-    params = serializers.DictField(
-        child=Text(max_length=1000, allow_blank=True), required=False, default=dict
-    )
+    params = Texts(child=Text(max_length=1000, allow_blank=True), required=False, default=dict)
 
 
 class ListQuery(serializers.Serializer[Any]):
@@ -212,28 +225,51 @@ class UnmatchedAnswer(serializers.Serializer[Any]):
 
 class ErrorAnswer(serializers.Serializer[Any]):
     code = serializers.CharField()
-    message = serializers.CharField(help_text="What happened and what to do, in words.")
+    message = serializers.SerializerMethodField(help_text="What happened and what to do, in words.")
+
+    def get_message(self, error: RunError) -> str:
+        said = error_words.words(error.code, error.payload, to_ods=error.run.job.send_to_ods)
+        return " ".join(part for part in (said.what, said.detail, said.next_step) if part)
 
 
-class RunAnswer(serializers.Serializer[Any]):
-    uid = serializers.UUIDField()
+class SummaryField(serializers.DictField):
+    def get_attribute(self, instance: Run) -> dict[str, ResourceSummary]:
+        return {counts.resource: counts for counts in instance.summary.all()}
+
+
+class RunAnswer(serializers.ModelSerializer[Run]):
+    uid = serializers.UUIDField(source="id")
     status = serializers.ChoiceField(choices=["new", "running", "success", "error"])
-    createdAt = serializers.DateTimeField()
-    startedAt = serializers.DateTimeField(allow_null=True)
-    endedAt = serializers.DateTimeField(allow_null=True)
-    steps = StepAnswer(many=True)
-    summary = serializers.DictField(child=CountsAnswer(), help_text="Records, by resource.")
+    createdAt = serializers.DateTimeField(source="created_at")
+    startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
+    endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
+    steps = StepAnswer(source="updates", many=True)
+    summary = SummaryField(child=CountsAnswer(), help_text="Records, by resource.")
     matches = MatchesAnswer(allow_null=True)
-    unmatched = UnmatchedAnswer(allow_null=True)
+    unmatched = UnmatchedAnswer(source="unmatched_ids", allow_null=True)
     errors = ErrorAnswer(many=True)  # type: ignore[assignment]
+
+    class Meta:
+        model = Run
+        fields = [
+            *("uid", "status", "createdAt", "startedAt", "endedAt"),
+            *("steps", "summary", "matches", "unmatched", "errors"),
+        ]
+
+
+class FileNamesField(serializers.DictField):
+    def get_attribute(self, instance: Job) -> dict[str, str]:
+        return dict(instance.files.values_list("template_key", "name"))
 
 
 class JobDetails(JobAnswer):
     """A job with its last run."""
 
-    files = serializers.DictField(child=serializers.CharField(), help_text="File names by key.")
-    params = serializers.DictField(child=serializers.CharField())
-    run = RunAnswer(allow_null=True, help_text="The last one; null before the first start.")
+    files = FileNamesField(child=serializers.CharField(), help_text="File names by key.")
+    params = serializers.DictField(child=serializers.CharField(), source="input_params")
+    run = RunAnswer(
+        source="last_run", allow_null=True, help_text="The last one; null before the first start."
+    )
 
     class Meta(JobAnswer.Meta):
         fields = [*JobAnswer.Meta.fields, "files", "params", "run"]

@@ -1,11 +1,13 @@
 """The base of the external API's views, and the check of a token."""
 
+from types import SimpleNamespace
 from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db.models import QuerySet
 from drf_spectacular.utils import extend_schema
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -14,10 +16,25 @@ from earthbeam.api.parsers import StrictJSONParser
 from earthbeam.external import serializers
 from earthbeam.external.authentication import ClientAuthentication, HasScope, caller
 from earthbeam.external.clients import CREATE_JOBS
+from earthbeam.external.errors import refusal
 from earthbeam.external.schema import answers
 from earthbeam.external.throttling import ClientThrottle
 from earthbeam.models import Job
 from partners.models import Partner
+
+
+class _BodyParser(StrictJSONParser):
+    """Texts as they stand: what the database cannot hold is refused by their fields."""
+
+    @staticmethod
+    def text(text: str) -> str:
+        return text
+
+
+class _ByHeader(DefaultContentNegotiation):
+    """``Accept`` alone decides: ``?format=`` is a parameter like others that are not known."""
+
+    settings: Any = SimpleNamespace(URL_FORMAT_OVERRIDE=None)
 
 
 class ClientView(APIView):
@@ -26,8 +43,30 @@ class ClientView(APIView):
     authentication_classes = [ClientAuthentication]
     permission_classes = [HasScope]
     throttle_classes = [ClientThrottle]
-    parser_classes = [StrictJSONParser]
+    parser_classes = [_BodyParser]
+    content_negotiation_class = _ByHeader
     scope: ClassVar[str]
+    query: ClassVar[type[serializers.ListQuery] | None] = None
+    """The parameters of the view's list; all else takes none."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        super().initial(request, *args, **kwargs)
+        is_list = self.query is not None and request.method in ("GET", "HEAD")
+        is_call = request.method in self.allowed_methods  # else 405 is the answer
+        if request.query_params and is_call and not is_list:
+            raise ValidationError(
+                {name: ["This call takes no parameters."] for name in request.query_params}
+            )
+
+    def get_exception_handler(self) -> Any:
+        return refusal
+
+    def asked(self) -> dict[str, Any]:
+        """The parameters of the view's list. Raises ValidationError."""
+        assert self.query is not None
+        query = self.query(data=self.request.query_params)
+        query.is_valid(raise_exception=True)
+        return query.validated_data
 
     def jobs(self) -> QuerySet[Job]:
         """The jobs of the partners that the token is good for."""

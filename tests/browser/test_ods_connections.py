@@ -48,6 +48,31 @@ def test_a_connection_is_added_by_keyboard_and_saved_anyway_without_entering_the
     look(page, "ods-list-failed")
 
 
+def test_the_tenant_of_a_connection_is_found_by_typing_a_part_of_its_name(open_page, ods):
+    for number in range(30):
+        factories.make_tenant(f"district-{number}")
+    wanted, year = factories.make_tenant("grand_bend"), factories.make_year()
+    elsewhere = factories.make_tenant("grand_rapids", partner=factories.make_partner("tx"))
+    page = open_page(people.make_superuser(), "/admin/partners/odsconnection/add/")
+    page.get_by_role("combobox", name="Tenant").focus()
+    page.keyboard.press("Enter")
+    page.keyboard.type("grand")
+    options = page.get_by_role("listbox", name="Tenant").get_by_role("option")
+    expect(options).to_have_text([str(wanted), str(elsewhere)])
+    look(page, "ods-add-tenant")
+    page.keyboard.type(" ea")
+    expect(options).to_have_text([str(wanted)])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("combobox", name="Tenant")).to_contain_text(str(wanted))
+    page.get_by_label("School year:").select_option(str(year))
+    page.get_by_label("ODS URL:").fill(ods.url)
+    page.get_by_label("Client ID:").fill(ods.client_id)
+    page.get_by_label("Client secret:").fill(ods.client_secret)
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("was added successfully")).to_be_visible()
+    assert OdsConnection.objects.get().tenant == wanted
+
+
 def test_a_connection_is_tested_again_from_its_page(open_page, ods):
     mine = factories.make_ods_connection(
         url=ods.url, client_id=ods.client_id, client_secret=ods.client_secret

@@ -121,3 +121,10 @@ def test_error_pages_look_like_the_rest(open_page):
     page = open_page(people.make_user(), "/admin/no/such/page/")
     expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
     look(page, "error-404")
+
+
+def test_a_memberships_fields_have_names_for_those_who_do_not_see_them(open_page):
+    page = open_page(people.make_superuser(), "/admin/partners/membership/add/")
+    expect(page.get_by_role("combobox", name="User")).to_be_visible()
+    expect(page.get_by_role("searchbox", name="Tenants")).to_be_visible()
+    look(page, "membership-add")

@@ -1,9 +1,19 @@
 """Somebody else's server that is told things, and answers as a test wants it to."""
 
+import socket
+import ssl
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 
 @dataclass
@@ -14,9 +24,12 @@ class Message:
 
 
 class Receiver:
-    """Keeps what it gets in ``messages``; answers ``status``, after ``before`` has been called."""
+    """Keeps what it gets in ``messages``; answers ``status``, after ``before`` has been called.
 
-    def __init__(self) -> None:
+    With a ``certificate`` (a file with its key) it speaks TLS.
+    """
+
+    def __init__(self, certificate: Path | None = None) -> None:
         self.messages: list[Message] = []
         self.status = 204
         self.headers: dict[str, str] = {}
@@ -39,6 +52,11 @@ class Receiver:
                 """Kept in ``messages``."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        if certificate is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+            self._server.handle_error = lambda *_: None  # type: ignore[method-assign]
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook?from=runway"
 
     def __enter__(self) -> Self:
@@ -48,3 +66,53 @@ class Receiver:
     def __exit__(self, *_: object) -> None:
         self._server.shutdown()
         self._server.server_close()
+
+
+class Silent:
+    """A server that takes connections and never answers; ``asked`` counts them."""
+
+    def __init__(self) -> None:
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self._open: list[socket.socket] = []
+        self.url = f"http://127.0.0.1:{self._server.getsockname()[1]}/"
+        self.asked = 0
+
+    def _take(self) -> None:
+        with suppress(OSError):
+            while True:
+                self._open.append(self._server.accept()[0])
+                self.asked += 1
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._take, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        for each in (self._server, *self._open):
+            each.close()
+
+
+def make_certificate(folder: Path, name: str) -> Path:
+    """A file with a certificate for ``name`` that vouches for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / f"{name}.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path

@@ -115,6 +115,31 @@ def test_a_kept_secret_of_another_kind_or_of_long_ago_is_none(admin, ods, monkey
     assert "Enter the client secret" in answer.content.decode()
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "https://ods.example.org:99999", "https://"])
+def test_what_is_no_address_is_said_at_its_field(admin, ods, mine, url):
+    for address, form in (
+        (page("add"), new(ods, url=url)),
+        (page("change", mine.pk), change(mine, url=url)),
+    ):
+        answer = admin.post(address, form)
+        assert answer.status_code == 200
+        assert answer.context["adminform"].form.errors["url"]
+
+
+@pytest.mark.parametrize("tenant", ["x", "\x00", "9" * 30, "-1"])
+def test_a_tenant_that_is_none_is_not_offered_and_not_taken(admin, ods, tenant):
+    assert admin.get(page("add"), {"tenant": tenant.strip("\x00")}).status_code == 200
+    answer = admin.post(page("add"), new(ods, tenant=tenant))
+    assert answer.context["adminform"].form.errors["tenant"]
+    assert not OdsConnection.objects.exists()
+
+
+def test_the_page_of_a_new_connection_does_not_list_all_tenants(admin):
+    tenant = factories.make_tenant("grand_bend")
+    assert "grand_bend" not in admin.get(page("add")).content.decode()
+    assert "grand_bend" in admin.get(page("add"), {"tenant": tenant.pk}).content.decode()
+
+
 def test_a_new_connection_needs_a_secret(admin, ods):
     answer = admin.post(page("add"), new(ods, secret=""))
     assert "Enter the client secret" in answer.content.decode()

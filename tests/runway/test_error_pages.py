@@ -12,6 +12,19 @@ def test_programs_get_json_where_nothing_is(path):
     assert answer.json()["detail"]
 
 
+def test_programs_learn_that_paths_have_no_slash_at_their_end():
+    assert "no / at their end" in Client().get("/api/v1/jobs/").json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "path", ["/admin/partners/partner/a%00/change/", "/admin/partners/partner/?q=%00"]
+)
+def test_an_address_with_a_null_character_is_no_address(path):
+    answer = Client().get(path)
+    assert answer.status_code == 400
+    assert b"Back to the start" in answer.content
+
+
 def test_people_get_a_page_where_nothing_is():
     answer = Client().get("/nothing")
     assert answer.status_code == 404

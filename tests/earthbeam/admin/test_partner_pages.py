@@ -375,6 +375,11 @@ def test_the_download_is_what_the_upload_takes(admin, partner, bundle, mapping):
     assert "nothing changes" in text(admin.post(mapping, {"file": file}, follow=True))
 
 
+def test_there_is_no_download_of_what_can_have_no_mappings(admin, bundle):
+    query = {"bundle": bundle.pk, "type": "a\r\nSet-Cookie: b=c"}
+    assert admin.get(page("mapping_export"), query).status_code == 404
+
+
 def test_a_file_with_mistakes_changes_nothing_and_lists_them(admin, partner, bundle, mapping):
     shown = text(admin.post(mapping, {"text": CSV + "3,,\n4,x\n"}))
     assert "Row 4: edfi_descriptor is empty." in shown

@@ -1,4 +1,5 @@
 import pytest
+from cryptography.fernet import Fernet
 from django.urls import reverse
 from django.utils import timezone
 from standardwebhooks import Webhook as Verifier
@@ -53,6 +54,7 @@ def test_the_secret_is_shown_when_it_is_made_and_never_again(client, receiver):
         ("http://93.184.215.14/", "must begin with https"),
         ("https://no-such-host.invalid/", "no host of that name"),
         ("ftp://hooks.example.org/", "must begin with https"),
+        ("https://name:password@93.184.215.14/", "Leave user names and passwords out"),
     ],
 )
 def test_a_url_that_must_not_be_told_is_refused(client, settings, url, why):
@@ -71,6 +73,18 @@ def test_a_test_message_tells_whether_it_arrived(client, receiver):
     receiver.status = 404
     bad = client.post(page(webhook, "test"), follow=True).content.decode()
     assert "did not arrive: It answered 404." in bad
+
+
+def test_a_secret_that_cannot_be_decrypted_is_said_by_the_test_and_replaced(
+    client, receiver, settings
+):
+    webhook = make(receiver.url)
+    settings.ENCRYPTION_KEYS = [Fernet.generate_key().decode()]
+    assert client.get(page(webhook)).status_code == 200
+    said = client.post(page(webhook, "test"), follow=True).content.decode()
+    assert "cannot be decrypted" in said
+    assert client.post(page(webhook, "secret")).status_code == 200
+    assert "arrived" in client.post(page(webhook, "test"), follow=True).content.decode()
 
 
 def test_messages_that_were_given_up_are_tried_again_on_demand(client):

@@ -2,15 +2,19 @@ import io
 import json
 import socket
 import threading
+import time
+from http.client import HTTPConnection
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.test import Client as HttpClient
 
 from earthbeam import reports, runs
 from earthbeam.files import open_store
-from earthbeam.models import Job, Run
+from earthbeam.models import Bundle, Job, Run
 from earthbeam.paths import app_data_base_path
 from partners.models import OdsConnection
 from tests import factories
@@ -73,6 +77,12 @@ def test_a_client_that_has_a_name_is_shown_by_it(client_with, body):
         ({"schoolYear": "26"}, "schoolYear"),
         ({"schoolYear": "2099"}, "schoolYear"),
         ({"schoolYear": True}, "schoolYear"),
+        ({"schoolYear": "２０２６"}, "schoolYear"),
+        ({"tenant": "grand\0_bend"}, "tenant"),
+        ({"files": {"INPUT_FILE": "a\0.csv"}}, "files"),
+        ({"files": {"INPUT\0_FILE": "a.csv"}}, "files"),
+        ({"files": {"\ud800": "a.csv"}}, "files"),
+        ({"params": {"FO\0RM": "A"}}, "params"),
         ({"files": {}}, "files"),
         ({"files": ["scores.csv"]}, "files"),
         ({"files": {"INPUT_FILE": 1}}, "files"),
@@ -102,6 +112,54 @@ def test_all_that_is_wrong_is_said_at_once(client, body):
 def test_a_body_that_is_no_request_is_refused(client, body, raw):
     answer = client.post("jobs", raw)
     assert answer.status_code == 400
+    assert_says_what_is_wrong(answer.json())
+
+
+def test_a_number_that_is_too_long_is_refused_in_words(client):
+    answer = client.post("jobs", f'{{"schoolYear": {"9" * 5000}}}')
+    assert answer.status_code == 400
+    assert answer.json() == {
+        "detail": "The body is not acceptable JSON: a number has too many digits."
+    }
+
+
+def test_a_school_year_that_is_none_is_refused_with_an_example(client, body):
+    answer = client.post("jobs", body | {"schoolYear": "26"}).json()
+    assert answer == {"schoolYear": ["Give the school year's end year in four digits: 2026."]}
+
+
+def test_refusals_are_alike_in_shape(client, body):
+    """``detail`` is a sentence, fields have lists of them."""
+    uid = brought(client, body)
+    client.post(f"jobs/{uid}/start")
+    twice = client.post(f"jobs/{uid}/start")
+    assert twice.status_code == 400
+    for answer in (twice, client.post("jobs", "[]"), client.post("jobs", "{"), client.get("jobs")):
+        assert_says_what_is_wrong(answer.json())
+
+
+def assert_says_what_is_wrong(refusal):
+    assert refusal
+    for name, said in refusal.items():
+        if name == "detail":
+            assert isinstance(said, str)
+        else:
+            assert name != "non_field_errors"
+            assert all(isinstance(each, str) for each in said)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_body_without_its_size_is_refused_and_not_taken_for_an_empty_one(
+    client, body, live_server
+):
+    wire = HTTPConnection(live_server.thread.host, live_server.thread.port)
+    headers = {"Authorization": f"Bearer {client.token}", "Content-Type": "application/json"}
+    chunks = iter([json.dumps(body).encode()])
+    wire.request("POST", "/api/v1/jobs", chunks, headers, encode_chunked=True)
+    answer = wire.getresponse()
+    assert answer.status == 411
+    assert "Content-Length" in json.loads(answer.read())["detail"]
 
 
 def test_bodies_have_a_size(client, body):
@@ -131,6 +189,17 @@ def test_a_request_that_is_sent_again_makes_no_second_job(client, client_with, b
     assert other.status_code == 422
     theirs = client_with(client_id="another")
     assert create(theirs, body, Idempotency_Key="a")["uid"] != first["uid"]
+
+
+def test_a_request_that_is_sent_again_gets_its_job_also_where_it_could_not_be_made_now(
+    client, client_with, body
+):
+    first = create(client, body, Idempotency_Key="a")
+    Bundle.objects.get().enabled_for.clear()
+    assert client.post("jobs", body, Idempotency_Key="b").status_code == 400
+    assert create(client, body, Idempotency_Key="a")["uid"] == first["uid"]
+    elsewhere = client_with(partners="tx")  # the same client, with a token for another partner
+    assert elsewhere.post("jobs", body, Idempotency_Key="a").status_code == 404
 
 
 @pytest.mark.parametrize("key", ["", " ", "x" * 256])
@@ -176,6 +245,7 @@ def test_a_link_to_bring_a_file_works_for_an_hour_and_until_the_start(client, bo
     assert put(url, b"first").status_code == 200
     assert put(url).status_code == 200
     assert HttpClient().get(url).status_code == 403
+    assert HttpClient().post(url).json() == {"detail": "PUT a file to this link, or GET it."}
     assert put(url[:-2] + "xx").status_code == 403
     client.post(f"jobs/{made['uid']}/start")
     assert put(url).status_code == 409
@@ -210,6 +280,27 @@ def test_an_upload_that_ends_early_leaves_nothing(client, body, live_server):
     job = Job.objects.get()
     assert open_store(app_data_base_path(job)).list() == {}
     assert job.files.get().size is None
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_an_upload_that_the_start_overtakes_changes_no_file(client, body, live_server):
+    made = create(client, body)
+    url = made["uploadUrls"]["INPUT_FILE"]
+    assert put(url).status_code == 200
+    with socket.create_connection((live_server.thread.host, live_server.thread.port)) as wire:
+        head = f"PUT {urlsplit(url).path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n"
+        wire.sendall(f"{head}la".encode())
+        while not list(Path(settings.FILES_BASE.removeprefix("file://")).rglob(".partial-*")):
+            time.sleep(0.05)  # until it is being taken
+        assert client.post(f"jobs/{made['uid']}/start").status_code == 202
+        wire.sendall(b"ter")
+        answer = wire.makefile("rb").readline()
+    assert b" 409 " in answer
+    with open_store(app_data_base_path(Job.objects.get())).open(
+        "input/INPUT_FILE__scores.csv"
+    ) as f:
+        assert f.read() == factories.SCORES
 
 
 # --- How a job stands ------------------------------------------------------------------------
@@ -321,6 +412,28 @@ def test_what_belongs_to_another_partner_is_not_there(client_with, body):
 def test_a_tenant_of_another_partner_is_no_tenant(client, body):
     factories.make_tenant("far", partner=factories.make_partner("tx"))
     assert "tenant" in client.post("jobs", body | {"tenant": "far"}).json()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("post", "jobs"),
+        ("get", f"jobs/{MISSING}"),
+        ("post", f"jobs/{MISSING}/start"),
+        ("post", f"jobs/{MISSING}/cancel"),
+        ("post", f"output-sets/{MISSING}/download-links"),
+        ("post", "token/verify"),
+    ],
+)
+def test_calls_without_parameters_refuse_them_by_name(client, method, path):
+    answer = getattr(client, method)(f"{path}?partner=ea&format=xml")
+    assert answer.status_code == 400
+    assert set(answer.json()) == {"partner", "format"}
+
+
+def test_a_method_that_a_call_does_not_have_is_405_whatever_comes_along(client):
+    headers = {"Authorization": f"Bearer {client.token}"}
+    assert HttpClient().put("/api/v1/jobs?partner=ea", headers=headers).status_code == 405
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+import base64
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +24,11 @@ def listed(client, **query):
     answer = client.get("output-sets", {"partner": "ea", **query})
     assert answer.status_code == 200, answer.json()
     return [each["uid"] for each in answer.json()]
+
+
+def cursor(moment):
+    made_up = json.dumps([moment, "00000000-0000-0000-0000-000000000000"])
+    return base64.urlsafe_b64encode(made_up.encode()).decode()
 
 
 def uids(*sets):
@@ -103,6 +110,9 @@ def test_created_after_is_strict(client, after):
         ({"partner": "ea", "limit": "1001"}, "limit"),
         ({"partner": "ea", "cursor": "bm9uZQ=="}, "cursor"),
         ({"partner": "ea", "cursor": "é"}, "cursor"),
+        ({"partner": "ea", "cursor": cursor("9999-12-31T23:59:59-23:59")}, "cursor"),
+        ({"partner": "ea", "cursor": cursor("0001-01-01T00:00:00+23:59")}, "cursor"),
+        ({"partner": "ea", "format": "xml"}, "format"),
         ({"partner": ["ea", "ea"]}, "partner"),
         ({"partner": "ea", "tenant": ""}, "tenant"),
         ({"partner": "e\0a"}, "partner"),
