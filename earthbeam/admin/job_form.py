@@ -10,7 +10,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib.auth.models import User
 
-from earthbeam import errors
+from earthbeam import errors, id_column
 from earthbeam.admin.job_checks import check_upload, main_file
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.file_checks import Findings
@@ -146,7 +146,13 @@ class JobForm(forms.Form):
             stream.seek(0)
         try:
             submission.job = submit(
-                self._request(upload), streams, created_by=self.user, parent=self.parent
+                self._request(upload),
+                streams,
+                created_by=self.user,
+                parent=self.parent,
+                id_column=id_column.of_revised_file(self.parent, self.bundle, streams)
+                if self.parent
+                else "",
             )
         except errors.JobError as error:
             submission.errors.append(str(error))

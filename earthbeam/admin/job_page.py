@@ -19,6 +19,7 @@ from earthbeam.bundle_template import BundleTemplate
 from earthbeam.durations import lasted
 from earthbeam.job_status import status_of
 from earthbeam.models import Job, Run, RunLog
+from earthbeam.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.story import story
 from partners import scoping
 
@@ -77,6 +78,7 @@ class JobPage(JobActions):
                     for param in template.params
                     if job.input_params.get(param.key)
                 ],
+                "id_column": job.input_params.get(POSSIBLE_ID_COLUMNS),
                 "notes": job.notes.select_related("author"),
                 "note_form": NoteForm(),
                 **context,
