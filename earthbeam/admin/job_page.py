@@ -153,7 +153,8 @@ def _chosen_run(request: HttpRequest, job: Job) -> Run | None:
     chosen = request.GET.get("run")
     if chosen:
         try:
-            return job.runs.select_related("started_by").get(pk=chosen)
+            reported = job.runs.select_related("started_by", "matches", "unmatched_ids")
+            return reported.get(pk=chosen)
         except (Run.DoesNotExist, ValidationError):
             pass  # an old or mistyped address still shows the job
     return job.last_run

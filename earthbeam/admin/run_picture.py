@@ -57,7 +57,10 @@ class ShownSet:
 
 
 class RunPicture:
-    """One run of ``job``; reads what it shows when that is asked for, each thing once."""
+    """One run of ``job``; reads what it shows when that is asked for, each thing once.
+
+    ``run`` is best read with its matches and unmatched_ids.
+    """
 
     def __init__(self, job: Job, run: Run, *, is_last: bool) -> None:
         self.job, self.run, self.is_last = job, run, is_last
@@ -119,11 +122,11 @@ class RunPicture:
 
     @cached_property
     def matches(self) -> RunMatches | None:
-        return RunMatches.objects.filter(run=self.run).first()
+        return getattr(self.run, "matches", None)
 
     @cached_property
     def unmatched_ids(self) -> UnmatchedIds | None:
-        return UnmatchedIds.objects.filter(run=self.run).first()
+        return getattr(self.run, "unmatched_ids", None)
 
     @cached_property
     def unmatched(self) -> int | None:
@@ -278,9 +281,10 @@ class RunPicture:
     def _replaced(self) -> set[str] | None:
         """Files of this run that later runs have stored anew; None: one is at it."""
         later = Run.objects.filter(job=self.job, created_at__gt=self.run.created_at)
-        if later.filter(status__in=Run.UNFINISHED).exists():
+        stored = list(later.values_list("status", "output_files__path"))
+        if any(status in Run.UNFINISHED for status, _ in stored):
             return None
-        return set(OutputFile.objects.filter(run__in=later).values_list("path", flat=True))
+        return {path for _, path in stored if path}
 
     @cached_property
     def files(self) -> list[dict[str, Any]]:
