@@ -5,6 +5,7 @@ from django.core.cache import cache
 from django.urls import reverse
 
 from earthbeam import jobs, reports, runs
+from earthbeam.admin.job_new import new_job_url
 from earthbeam.models import Job, JobNote, Run
 from earthbeam.ods_messages import RESULTS_FILE
 from tests import factories, people, run_reports
@@ -329,6 +330,30 @@ def test_forms_need_their_token(client):
     assert client.post(url(job, "run")).status_code == 403
 
 
+# --- A file that was not the right one ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "offered"),
+    [("earthmover_run", True), ("insufficient_matches", True), ("lightbeam_send", False)],
+)
+def test_where_another_file_is_what_helps_it_can_be_submitted_from_here(client, code, offered):
+    run = run_reports.failed(code)
+    link = f'href="{new_job_url(parent=run.job.pk)}"'
+    assert (link in shown(client, run.job)) is offered
+    assert (link in live(client, run.job)) is offered
+    run_reports.succeeded(job=run.job)
+    assert link not in shown(client, run.job, run=str(run.pk))
+
+
+def test_the_page_names_the_file_so_that_one_of_many_jobs_is_known(client):
+    job = factories.make_job(
+        files={"INPUT_FILE_SKILLS": ("s.csv", b"a\n"), "INPUT_FILE": ("fall.csv", b"a\n1\n")}
+    )
+    assert "<title>fall.csv | Reading check | Runway" in shown(client, job)
+    assert client.get(url(factories.make_job(files={}))).status_code == 200
+
+
 # --- What belongs together ------------------------------------------------------------------
 
 
@@ -342,6 +367,14 @@ def test_linked_jobs_are_one_story_on_the_page_of_each(client):
         for other in others:
             assert f'href="{url(other)}"' in page
     assert "One file" not in shown(client, factories.make_job())
+
+
+def test_a_job_whose_last_run_failed_is_not_said_to_have_loaded_nothing(client):
+    # An earlier run of it may have loaded its rows.
+    parent = run_reports.succeeded(rows=(3, 0, 1)).job
+    child = run_reports.succeeded(job=factories.make_job(parent=parent), rows=(1, 0, 0)).job
+    run_reports.failed("lightbeam_send", job=child)
+    assert "Its last run failed, so its rows are not counted here." in shown(client, parent)
 
 
 def split(job):
