@@ -162,7 +162,7 @@ class JobForm(forms.Form):
         else:
             for key, stream in streams.items():
                 found = self._findings(key, stream)
-                submission.warnings += [f"{stream.name}: {text}" for text in found.warnings]
+                submission.warnings += [f"“{stream.name}”: {text}" for text in found.warnings]
         return submission
 
     def _file_problems(self, key: str, upload: Any) -> list[str]:

@@ -179,7 +179,8 @@ class NewJob(admin.ModelAdmin):
     ) -> None:
         name = submission.name
         if submission.job is None:
-            text = f"{name} was not submitted. {' '.join(submission.errors)}"
+            # In quotation marks, since Django begins a message with a capital letter.
+            text = f"“{name}” was not submitted. {' '.join(submission.errors)}"
             self.message_user(request, text, messages.ERROR)
             return
         link = format_html('<a href="{}">{}</a>', _url(submission.job), name)

@@ -14,7 +14,16 @@ from earthbeam.admin import files
 from earthbeam.durations import lasted, usual_seconds
 from earthbeam.error_words import ErrorWords
 from earthbeam.files import BadLocation, open_store
-from earthbeam.models import Job, OutputFile, OutputSet, Run, RunLog, RunMatches, UnmatchedIds
+from earthbeam.models import (
+    Job,
+    OutputFile,
+    OutputSet,
+    Run,
+    RunError,
+    RunLog,
+    RunMatches,
+    UnmatchedIds,
+)
 from earthbeam.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_results
 from earthbeam.outcome import Facts, Outcome, Rows, outcome
 from earthbeam.phases import Phase, Step, Update, current_step, phases
@@ -157,6 +166,13 @@ class RunPicture:
     def _summary(self) -> list[Any]:
         return list(self.run.summary.all())
 
+    @property
+    def refused(self) -> int:
+        """Records that the ODS refused."""
+        if not self.job.send_to_ods:
+            return 0
+        return sum(each.records_failed for each in self._summary)
+
     @cached_property
     def outcome(self) -> Outcome:
         matches = self.matches
@@ -180,12 +196,16 @@ class RunPicture:
                 ods_set=to_ods and any(each.sent_to_ods for each in self._sets),
                 edu_set=any(not each.sent_to_ods for each in self._sets),
                 counted=bool(self._summary),
-                refused=sum(each.records_failed for each in self._summary) if to_ods else 0,
+                refused=self.refused,
                 skipped=sum(each.records_skipped for each in self._summary) if to_ods else 0,
                 sending_began=any(each.action == "lightbeam_send" for each in self.updates),
                 cancelled=any(error_words.cancelled_by(e.payload) for e in self.errors),
             )
         )
+
+    @cached_property
+    def _errors(self) -> list[RunError]:
+        return list(self.run.errors.all())
 
     @cached_property
     def errors(self) -> list[ShownError]:
@@ -196,8 +216,17 @@ class RunPicture:
                 {key: value for key, value in error.payload.items() if key != "stacktrace"},
                 str(error.payload.get("stacktrace") or ""),
             )
-            for error in self.run.errors.all()
+            for error in self._errors
         ]
+
+    @cached_property
+    def reasons(self) -> list[ShownError]:
+        """Errors that say why the run ended: not what its executor says of having been ended by
+        the app, whose own error is the first after the run's end."""
+        ended = self.run.ended_at
+        late = [ended is not None and error.at >= ended for error in self._errors]
+        last = late.index(True) + 1 if True in late else len(late)
+        return self.errors[:last]
 
     # --- Resources and what the ODS said --------------------------------------------------------
 
@@ -261,6 +290,11 @@ class RunPicture:
             sent = for_edu = None
         groups = answer.groups if answer else ()
         return ShownResource(name, refused, skipped, sent, for_edu, processed, groups)
+
+    @property
+    def ods_said(self) -> bool:
+        """Whether there are messages of the ODS to be read."""
+        return any(each.groups for each in self.resources)
 
     @property
     def figures_apart(self) -> bool:

@@ -340,7 +340,7 @@ def test_several_files_become_several_jobs_one_failing_does_not_stop_the_others(
     assert {job.input_params["FORM"] for job in made.values()} == {"A"}
     assert Run.objects.count() == 2
     text = told(client, answer.url)
-    assert "b.csv was not submitted" in text
+    assert "“b.csv” was not submitted" in text  # not "B.csv", which Django would make of b.csv
     assert "a PDF document" in text
     for job in made.values():
         assert job_page(job) in text

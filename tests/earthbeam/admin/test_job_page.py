@@ -102,6 +102,20 @@ def test_the_odss_messages_are_grouped_with_counts_and_lines(client):
     assert "and 488 more of studentAssessments.jsonl" in page
 
 
+def test_records_that_the_ods_refused_come_with_a_next_step(client):
+    answers = run_reports.answered(run_reports.failure("No.", 7))
+    run = run_reports.succeeded(refused=1, answers=answers)
+    page = shown(client, run.job)
+    assert "What to do about the refused records:" in page
+    assert "what the ODS said is below" in page
+    assert f'href="{new_job_url(parent=run.job.pk)}"' in page
+    run.output_files.filter(path=RESULTS_FILE).delete()
+    assert "what the ODS said is below" not in shown(client, run.job)
+    run_reports.succeeded(job=run.job)
+    assert "What to do about the refused" not in shown(client, run.job)
+    assert "What to do about the refused" not in shown(client, run.job, run=str(run.pk))
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"no json", "could not be understood"), (b"{" + b" " * 5_000_000, "too many for this page")],
@@ -344,6 +358,28 @@ def test_where_another_file_is_what_helps_it_can_be_submitted_from_here(client, 
     assert (link in live(client, run.job)) is offered
     run_reports.succeeded(job=run.job)
     assert link not in shown(client, run.job, run=str(run.pk))
+
+
+def test_what_an_executor_says_of_being_ended_is_no_second_reason(client, admin):
+    run = run_reports.running("earthmover_run")
+    reports.record_error(run, "bundle_git_pull", {})
+    assert jobs.cancel_run(run, "ada")
+    reports.record_error(run, "unknown", {"message": "The executor was told to end."})
+    page = shown(client, run.job)
+    assert "ada cancelled it" in page
+    assert "could not be fetched" in page
+    assert "Something unexpected went wrong" not in page
+    assert "was told to end" in shown(admin, run.job)  # with the technical details
+
+
+def test_mended_rows_that_match_nobody_are_mended_again_on_their_own_page(client):
+    parent = factories.make_unmatched_run().job
+    mended = run_reports.failed("insufficient_matches", job=factories.make_job(parent=parent))
+    link = f'href="{url(parent, "unmatched")}">Enter the IDs again</a>'
+    assert link in shown(client, mended.job)
+    assert link not in shown(client, run_reports.failed("insufficient_matches").job)
+    other = run_reports.failed("earthmover_run", job=factories.make_job(parent=parent))
+    assert link not in shown(client, other.job)
 
 
 def test_the_page_names_the_file_so_that_one_of_many_jobs_is_known(client):
