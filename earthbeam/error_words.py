@@ -250,7 +250,9 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
     pair = f"column “{column}”" if column else ""
     pair += f" read as “{kind}” id" if column and kind else ""
     what = "Most rows match no student of the district."
-    if rate:
+    if _number(payload.get("match_rate")) == 0:
+        what, pair = "No row matches a student.", ""
+    elif rate:
         what = f"Only {rate} of the rows match a student"
         what += f" ({'at least ' + needed + ' must' if needed else 'more must'})."
     if pair:

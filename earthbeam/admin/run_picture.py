@@ -11,9 +11,9 @@ from django.utils import timezone
 
 from earthbeam import error_words, paths
 from earthbeam.admin import files
+from earthbeam.admin.run_resources import ShownResource, shown_resource, stored_answers
 from earthbeam.durations import lasted, usual_seconds
 from earthbeam.error_words import ErrorWords
-from earthbeam.files import BadLocation, open_store
 from earthbeam.models import (
     Job,
     OutputFile,
@@ -24,7 +24,7 @@ from earthbeam.models import (
     RunMatches,
     UnmatchedIds,
 )
-from earthbeam.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_results
+from earthbeam.ods_messages import RESULTS_FILE, Sent
 from earthbeam.outcome import Facts, Outcome, Rows, outcome
 from earthbeam.phases import Phase, Step, Update, current_step, phases
 
@@ -41,19 +41,6 @@ class ShownError:
     code: str
     payload: dict[str, Any]
     stack_trace: str
-
-
-@dataclass(frozen=True)
-class ShownResource:
-    """A resource's figures; None: not known apart from the others."""
-
-    name: str
-    refused: int
-    skipped: int
-    sent: int | None
-    for_edu: int | None
-    processed: int
-    groups: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -243,18 +230,7 @@ class RunPicture:
             return {}, ""
         if not self.is_last and (self._replaced is None or RESULTS_FILE in self._replaced):
             return {}, "What the ODS answered this run was replaced by a later run's answers."
-        try:
-            store = open_store(paths.app_data_base_path(self.job))
-            with store.open(f"output/{RESULTS_FILE}") as stream:
-                content = stream.read(MAX_BYTES + 1)
-        except (OSError, BadLocation):
-            return {}, "What the ODS answered cannot be read now. Try again later."
-        if len(content) > MAX_BYTES:
-            return {}, f"The ODS's answers are too many for this page: download {RESULTS_FILE}."
-        try:
-            return read_results(content), ""
-        except ValueError:
-            return {}, f"The ODS's answers could not be understood: download {RESULTS_FILE}."
+        return stored_answers(self.job)
 
     @cached_property
     def resources(self) -> list[ShownResource]:
@@ -265,31 +241,19 @@ class RunPicture:
         }
         for name, sent in answers.items():
             counts.setdefault(name, (sent.processed, sent.skipped, sent.refused))
+        to_ods = any(each.sent_to_ods for each in self._sets)
+        to_edu = any(not each.sent_to_ods for each in self._sets)
         return [
-            self._resource(name, counts[name], answers.get(name), bool(answers))
+            shown_resource(
+                name,
+                counts[name],
+                answers.get(name),
+                known=bool(answers),
+                to_ods=to_ods,
+                to_edu=to_edu,
+            )
             for name in sorted(counts)
         ]
-
-    def _resource(
-        self, name: str, counts: tuple[int, int, int], answer: Sent | None, known: bool
-    ) -> ShownResource:
-        """The summary counts the records of both sets together; the ODS's answers tell them
-        apart."""
-        processed, skipped, refused = counts
-        to_ods = any(each.sent_to_ods for each in self._sets)
-        both = to_ods and any(not each.sent_to_ods for each in self._sets)
-        sent: int | None = processed - skipped - refused
-        for_edu: int | None = 0
-        if not to_ods and not answer:
-            sent, for_edu = 0, processed
-        elif both and known:
-            in_ods = answer.processed if answer else 0
-            for_edu = max(0, processed - in_ods)
-            sent = max(0, in_ods - skipped - refused)
-        elif both:
-            sent = for_edu = None
-        groups = answer.groups if answer else ()
-        return ShownResource(name, refused, skipped, sent, for_edu, processed, groups)
 
     @property
     def ods_said(self) -> bool:

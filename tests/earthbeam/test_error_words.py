@@ -97,7 +97,7 @@ def test_a_job_that_goes_to_no_ods_hears_of_none(code):
         ("executor_timeout", {"timeout_seconds": 90}, "90 seconds"),
         ("executor_timeout", {}, "the time that a run may take"),
         ("insufficient_matches", {}, "Most rows match no student"),
-        ("insufficient_matches", {"match_rate": 0}, "Only 0 %"),
+        ("insufficient_matches", {"match_rate": 0, "id_name": "StateID"}, "No row matches"),
         ("something_new", {"message": "It rained."}, "something_new"),
     ],
 )
