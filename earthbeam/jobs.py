@@ -14,7 +14,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 from earthbeam import errors, paths, runs
 from earthbeam.bundle_template import BundleTemplate
-from earthbeam.files import open_store
+from earthbeam.files import fault, open_store
 from earthbeam.job_rules import (
     JobRequest,
     file_name_problem,
@@ -166,8 +166,9 @@ def _delete_files(job: Job, keys: Iterable[str]) -> None:
     for key in keys:
         try:
             store.delete(key)
-        except OSError:
-            logger.warning("a file of %s, a job that was not made, is left", job.pk, exc_info=True)
+        except OSError as error:
+            told = "a file of %s, a job that was not made, is left: %s"
+            logger.warning(told, job.pk, fault(error))
 
 
 def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:

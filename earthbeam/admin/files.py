@@ -11,7 +11,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from earthbeam import paths
-from earthbeam.files import BadLocation, open_store
+from earthbeam.files import BadLocation, fault, open_store
 from earthbeam.models import Job
 from partners import audit
 
@@ -58,8 +58,8 @@ def response(request: HttpRequest, job: Job, key: str) -> HttpResponseBase:
         stream = open_store(paths.app_data_base_path(job)).open(key)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, BadLocation):
         raise Http404 from None
-    except OSError:
-        logger.exception("a file of job %s cannot be read", job.pk)
+    except OSError as error:
+        logger.error("a file of job %s cannot be read: %s", job.pk, fault(error))
         # Text: browsers take it for a download that failed, not for the file.
         return HttpResponse(
             "The file cannot be read just now. Nothing is wrong with it; try again in a few "

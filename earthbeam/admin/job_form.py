@@ -14,6 +14,7 @@ from earthbeam import errors, id_column
 from earthbeam.admin.job_checks import check_upload, main_file
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.file_checks import Findings
+from earthbeam.files import fault
 from earthbeam.job_rules import MAX_PARAM_VALUE, JobRequest, file_name_problem, problems
 from earthbeam.jobs import submit
 from earthbeam.models import Bundle, Job
@@ -156,8 +157,8 @@ class JobForm(forms.Form):
             )
         except errors.JobError as error:
             submission.errors.append(str(error))
-        except OSError:
-            logger.exception("the files of a new job could not be stored")
+        except OSError as error:
+            logger.error("the files of a new job could not be stored: %s", fault(error))
             submission.errors.append(str(errors.StorageFailed()))
         else:
             for key, stream in streams.items():

@@ -135,7 +135,8 @@ def test_what_stops_it_leaves_nothing(run, person, missing):
 
 @pytest.mark.parametrize("stored", [0, 1, 2])
 def test_a_storage_that_fails_half_way_leaves_no_file(run, person, monkeypatch, stored, settings):
-    file, save, saved = rows_of(run), DirectoryStore.save, []
+    file, save = rows_of(run), DirectoryStore.save
+    saved: list[str] = []
     before = open_store(settings.FILES_BASE).list()
 
     def filling(self, stream, key):

@@ -394,18 +394,21 @@ def credentials_for(*actions, resource="*"):
 
 
 def test_a_storage_that_denies_access_makes_no_job_and_says_so(
-    client, bundle, settings, bucket, change_aws
+    client, bundle, settings, bucket, change_aws, caplog
 ):
     settings.FILES_BASE = f"s3://{bucket}"
     reader = credentials_for("s3:GetObject")
     with iam_enforced():
         change_aws(**reader)
-        answer = submit(client, bundle)
+        answer = submit(client, bundle, file_INPUT_FILE=scores("Ana Díaz.csv"))
         status, by_script = submit_by_script(client, bundle)
     assert answer.status_code == 200
     assert "refuses them" in answer.content.decode()
     assert status == 422
     assert "refuses them" in by_script["errors"]["__all__"][0]
+    told = [each for each in caplog.records if each.name.startswith("earthbeam")]
+    assert "could not be stored: PermissionError from AccessDenied" in told[0].getMessage()
+    assert not any("Díaz" in f"{each.getMessage()} {each.exc_text}" for each in told)
     assert not Job.objects.exists()
     assert not ProcrastinateJob.objects.exists()
 
