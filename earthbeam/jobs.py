@@ -167,7 +167,7 @@ def _delete_files(job: Job, keys: Iterable[str]) -> None:
         try:
             store.delete(key)
         except OSError as error:
-            told = "a file of %s, a job that was not made, is left: %s"
+            told = "a file of %s, a job that was not made, may be left: %s"
             logger.warning(told, job.pk, fault(error))
 
 
