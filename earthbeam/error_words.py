@@ -16,13 +16,15 @@ from typing import Any
 class ErrorWords:
     """``title`` names the error, ``what`` says what happened, ``next_step`` what to do.
 
-    ``detail`` is what the run itself said about it, where that is fit for people.
+    ``detail`` is what the run itself said about it, where that is fit for people;
+    ``takes_another_file`` whether another file in its place is what helps.
     """
 
     title: str
     what: str
     next_step: str
     detail: str = ""
+    takes_another_file: bool = False
 
 
 Payload = Mapping[str, Any]
@@ -197,6 +199,7 @@ def _artifact_empty(payload: Payload, to_ods: bool) -> ErrorWords:
             "Its rows were read and matched, but the assessment made no records of them.",
             "Check the parameters, such as the year or the form, and that the file is an export of "
             "this assessment. Then submit it as a new job.",
+            takes_another_file=True,
         )
     return ErrorWords(
         "A result came out empty", f"The run made the file “{file}”, with nothing in it.", _AGAIN
@@ -227,6 +230,7 @@ def _earthmover_run(payload: Payload, to_ods: bool) -> ErrorWords:
         "Check that it is this assessment's own export, unchanged, with its header row, and that "
         "the parameters fit. Then submit the right file as a new job.",
         _detail(payload),
+        takes_another_file=True,
     )
 
 
@@ -246,7 +250,9 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
     pair = f"column “{column}”" if column else ""
     pair += f" read as “{kind}” id" if column and kind else ""
     what = "Most rows match no student of the district."
-    if rate:
+    if _number(payload.get("match_rate")) == 0:
+        what, pair = "No row matches a student.", ""
+    elif rate:
         what = f"Only {rate} of the rows match a student"
         what += f" ({'at least ' + needed + ' must' if needed else 'more must'})."
     if pair:
@@ -256,6 +262,7 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
         what,
         "Check that the file is this district's and of this school year, and that the column holds "
         "the ids that the roster has. Then submit the right file as a new job.",
+        takes_another_file=True,
     )
 
 

@@ -132,9 +132,9 @@ class OnlyAHeader(JobError):
 class StorageFailed(JobError):
     code, field = "storage_failed", "__all__"
     text = (
-        "The files could not be stored: the file storage does not answer, or is full. Nothing was "
-        "submitted, and nothing is wrong with your file. Try again in a few minutes; if it stays "
-        "like this, tell the people who run Runway for you."
+        "The files could not be stored, so no job was made of them: the file storage does not "
+        "answer, refuses them, or is full. Nothing is wrong with your file. Try again in a few "
+        "minutes; if it stays like this, tell the people who run Runway for you."
     )
 
 

@@ -67,6 +67,7 @@ _ENCODING_NAMES = {
     "iso-8859-1": "ISO-8859-1",
 }
 _DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars (|)"}
+_USUAL = ",\t"
 _HEADER_ROWS = 10
 """Some exports have lines above their header."""
 
@@ -130,6 +131,13 @@ def check(head: bytes, size: int, expected: Expected, *, limit: int) -> Findings
             return Findings((errors.OnlyAHeader(key),), encoding=name)
         warnings.append("The file has one line only. Check that it is complete.")
     return Findings((), tuple(warnings), name)
+
+
+def has_column(head: bytes, name: str) -> bool:
+    """Whether the header of a file that begins with ``head`` has the column ``name``, exactly."""
+    encoding = _encoding(head, whole=len(head) < HEAD_BYTES)
+    text = _text(head, encoding) if encoding else ""
+    return any(name in row for delimiter in _USUAL for row in _first_rows(text, delimiter))
 
 
 def _refuse(key: str, words: str) -> Findings:
@@ -198,7 +206,7 @@ def _header_warning(text: str, id_columns: Sequence[str], kinds: Collection[str]
     the "header" of a file without one is a student."""
     if not id_columns:
         return None
-    usual = "," if set(kinds) == {"csv"} else ",\t"
+    usual = "," if set(kinds) == {"csv"} else _USUAL
     rows = {delimiter: _first_rows(text, delimiter) for delimiter in _DELIMITERS}
     having = [
         delimiter

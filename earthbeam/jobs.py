@@ -1,10 +1,11 @@
 """Jobs, their files, starting and cancelling runs: what a person or a client asks for."""
 
 import hashlib
+import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -13,7 +14,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 from earthbeam import errors, paths, runs
 from earthbeam.bundle_template import BundleTemplate
-from earthbeam.files import open_store
+from earthbeam.files import fault, open_store
 from earthbeam.job_rules import (
     JobRequest,
     file_name_problem,
@@ -22,80 +23,83 @@ from earthbeam.job_rules import (
     school_year_config,
 )
 from earthbeam.models import Job, JobFile, Run
+from earthbeam.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.tasks import launch_run, watch_executors
 
 logger = logging.getLogger(__name__)
 
 
-def create_job(
-    request: JobRequest,
-    *,
-    created_by: User | None = None,
-    api_client: str = "",
-    parent: Job | None = None,
-) -> Job:
+def create_job(request: JobRequest, *, api_client: str = "") -> Job:
     """Make the job and name its files, which ``store_file`` then brings.
 
-    ``parent`` is the job whose unmatched rows or revised file this one loads. Raises the first of
-    job_rules.problems, and makes nothing then.
+    Raises the first of job_rules.problems, and makes nothing then.
     """
+    job = _unsaved_job(request, api_client=api_client)
+    with transaction.atomic():
+        job.save(force_insert=True)
+        JobFile.objects.bulk_create(_unsaved_file(job, *named) for named in request.files.items())
+    return job
+
+
+def _unsaved_job(request: JobRequest, *, id_column: str = "", **fields: Any) -> Job:
     for problem in problems(request):
         raise problem
-    template = BundleTemplate.read(request.bundle.template)
     config = school_year_config(request.tenant, request.school_year)
     if config is None:
         raise errors.YearNotEnabled(partner=request.tenant.partner, year=request.school_year)
-    with transaction.atomic():
-        job = Job.objects.create(
-            tenant=request.tenant,
-            school_year=request.school_year,
-            bundle=request.bundle,
-            bundle_template=request.bundle.template,
-            bundle_branch=settings.BUNDLE_BRANCH,
-            send_to_ods=config.sends_to_ods,
-            input_params={
-                param.key: request.params[param.key]
-                for param in template.params
-                if request.params.get(param.key)
-            },
-            files_base=settings.FILES_BASE,
-            created_by=created_by,
-            api_client=api_client,
-            parent=parent,
-        )
-        JobFile.objects.bulk_create(
-            JobFile(job=job, template_key=key, name=name, stored_name=paths.input_name(key, name))
-            for key, name in request.files.items()
-        )
-    return job
+    params = {
+        param.key: request.params[param.key]
+        for param in BundleTemplate.read(request.bundle.template).params
+        if request.params.get(param.key)
+    }
+    return Job(
+        tenant=request.tenant,
+        school_year=request.school_year,
+        bundle=request.bundle,
+        bundle_template=request.bundle.template,
+        bundle_branch=settings.BUNDLE_BRANCH,
+        send_to_ods=config.sends_to_ods,
+        input_params=params | ({POSSIBLE_ID_COLUMNS: id_column} if id_column else {}),
+        files_base=settings.FILES_BASE,
+        **fields,
+    )
+
+
+def _unsaved_file(job: Job, key: str, name: str) -> JobFile:
+    return JobFile(job=job, template_key=key, name=name, stored_name=paths.input_name(key, name))
 
 
 def store_file(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
     """Store what ``stream`` holds as the job's file ``key``, which the user named ``name``.
 
-    Readers see all of it or none. Raises UnexpectedFile, BadFileName, EmptyFile, FileTooLarge.
+    Readers see all of it or none. Raises UnexpectedFile, BadFileName, EmptyFile, FileTooLarge, and
+    OSError where the file storage fails.
     """
-    template = BundleTemplate.read(job.bundle_template)
-    known = [file.key for file in template.files]
-    if key not in known:
-        raise errors.UnexpectedFile(key, known=", ".join(known))
-    if problem := file_name_problem(key, name):
-        raise problem
-    stored_name = paths.input_name(key, name)
-    upload = _Upload(key, stream, settings.MAX_UPLOAD_BYTES)
-    size = open_store(paths.app_data_base_path(job)).save(
-        cast(BinaryIO, upload), f"input/{stored_name}"
-    )
+    file = _stored(job, key, name, stream)
     return JobFile.objects.update_or_create(
         job=job,
         template_key=key,
         defaults={
             "name": name,
-            "stored_name": stored_name,
-            "size": size,
-            "sha256": upload.sha256.hexdigest(),
+            "stored_name": file.stored_name,
+            "size": file.size,
+            "sha256": file.sha256,
         },
     )[0]
+
+
+def _stored(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
+    """The file, in the storage, not yet in the database."""
+    known = [file.key for file in BundleTemplate.read(job.bundle_template).files]
+    if key not in known:
+        raise errors.UnexpectedFile(key, known=", ".join(known))
+    if problem := file_name_problem(key, name):
+        raise problem
+    file, upload = _unsaved_file(job, key, name), _Upload(key, stream, settings.MAX_UPLOAD_BYTES)
+    store = open_store(paths.app_data_base_path(job))
+    file.size = store.save(cast(BinaryIO, upload), f"input/{file.stored_name}")
+    file.sha256 = upload.sha256.hexdigest()
+    return file
 
 
 def find_uploads(job: Job) -> None:
@@ -124,34 +128,47 @@ def submit(
     created_by: User | None = None,
     api_client: str = "",
     parent: Job | None = None,
+    id_column: str = "",
+    beside: Mapping[str, bytes] | None = None,
 ) -> Job:
     """Make the job, store its files and start its first run: all of it or nothing.
 
-    ``streams`` holds what is in each file that the request names. Raises what create_job,
-    store_file and start_run raise, and OSError where the file storage fails.
+    ``streams`` holds what is in each file that the request names. ``parent`` is the job whose
+    unmatched rows or revised file this one loads, ``id_column`` the only one in which its students
+    are looked for (empty: all that the bundle names), and ``beside`` what else is kept below its
+    base path. Files are stored first, so that the database does not wait for the storage.
+
+    Raises the first of job_rules.problems, what store_file and start_run raise, and OSError where
+    the file storage fails.
     """
-    job = None
+    job = _unsaved_job(
+        request, created_by=created_by, api_client=api_client, parent=parent, id_column=id_column
+    )
+    beside = beside or {}
     try:
+        files = [_stored(job, key, name, streams[key]) for key, name in request.files.items()]
+        for key, content in beside.items():
+            open_store(paths.app_data_base_path(job)).save(io.BytesIO(content), key)
         with transaction.atomic():
-            job = create_job(request, created_by=created_by, api_client=api_client, parent=parent)
-            for key, name in request.files.items():
-                store_file(job, key, name, streams[key])
+            job.save(force_insert=True)
+            JobFile.objects.bulk_create(files)
             start_run(job, started_by=created_by, api_client=api_client)
     except BaseException:
-        if job is not None:
-            _delete_files(job, request)
+        names = (paths.input_name(key, name) for key, name in request.files.items())
+        _delete_files(job, [*(f"input/{name}" for name in names), *beside])
         raise
     return job
 
 
-def _delete_files(job: Job, request: JobRequest) -> None:
+def _delete_files(job: Job, keys: Iterable[str]) -> None:
     """Leave nothing behind of a job that was not made; what cannot be removed is only logged."""
     store = open_store(paths.app_data_base_path(job))
-    for key, name in request.files.items():
+    for key in keys:
         try:
-            store.delete(f"input/{paths.input_name(key, name)}")
-        except OSError:
-            logger.warning("a file of %s, a job that was not made, is left", job.pk, exc_info=True)
+            store.delete(key)
+        except OSError as error:
+            told = "a file of %s, a job that was not made, may be left: %s"
+            logger.warning(told, job.pk, fault(error))
 
 
 def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:

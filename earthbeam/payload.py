@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 POSSIBLE_ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
 """A variable that every bundle knows: where to look for ids. Only the app itself gives it to a job,
-one of a few rows whose id column is known: see rerun_rows.py."""
+one that grew out of another whose id column is known: rerun_rows.py, id_column.py."""
 
 _REPORTS = {
     "status": "status",

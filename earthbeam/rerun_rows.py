@@ -7,6 +7,8 @@ number, so that no row is taken twice; the parent's row in the database is the l
 import io
 import json
 from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import BinaryIO
 
 from django.contrib.auth.models import User
 from django.db import transaction
@@ -14,7 +16,7 @@ from django.db import transaction
 from earthbeam import paths, unmatched
 from earthbeam.files import open_store
 from earthbeam.job_rules import JobRequest
-from earthbeam.jobs import create_job, start_run, store_file
+from earthbeam.jobs import submit
 from earthbeam.models import Job, Run
 from earthbeam.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.unmatched import INPUT_KEY, UnmatchedFile
@@ -88,17 +90,18 @@ def _make(parent: Job, file: UnmatchedFile, ids: Mapping[int, str], by: User) ->
             key: value for key, value in parent.input_params.items() if key != POSSIBLE_ID_COLUMNS
         },
     )
-    job = create_job(request, created_by=by, parent=parent)
-    job.input_params = {**job.input_params, POSSIBLE_ID_COLUMNS: file.id_name}
-    job.save(update_fields=["input_params"])
     parents_store = open_store(paths.app_data_base_path(parent))
-    for key, entry in files.items():
-        if key == INPUT_KEY:
-            store_file(job, key, entry.name, io.BytesIO(file.with_ids(ids)))
-        else:
-            with parents_store.open(f"input/{entry.stored_name}") as stream:
-                store_file(job, key, entry.name, stream)
-    taken = json.dumps({"sha256": file.sha256, "rows": sorted(ids)}).encode()
-    open_store(paths.app_data_base_path(job)).save(io.BytesIO(taken), _TAKEN)
-    start_run(job, started_by=by)
-    return job
+    with ExitStack() as opened:
+        streams: dict[str, BinaryIO] = {
+            key: opened.enter_context(parents_store.open(f"input/{entry.stored_name}"))
+            for key, entry in files.items()
+            if key != INPUT_KEY
+        }
+        return submit(
+            request,
+            streams | {INPUT_KEY: io.BytesIO(file.with_ids(ids))},
+            created_by=by,
+            parent=parent,
+            id_column=file.id_name,
+            beside={_TAKEN: json.dumps({"sha256": file.sha256, "rows": sorted(ids)}).encode()},
+        )

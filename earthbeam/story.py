@@ -4,6 +4,7 @@ from collections import defaultdict
 from dataclasses import dataclass, replace
 
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
@@ -83,8 +84,8 @@ class Story:
 
 
 def story(job: Job) -> Story:
-    """The story that ``job`` belongs to, of jobs of its tenant; a query or two a generation."""
-    jobs = _family(_root(job))
+    """The story that ``job`` belongs to, of jobs of its tenant."""
+    jobs = _family(job)
     children: defaultdict[object, list[Job]] = defaultdict(list)
     for each in jobs[1:]:
         children[each.parent_id].append(each)
@@ -124,35 +125,41 @@ def resolve_settled(told: Story, by: User) -> list[Job]:
     ]
 
 
-def _root(job: Job) -> Job:
-    seen = {job.pk}
-    while job.parent_id is not None and job.parent_id not in seen:
-        parent = Job.objects.filter(pk=job.parent_id, tenant=job.tenant_id).first()
-        if parent is None:
-            break
-        seen.add(parent.pk)
-        job = parent
-    return job
+# LATERAL: a join would read all jobs there are, since PostgreSQL expects many to have a parent.
+_FAMILY = """
+WITH RECURSIVE above AS (
+    SELECT id, parent_id FROM earthbeam_job WHERE id = %(job)s
+    UNION
+    SELECT job.id, job.parent_id FROM earthbeam_job job JOIN above ON job.id = above.parent_id
+    WHERE job.tenant_id = %(tenant)s
+), family AS (
+    SELECT id FROM above
+    UNION
+    SELECT job.id FROM family, LATERAL (
+        SELECT id FROM earthbeam_job
+        WHERE parent_id = family.id AND tenant_id = %(tenant)s LIMIT %(longest)s
+    ) job
+)
+SELECT id FROM family LIMIT %(longest)s
+"""
 
 
-def _family(root: Job) -> list[Job]:
-    """The root and its descendants, generation by generation, each generation oldest first."""
+def _family(job: Job) -> list[Job]:
+    """The first of the jobs that ``job`` grew out of, then all others of that one, oldest first."""
+    with connection.cursor() as cursor:
+        cursor.execute(_FAMILY, {"job": job.pk, "tenant": job.tenant_id, "longest": _LONGEST})
+        ids = [row[0] for row in cursor.fetchall()]
     refused = ResourceSummary.objects.filter(run=OuterRef("last_run"), records_failed__gt=0)
-    jobs = (
-        Job.objects.filter(tenant=root.tenant_id)
+    family: list[Job] = list(
+        Job.objects.filter(pk__in=ids)
         .select_related("last_run__matches", "last_run__unmatched_ids", "created_by")
         .annotate(_refused=Exists(refused))
         .order_by("created_at")
     )
-    family: list[Job] = list(jobs.filter(pk=root.pk))
-    seen = {root.pk}
-    generation = seen
-    while generation and len(family) < _LONGEST:
-        found = [each for each in jobs.filter(parent__in=generation) if each.pk not in seen]
-        family += found
-        generation = {each.pk for each in found}
-        seen |= generation
-    return family
+    # Where jobs name each other as parents, none is the first.
+    root = next((each for each in family if each.parent_id not in ids), None)
+    root = root or next(each for each in family if each.pk == job.pk)
+    return [root, *(each for each in family if each is not root)]
 
 
 def _chapter(job: Job, number: int, parent_number: int | None, *, here: bool) -> Chapter:

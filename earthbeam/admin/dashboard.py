@@ -13,11 +13,12 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.urls import reverse
 
 from earthbeam.admin.connection_trouble import EduTrouble, OdsTrouble, edu_trouble, ods_trouble
+from earthbeam.admin.job_checks import MAIN_KEY
 from earthbeam.admin.job_list import RELATED, row_counts
 from earthbeam.admin.list_filters import IN_PROGRESS, TO_LOOK_AT
 from earthbeam.admin.matches_chart import Chart, chart
 from earthbeam.job_status import NEEDS_SOMEBODY, JobStatus, has_status, status_of
-from earthbeam.models import Job, Run, RunUpdate
+from earthbeam.models import Job, JobFile, Run, RunUpdate
 from partners import readiness, scoping
 
 SHOWN, RECENT = 5, 8
@@ -33,6 +34,8 @@ class Line:
     status: JobStatus
     url: str
     assessment: str
+    file: str
+    """The main file's name; empty where there is none yet."""
     detail: str
 
 
@@ -124,13 +127,16 @@ def _with_steps(jobs: QuerySet[Job]) -> QuerySet[Any]:
 
 
 def _lines(jobs: QuerySet[Any]) -> list[Line]:
-    found: Iterable[Any] = jobs.select_related(*RELATED)
+    main = JobFile.objects.filter(job=OuterRef("pk"), template_key=MAIN_KEY)
+    named = jobs.annotate(file=Subquery(main.values("name")[:1]))
+    found: Iterable[Any] = named.select_related(*RELATED)
     return [
         Line(
             job=job,
             status=status_of(job),
             url=reverse("admin:earthbeam_job_change", args=[job.pk]),
             assessment=str(job.bundle_template.get("display_name", job.bundle_id)),
+            file=job.file or "",
             detail=_detail(job),
         )
         for job in found

@@ -4,13 +4,14 @@ import logging
 from pathlib import PurePosixPath
 from uuid import UUID
 
-from django.http import FileResponse, Http404, HttpRequest
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from earthbeam import paths
-from earthbeam.files import BadLocation, open_store
+from earthbeam.files import BadLocation, fault, open_store
 from earthbeam.models import Job
 from partners import audit
 
@@ -46,10 +47,10 @@ def kind_of(key: str) -> str:
     return f"output {rest}" if rest in ARTIFACTS else "output"
 
 
-def response(request: HttpRequest, job: Job, key: str) -> FileResponse:
+def response(request: HttpRequest, job: Job, key: str) -> HttpResponseBase:
     """The file as a download, streamed; the audit trail keeps who took which kind of file.
 
-    Raises Http404 for what is no file of the job.
+    Raises Http404 for what is no file of the job; 503 while the storage does not give it.
     """
     if key.partition("/")[0] not in ("input", "output"):
         raise Http404
@@ -57,6 +58,15 @@ def response(request: HttpRequest, job: Job, key: str) -> FileResponse:
         stream = open_store(paths.app_data_base_path(job)).open(key)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError, BadLocation):
         raise Http404 from None
+    except OSError as error:
+        logger.error("a file of job %s cannot be read: %s", job.pk, fault(error))
+        # Text: browsers take it for a download that failed, not for the file.
+        return HttpResponse(
+            "The file cannot be read just now. Nothing is wrong with it; try again in a few "
+            "minutes.",
+            status=503,
+            content_type="text/plain; charset=utf-8",
+        )
     logger.info("user %s downloads a file of job %s", request.user.pk, job.pk)
     audit.record(job, "file downloaded", kind=kind_of(key))
     name = PurePosixPath(key).name

@@ -102,7 +102,13 @@ class JobActions(ScopedAdmin):
     def job_or_404(self, request: HttpRequest, job_id: UUID) -> Job:
         """The job, if the person may see it, with what its status takes."""
         seen = self.get_queryset(request).select_related(
-            "last_run__started_by", "tenant__partner", "school_year", "created_by", "resolved_by"
+            "last_run__started_by",
+            "last_run__matches",
+            "last_run__unmatched_ids",
+            "tenant__partner",
+            "school_year",
+            "created_by",
+            "resolved_by",
         )
         return cast(Job, get_object_or_404(seen, pk=job_id))
 

@@ -10,10 +10,11 @@ from typing import Any, cast
 from django import forms
 from django.contrib.auth.models import User
 
-from earthbeam import errors
+from earthbeam import errors, id_column
 from earthbeam.admin.job_checks import check_upload, main_file
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.file_checks import Findings
+from earthbeam.files import fault
 from earthbeam.job_rules import MAX_PARAM_VALUE, JobRequest, file_name_problem, problems
 from earthbeam.jobs import submit
 from earthbeam.models import Bundle, Job
@@ -146,17 +147,23 @@ class JobForm(forms.Form):
             stream.seek(0)
         try:
             submission.job = submit(
-                self._request(upload), streams, created_by=self.user, parent=self.parent
+                self._request(upload),
+                streams,
+                created_by=self.user,
+                parent=self.parent,
+                id_column=id_column.of_revised_file(self.parent, self.bundle, streams)
+                if self.parent
+                else "",
             )
         except errors.JobError as error:
             submission.errors.append(str(error))
-        except OSError:
-            logger.exception("the files of a new job could not be stored")
+        except OSError as error:
+            logger.error("the files of a new job could not be stored: %s", fault(error))
             submission.errors.append(str(errors.StorageFailed()))
         else:
             for key, stream in streams.items():
                 found = self._findings(key, stream)
-                submission.warnings += [f"{stream.name}: {text}" for text in found.warnings]
+                submission.warnings += [f"“{stream.name}”: {text}" for text in found.warnings]
         return submission
 
     def _file_problems(self, key: str, upload: Any) -> list[str]:

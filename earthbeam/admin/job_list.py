@@ -104,9 +104,13 @@ def unmatched_rows(job: Job) -> int | None:
 def row_counts(job: Job) -> list[str]:
     """In a few words each, where the rows of the job's last run went."""
     matches, unmatched = matches_of(job), unmatched_rows(job)
-    parts = [f"{matches.ods_matched:,} in the ODS"] if matches else []
-    if matches and matches.cross_year_matched:
-        parts.append(f"{matches.cross_year_matched:,} across years")
+    parts = []
+    if matches and not job.send_to_ods:
+        parts.append(f"{matches.cross_year_matched:,} matched")
+    elif matches:
+        parts.append(f"{matches.ods_matched:,} to the ODS")
+        if matches.cross_year_matched:
+            parts.append(f"{matches.cross_year_matched:,} across years")
     if unmatched:
         parts.append(f"{unmatched:,} unmatched")
     return parts

@@ -32,6 +32,7 @@ from earthbeam.admin import job_checks
 from earthbeam.admin.job_form import JobForm, Submission, bundles_of, param_field, tenants_of
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.file_checks import HEAD_BYTES
+from earthbeam.id_column import matched_column
 from earthbeam.job_rules import MAX_FILE_NAME
 from earthbeam.job_years import YearChoice, year_choices
 from earthbeam.models import Bundle, Job
@@ -178,7 +179,8 @@ class NewJob(admin.ModelAdmin):
     ) -> None:
         name = submission.name
         if submission.job is None:
-            text = f"{name} was not submitted. {' '.join(submission.errors)}"
+            # In quotation marks, since Django begins a message with a capital letter.
+            text = f"“{name}” was not submitted. {' '.join(submission.errors)}"
             self.message_user(request, text, messages.ERROR)
             return
         link = format_html('<a href="{}">{}</a>', _url(submission.job), name)
@@ -227,8 +229,12 @@ def _page(chosen: _Chosen, form: JobForm | None, years: list[YearChoice]) -> dic
     picked = str(form["school_year"].value() or "") if form else ""
     if not picked and len(usable) == 1:
         picked = usable[0].year.pk
+    column = ""
+    if chosen.parent and chosen.bundle:
+        column = matched_column(chosen.parent, chosen.bundle)
     return {
         "chosen": chosen,
+        "id_column": column,
         "tenants": [(label(each), each) for each in chosen.tenants],
         "tenant_label": label(chosen.tenant) if chosen.tenant else "",
         "many_tenants": len(chosen.tenants) > MANY_TENANTS,

@@ -1,5 +1,6 @@
 """The job page: a run as it goes, what came of it, and all that belongs to the job."""
 
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
@@ -8,17 +9,21 @@ from django.contrib.admin.models import ADDITION, LogEntry
 from django.contrib.admin.utils import unquote
 from django.contrib.contenttypes.models import ContentType
 from django.core.exceptions import PermissionDenied, ValidationError
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import NoReverseMatch, URLPattern, path, reverse
 
 from earthbeam.admin import files
 from earthbeam.admin.job_actions import JobActions, NoteForm, actions
+from earthbeam.admin.job_checks import MAIN_KEY
+from earthbeam.admin.job_new import new_job_url
 from earthbeam.admin.run_picture import RunPicture
 from earthbeam.bundle_template import BundleTemplate
 from earthbeam.durations import lasted
 from earthbeam.job_status import status_of
-from earthbeam.models import Job, Run, RunLog
+from earthbeam.models import Job, JobFile, Run, RunLog
+from earthbeam.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.story import story
 from partners import scoping
 
@@ -60,6 +65,7 @@ class JobPage(JobActions):
     def page(self, request: HttpRequest, job: Job, **context: Any) -> HttpResponse:
         status = context.pop("status", None)
         template = BundleTemplate.read(job.bundle_template)
+        job_files = list(job.files.all())
         return TemplateResponse(
             request,
             "admin/earthbeam/job/page.html",
@@ -69,14 +75,15 @@ class JobPage(JobActions):
                 **self._around(request, job),
                 "opts": self.opts,
                 "title": job.bundle_template.get("display_name", job.bundle_id),
-                "subtitle": None,
+                "subtitle": _main_file_name(job_files),
                 "original": job,
-                "inputs": _inputs(job, template),
+                "inputs": _inputs(job, job_files, template),
                 "params": [
                     (param.label, job.input_params[param.key])
                     for param in template.params
                     if job.input_params.get(param.key)
                 ],
+                "id_column": job.input_params.get(POSSIBLE_ID_COLUMNS),
                 "notes": job.notes.select_related("author"),
                 "note_form": NoteForm(),
                 **context,
@@ -104,7 +111,7 @@ class JobPage(JobActions):
             headers={"Content-Disposition": f'attachment; filename="run-{run_id}.txt"'},
         )
 
-    def download(self, request: HttpRequest, job_id: UUID, key: str) -> FileResponse:
+    def download(self, request: HttpRequest, job_id: UUID, key: str) -> HttpResponseBase:
         """A file of a job that the person may see; of any other job there is none."""
         return files.response(request, self.job_or_404(request, job_id), key)
 
@@ -126,6 +133,7 @@ class JobPage(JobActions):
             "picture": picture,
             "sees_internals": self._sees_internals(request, job),
             "unmatched_url": _url_of_unmatched(job),
+            "revise_url": new_job_url(parent=job.pk),
         }
 
     def _around(self, request: HttpRequest, job: Job) -> dict[str, Any]:
@@ -151,13 +159,16 @@ def _chosen_run(request: HttpRequest, job: Job) -> Run | None:
     chosen = request.GET.get("run")
     if chosen:
         try:
-            return job.runs.select_related("started_by").get(pk=chosen)
+            reported = job.runs.select_related("started_by", "matches", "unmatched_ids")
+            return reported.get(pk=chosen)
         except (Run.DoesNotExist, ValidationError):
             pass  # an old or mistyped address still shows the job
     return job.last_run
 
 
-def _inputs(job: Job, template: BundleTemplate) -> list[dict[str, Any]]:
+def _inputs(
+    job: Job, job_files: Iterable[JobFile], template: BundleTemplate
+) -> list[dict[str, Any]]:
     labels = {file.key: file.label for file in template.files}
     return [
         {
@@ -168,8 +179,13 @@ def _inputs(job: Job, template: BundleTemplate) -> list[dict[str, Any]]:
             if file.size is None
             else files.link(job.pk, f"input/{file.stored_name}", file.name),
         }
-        for file in job.files.all()
+        for file in job_files
     ]
+
+
+def _main_file_name(job_files: Iterable[JobFile]) -> str | None:
+    """What tells the job from others of its assessment."""
+    return next((file.name for file in job_files if file.template_key == MAIN_KEY), None)
 
 
 def _tone_and_label(run: Run) -> tuple[str, str]:

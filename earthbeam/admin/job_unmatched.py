@@ -8,7 +8,8 @@ from uuid import UUID
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
@@ -34,6 +35,7 @@ class _Page:
     number: int = 1
     problem: str = ""
     filled: Filled | None = None
+    pasted: str = ""
 
 
 class JobUnmatched(admin.ModelAdmin):
@@ -106,7 +108,10 @@ class JobUnmatched(admin.ModelAdmin):
         if do == "page":
             page.number = _page_number(target)
         elif do == "fill":
-            page.filled = fill(edits, request.POST.get("pasted", ""), file, taken)
+            pasted = request.POST.get("pasted", "")
+            page.filled = fill(edits, pasted, file, taken)
+            if page.filled.unreadable or page.filled.unknown:
+                page.pasted = pasted
         elif do == "rerun":
             if made := self._rerun(request, run, file, page):
                 return made
@@ -184,6 +189,7 @@ class JobUnmatched(admin.ModelAdmin):
             "carried": carry(page.edits),
             "problem": page.problem,
             "filled": page.filled,
+            "pasted": page.pasted,
             "may_fix": self.has_add_permission(request),
         }
         return self._show(request, job, context)
@@ -207,14 +213,15 @@ class JobUnmatched(admin.ModelAdmin):
             },
         )
 
-    def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> FileResponse:
+    def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """The file of the last run's unmatched rows; who took it is kept with the job."""
         job = self._mended_job(request, job_id)
         run = job.last_run
         if run is None or not run.output_files.filter(path=unmatched.ARTIFACT).exists():
             raise Http404
         answer = files.response(request, job, f"output/{unmatched.ARTIFACT}")
-        self.log_change(request, job, "Downloaded the unmatched rows.")
+        if answer.status_code == 200:
+            self.log_change(request, job, "Downloaded the unmatched rows.")
         return answer
 
     def _resolve_story(self, request: HttpRequest, job_id: UUID) -> HttpResponse:

@@ -11,11 +11,20 @@ from django.utils import timezone
 
 from earthbeam import error_words, paths
 from earthbeam.admin import files
+from earthbeam.admin.run_resources import ShownResource, shown_resource, stored_answers
 from earthbeam.durations import lasted, usual_seconds
 from earthbeam.error_words import ErrorWords
-from earthbeam.files import BadLocation, open_store
-from earthbeam.models import Job, OutputFile, OutputSet, Run, RunLog, RunMatches, UnmatchedIds
-from earthbeam.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_results
+from earthbeam.models import (
+    Job,
+    OutputFile,
+    OutputSet,
+    Run,
+    RunError,
+    RunLog,
+    RunMatches,
+    UnmatchedIds,
+)
+from earthbeam.ods_messages import RESULTS_FILE, Sent
 from earthbeam.outcome import Facts, Outcome, Rows, outcome
 from earthbeam.phases import Phase, Step, Update, current_step, phases
 
@@ -35,19 +44,6 @@ class ShownError:
 
 
 @dataclass(frozen=True)
-class ShownResource:
-    """A resource's figures; None: not known apart from the others."""
-
-    name: str
-    refused: int
-    skipped: int
-    sent: int | None
-    for_edu: int | None
-    processed: int
-    groups: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True)
 class ShownSet:
     """An output set: where it went, and links to its files."""
 
@@ -57,7 +53,10 @@ class ShownSet:
 
 
 class RunPicture:
-    """One run of ``job``; reads what it shows when that is asked for, each thing once."""
+    """One run of ``job``; reads what it shows when that is asked for, each thing once.
+
+    ``run`` is best read with its matches and unmatched_ids.
+    """
 
     def __init__(self, job: Job, run: Run, *, is_last: bool) -> None:
         self.job, self.run, self.is_last = job, run, is_last
@@ -119,11 +118,11 @@ class RunPicture:
 
     @cached_property
     def matches(self) -> RunMatches | None:
-        return RunMatches.objects.filter(run=self.run).first()
+        return getattr(self.run, "matches", None)
 
     @cached_property
     def unmatched_ids(self) -> UnmatchedIds | None:
-        return UnmatchedIds.objects.filter(run=self.run).first()
+        return getattr(self.run, "unmatched_ids", None)
 
     @cached_property
     def unmatched(self) -> int | None:
@@ -154,6 +153,13 @@ class RunPicture:
     def _summary(self) -> list[Any]:
         return list(self.run.summary.all())
 
+    @property
+    def refused(self) -> int:
+        """Records that the ODS refused."""
+        if not self.job.send_to_ods:
+            return 0
+        return sum(each.records_failed for each in self._summary)
+
     @cached_property
     def outcome(self) -> Outcome:
         matches = self.matches
@@ -177,12 +183,16 @@ class RunPicture:
                 ods_set=to_ods and any(each.sent_to_ods for each in self._sets),
                 edu_set=any(not each.sent_to_ods for each in self._sets),
                 counted=bool(self._summary),
-                refused=sum(each.records_failed for each in self._summary) if to_ods else 0,
+                refused=self.refused,
                 skipped=sum(each.records_skipped for each in self._summary) if to_ods else 0,
                 sending_began=any(each.action == "lightbeam_send" for each in self.updates),
                 cancelled=any(error_words.cancelled_by(e.payload) for e in self.errors),
             )
         )
+
+    @cached_property
+    def _errors(self) -> list[RunError]:
+        return list(self.run.errors.all())
 
     @cached_property
     def errors(self) -> list[ShownError]:
@@ -193,8 +203,17 @@ class RunPicture:
                 {key: value for key, value in error.payload.items() if key != "stacktrace"},
                 str(error.payload.get("stacktrace") or ""),
             )
-            for error in self.run.errors.all()
+            for error in self._errors
         ]
+
+    @cached_property
+    def reasons(self) -> list[ShownError]:
+        """Errors that say why the run ended: not what its executor says of having been ended by
+        the app, whose own error is the first after the run's end."""
+        ended = self.run.ended_at
+        late = [ended is not None and error.at >= ended for error in self._errors]
+        last = late.index(True) + 1 if True in late else len(late)
+        return self.errors[:last]
 
     # --- Resources and what the ODS said --------------------------------------------------------
 
@@ -211,18 +230,7 @@ class RunPicture:
             return {}, ""
         if not self.is_last and (self._replaced is None or RESULTS_FILE in self._replaced):
             return {}, "What the ODS answered this run was replaced by a later run's answers."
-        try:
-            store = open_store(paths.app_data_base_path(self.job))
-            with store.open(f"output/{RESULTS_FILE}") as stream:
-                content = stream.read(MAX_BYTES + 1)
-        except (OSError, BadLocation):
-            return {}, "What the ODS answered cannot be read now. Try again later."
-        if len(content) > MAX_BYTES:
-            return {}, f"The ODS's answers are too many for this page: download {RESULTS_FILE}."
-        try:
-            return read_results(content), ""
-        except ValueError:
-            return {}, f"The ODS's answers could not be understood: download {RESULTS_FILE}."
+        return stored_answers(self.job)
 
     @cached_property
     def resources(self) -> list[ShownResource]:
@@ -233,31 +241,24 @@ class RunPicture:
         }
         for name, sent in answers.items():
             counts.setdefault(name, (sent.processed, sent.skipped, sent.refused))
+        to_ods = any(each.sent_to_ods for each in self._sets)
+        to_edu = any(not each.sent_to_ods for each in self._sets)
         return [
-            self._resource(name, counts[name], answers.get(name), bool(answers))
+            shown_resource(
+                name,
+                counts[name],
+                answers.get(name),
+                known=bool(answers),
+                to_ods=to_ods,
+                to_edu=to_edu,
+            )
             for name in sorted(counts)
         ]
 
-    def _resource(
-        self, name: str, counts: tuple[int, int, int], answer: Sent | None, known: bool
-    ) -> ShownResource:
-        """The summary counts the records of both sets together; the ODS's answers tell them
-        apart."""
-        processed, skipped, refused = counts
-        to_ods = any(each.sent_to_ods for each in self._sets)
-        both = to_ods and any(not each.sent_to_ods for each in self._sets)
-        sent: int | None = processed - skipped - refused
-        for_edu: int | None = 0
-        if not to_ods and not answer:
-            sent, for_edu = 0, processed
-        elif both and known:
-            in_ods = answer.processed if answer else 0
-            for_edu = max(0, processed - in_ods)
-            sent = max(0, in_ods - skipped - refused)
-        elif both:
-            sent = for_edu = None
-        groups = answer.groups if answer else ()
-        return ShownResource(name, refused, skipped, sent, for_edu, processed, groups)
+    @property
+    def ods_said(self) -> bool:
+        """Whether there are messages of the ODS to be read."""
+        return any(each.groups for each in self.resources)
 
     @property
     def figures_apart(self) -> bool:
@@ -278,9 +279,10 @@ class RunPicture:
     def _replaced(self) -> set[str] | None:
         """Files of this run that later runs have stored anew; None: one is at it."""
         later = Run.objects.filter(job=self.job, created_at__gt=self.run.created_at)
-        if later.filter(status__in=Run.UNFINISHED).exists():
+        stored = list(later.values_list("status", "output_files__path"))
+        if any(status in Run.UNFINISHED for status, _ in stored):
             return None
-        return set(OutputFile.objects.filter(run__in=later).values_list("path", flat=True))
+        return {path for _, path in stored if path}
 
     @cached_property
     def files(self) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ literally, never unquoted.
 from pathlib import Path
 
 from earthbeam.files.directory import DirectoryStore
-from earthbeam.files.store import BadLocation, FileStore, bucket_and_prefix, checked_key
+from earthbeam.files.store import BadLocation, FileStore, bucket_and_prefix, checked_key, fault
 
 __all__ = [
     "BadLocation",
@@ -16,6 +16,7 @@ __all__ = [
     "FileStore",
     "check_location",
     "checked_key",
+    "fault",
     "is_s3",
     "open_store",
 ]

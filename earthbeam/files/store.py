@@ -28,6 +28,13 @@ class FileStore(Protocol):
     def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]: ...
 
 
+def fault(error: OSError) -> str:
+    """What the storage did not do, for a log: without the file's name, which people chose and
+    which may be a student's."""
+    cause = f"from {type(error.__cause__).__name__}" if error.__cause__ else ""
+    return " ".join(filter(None, [type(error).__name__, error.strerror, cause]))
+
+
 def checked_key(key: str) -> str:
     """``key`` itself, if it is a relative path that cannot leave its location."""
     parts = key.split("/")

@@ -150,8 +150,9 @@ def test_several_files_become_jobs_of_their_own_and_one_failing_stops_no_other(p
     button(page).click()
     outcome = page.locator("#outcome")
     expect(outcome).to_contain_text("2 jobs were submitted; 1 of 3 files was not")
+    expect(outcome).to_contain_text("1 file cannot be loaded, for what is said beside it.")
     expect(outcome).to_be_focused()
-    expect(row(page, "full.csv")).to_contain_text("the file storage does not answer, or is full")
+    expect(row(page, "full.csv")).to_contain_text("the file storage does not answer")
     look(page, "new-job-several")
     made = {job.files.get().name: str(job.pk) for job in Job.objects.all()}
     assert sorted(made) == ["a.csv", "c.csv"]
@@ -165,6 +166,31 @@ def test_several_files_become_jobs_of_their_own_and_one_failing_stops_no_other(p
     button(page).click()
     expect(outcome).to_contain_text("1 job was submitted.")
     assert Job.objects.count() == 3
+
+
+def test_a_single_file_that_is_not_stored_is_said_so_plainly(page, monkeypatch):
+    def full(self, stream, key):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(files.DirectoryStore, "save", full)
+    drop(page, ("scores.csv", GOOD))
+    expect(row(page, "scores.csv")).to_contain_text("Ready")
+    button(page).click()
+    expect(page.locator("#outcome")).to_have_text(
+        "Nothing was submitted, for what is said beside the file. Submit again to retry."
+    )
+    look(page, "new-job-not-stored")
+
+
+def test_files_that_cannot_be_loaded_are_not_passed_over_in_silence(page):
+    drop(page, ("a.csv", GOOD), ("b.csv", GOOD), ("c.csv", EXCEL))
+    expect(row(page, "b.csv")).to_contain_text("same content as a.csv")
+    expect(row(page, "c.csv")).to_contain_text("Cannot be loaded")
+    button(page).click()
+    outcome = page.locator("#outcome")
+    expect(outcome).to_contain_text("2 jobs were submitted. 1 file cannot be loaded")
+    expect(outcome.locator(".rw-warn")).to_be_visible()
+    expect(row(page, "b.csv")).not_to_contain_text("Remove one of them")
 
 
 def slowly(page, bytes_a_second):

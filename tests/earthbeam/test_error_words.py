@@ -47,6 +47,9 @@ CONTRACT: dict[str, tuple[dict[str, Any], list[str]]] = {
 }
 
 
+HELPED_BY_ANOTHER_FILE = {"earthmover_run", "insufficient_matches"}
+
+
 def everything(told):
     return " ".join([told.title, told.what, told.next_step, told.detail])
 
@@ -56,6 +59,13 @@ def test_every_code_there_is_has_words_of_its_own():
     told = [words(code, payload, to_ods=True) for code, (payload, _) in CONTRACT.items()]
     assert len({each.title for each in told}) == len(CONTRACT)
     assert len({each.what for each in told}) == len(CONTRACT)
+
+
+@pytest.mark.parametrize("code", CONTRACT)
+def test_another_file_is_offered_where_it_is_what_helps(code):
+    told = words(code, CONTRACT[code][0], to_ods=True)
+    assert told.takes_another_file is (code in HELPED_BY_ANOTHER_FILE)
+    assert words("artifact_empty", {"name": "output"}, to_ods=True).takes_another_file
 
 
 @pytest.mark.parametrize("code", CONTRACT)
@@ -87,7 +97,7 @@ def test_a_job_that_goes_to_no_ods_hears_of_none(code):
         ("executor_timeout", {"timeout_seconds": 90}, "90 seconds"),
         ("executor_timeout", {}, "the time that a run may take"),
         ("insufficient_matches", {}, "Most rows match no student"),
-        ("insufficient_matches", {"match_rate": 0}, "Only 0 %"),
+        ("insufficient_matches", {"match_rate": 0, "id_name": "StateID"}, "No row matches"),
         ("something_new", {"message": "It rained."}, "something_new"),
     ],
 )

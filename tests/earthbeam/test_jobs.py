@@ -7,9 +7,9 @@ from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import errors
-from earthbeam.files import open_store
+from earthbeam.files import DirectoryStore, open_store
 from earthbeam.job_rules import JobRequest, problems
-from earthbeam.jobs import create_job, start_run, store_file
+from earthbeam.jobs import create_job, start_run, store_file, submit
 from earthbeam.models import Bundle, Job, Run
 from earthbeam.paths import app_data_base_path, roster_key
 from partners.models import OdsConnection
@@ -209,6 +209,21 @@ def test_a_refused_file_leaves_nothing(request_for, settings, key, name, content
         store_file(job, key, name, io.BytesIO(content))
     assert open_store(app_data_base_path(job)).list() == {}
     assert job.files.get().size is None
+
+
+@pytest.mark.usefixtures("queue")
+def test_no_transaction_is_open_while_files_are_stored(request_for, monkeypatch):
+    # A storage that is away would keep a connection of the database, and what it has locked.
+    save, seen = DirectoryStore.save, []
+
+    def watched(self, stream, key):
+        seen.append(connection.in_atomic_block)
+        return save(self, stream, key)
+
+    monkeypatch.setattr(DirectoryStore, "save", watched)
+    job = submit(request_for(), {"INPUT_FILE": io.BytesIO(b"a\n1\n")})
+    assert seen == [False]
+    assert (job.files.get().size, job.runs.get().status) == (4, "new")
 
 
 def test_a_run_does_not_start_before_its_files_are_there(request_for):

@@ -133,6 +133,25 @@ def test_what_stops_it_leaves_nothing(run, person, missing):
     assert not ProcrastinateJob.objects.exists()
 
 
+@pytest.mark.parametrize("stored", [0, 1, 2])
+def test_a_storage_that_fails_half_way_leaves_no_file(run, person, monkeypatch, stored, settings):
+    file, save = rows_of(run), DirectoryStore.save
+    saved: list[str] = []
+    before = open_store(settings.FILES_BASE).list()
+
+    def filling(self, stream, key):
+        if len(saved) == stored:
+            raise OSError(28, "No space left on device")
+        saved.append(key)
+        return save(self, stream, key)
+
+    monkeypatch.setattr(DirectoryStore, "save", filling)
+    with pytest.raises(OSError, match="No space"):
+        rerun_rows(run, file, {1: "604900"}, by=person)
+    assert Job.objects.count() == 1
+    assert open_store(settings.FILES_BASE).list() == before
+
+
 @pytest.mark.usefixtures("queue")
 def test_of_people_who_mend_the_same_row_at_once_exactly_one_makes_a_job():
     run = factories.make_unmatched_run()

@@ -109,6 +109,7 @@
     const input = drop.querySelector("input[type=file]");
     const several = "several" in drop.dataset;
     input.required = false; // the list below says what is chosen, not the input
+    input.classList.add("rw-nameless");
     const hint = make("p", "rw-drop-hint", several ? "Drop files here, or choose them:" : "Drop a file here, or choose it:");
     input.before(hint);
     const take = () => { add(drop, [...input.files]); input.value = ""; };
@@ -201,7 +202,7 @@
   function warningsOf(row) {
     const found = row.found ? [...row.found.warnings] : [];
     const twin = row.sha256 && rows.find((other) => other.key === row.key && other.sha256 === row.sha256);
-    if (twin && twin !== row) { found.push({ text: `It has the same content as ${twin.file.name} above. Remove one of them.` }); }
+    if (twin && twin !== row && row.state !== "done") { found.push({ text: `It has the same content as ${twin.file.name} above. Remove one of them.` }); }
     return found;
   }
 
@@ -426,14 +427,21 @@
   function finish(mains) {
     const done = mains.filter((row) => row.state === "done");
     const rest = mains.length - done.length;
+    const refused = rows.filter((row) => row.state === "refused").length;
     if (done.length === 1 && !rest && !done[0].unseen && rows.length === done.length + rows.filter((row) => !row.main).length) {
       location.assign(done[0].job);
       return;
     }
     const list = make("ul", "rw-reasons", ...done.map((row) => make("li", "", link(row.job, row.file.name))));
     const counted = (count) => `${count} ${count === 1 ? "job was" : "jobs were"} submitted`;
-    const text = rest ? `${counted(done.length)}; ${rest} of ${mains.length} files ${rest === 1 ? "was" : "were"} not, for what is said beside ${rest === 1 ? "it" : "them"}. Submit again to retry.` : `${counted(done.length)}.`;
-    tell(rest ? (done.length ? "rw-warn" : "rw-bad") : "rw-good", make("p", "", make("strong", "", text)),
+    let text = `${counted(done.length)}.`;
+    if (!done.length) {
+      text = `Nothing was submitted, for what is said beside the ${rest === 1 ? "file" : "files"}. Submit again to retry.`;
+    } else if (rest) {
+      text = `${counted(done.length)}; ${rest} of ${mains.length} files ${rest === 1 ? "was" : "were"} not, for what is said beside ${rest === 1 ? "it" : "them"}. Submit again to retry.`;
+    }
+    if (refused) { text += ` ${refused} ${refused === 1 ? "file" : "files"} cannot be loaded, for what is said beside ${refused === 1 ? "it" : "them"}.`; }
+    tell(!done.length ? "rw-bad" : rest || refused ? "rw-warn" : "rw-good", make("p", "", make("strong", "", text)),
       done.length ? list : null, done.length ? make("p", "", link(form().dataset.list, "All jobs")) : null);
     document.getElementById("outcome").focus();
   }

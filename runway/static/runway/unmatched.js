@@ -48,6 +48,7 @@
   function paste(input, text) {
     const lines = text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n").map((line) => line.split("\t"));
     if (lines.length === 1 && lines[0].length === 1) { return false; }
+    if (clean(lines[0][0]) === form.dataset.column) { lines.shift(); } // a whole column, with its header
     let filled = 0;
     let left = 0;
     if (lines.some((cells) => cells.length > 1)) {
@@ -55,6 +56,7 @@
         ? Map.groupBy(inputs, (each) => each.dataset.old)
         : inputs.reduce((map, each) => map.set(each.dataset.old, [...(map.get(each.dataset.old) || []), each]), new Map());
       for (const cells of lines) {
+        if (!cells.some(clean)) { continue; }
         const old = clean(cells[0]);
         const found = old ? byOld.get(old) || [] : [];
         const value = clean(cells[1] || "");
@@ -68,8 +70,8 @@
       const start = inputs.indexOf(input);
       lines.forEach(([value], place) => {
         const target = inputs[start + place];
-        if (!target) { left += 1; return; }
-        if (clean(value)) { set(target, value); filled += 1; }
+        if (!target && clean(value)) { left += 1; }
+        if (target && clean(value)) { set(target, value); filled += 1; }
       });
       told.textContent = `${filled} ID${filled === 1 ? "" : "s"} pasted.` +
         (left ? ` ${left} did not fit below the last row of this page.` : "");

@@ -58,7 +58,7 @@ def test_a_line_says_how_the_job_stands_where_its_rows_went_and_who_asked(client
     shown = text_of(client.get(LIST))
     for text in (
         *("Reading check", "scores.csv", "Complete with errors", "grand_bend (ea)", "2025-26"),
-        *("251 in the ODS", "44 across years", "17 unmatched", "ada"),
+        *("251 to the ODS", "44 across years", "17 unmatched", "ada"),
     ):
         assert f" {text} " in shown
 

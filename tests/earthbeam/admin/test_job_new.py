@@ -8,14 +8,15 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.urls import reverse
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from earthbeam import files, jobs
+from earthbeam import files, jobs, payload
 from earthbeam.admin.job_new import new_job_url
 from earthbeam.files import open_store
-from earthbeam.models import Job, JobFile, Run
+from earthbeam.models import Job, JobFile, Run, RunMatches
 from earthbeam.paths import app_data_base_path, roster_key
 from edu import connections
 from partners.models import OdsConnection, SchoolYearConfig
 from tests import factories, people
+from tests.aws import iam_enforced, variables_of
 
 pytestmark = pytest.mark.django_db
 
@@ -339,7 +340,7 @@ def test_several_files_become_several_jobs_one_failing_does_not_stop_the_others(
     assert {job.input_params["FORM"] for job in made.values()} == {"A"}
     assert Run.objects.count() == 2
     text = told(client, answer.url)
-    assert "b.csv was not submitted" in text
+    assert "“b.csv” was not submitted" in text  # not "B.csv", which Django would make of b.csv
     assert "a PDF document" in text
     for job in made.values():
         assert job_page(job) in text
@@ -378,12 +379,71 @@ def test_a_storage_that_is_away_makes_no_job_and_says_so(client, bundle, setting
     settings.FILES_BASE = "s3://runway-away"
     change_aws(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
     answer = submit(client, bundle)
-    assert "the file storage does not answer, or is full" in answer.content.decode()
+    assert "the file storage does not answer" in answer.content.decode()
     assert not Job.objects.exists()
     assert not ProcrastinateJob.objects.exists()
     status, answer = submit_by_script(client, bundle)
     assert status == 422
     assert "file storage" in answer["errors"]["__all__"][0]
+
+
+def credentials_for(*actions, resource="*"):
+    """AWS credentials that may do these, and nothing else."""
+    statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    return variables_of({"Version": "2012-10-17", "Statement": [statement]})
+
+
+def test_a_storage_that_denies_access_makes_no_job_and_says_so(
+    client, bundle, settings, bucket, change_aws, caplog
+):
+    settings.FILES_BASE = f"s3://{bucket}"
+    reader = credentials_for("s3:GetObject")
+    with iam_enforced():
+        change_aws(**reader)
+        answer = submit(client, bundle, file_INPUT_FILE=scores("Ana Díaz.csv"))
+        status, by_script = submit_by_script(client, bundle)
+    assert answer.status_code == 200
+    assert "refuses them" in answer.content.decode()
+    assert status == 422
+    assert "refuses them" in by_script["errors"]["__all__"][0]
+    ours = [each for each in caplog.records if each.name.startswith("earthbeam")]
+    told = " ".join(f"{each.getMessage()} {each.exc_text}" for each in ours)
+    assert "could not be stored: PermissionError from AccessDenied" in told
+    assert "Díaz" not in told
+    assert not Job.objects.exists()
+    assert not ProcrastinateJob.objects.exists()
+
+
+@pytest.mark.parametrize("may_remove", [True, False])
+def test_a_storage_that_denies_the_second_file_leaves_the_first_only_if_it_must(
+    client, bundle, settings, bucket, change_aws, aws_environment, may_remove
+):
+    settings.FILES_BASE = f"s3://{bucket}"
+    first_alone = credentials_for(
+        "s3:PutObject",
+        *(["s3:DeleteObject"] if may_remove else []),
+        resource=f"arn:aws:s3:::{bucket}/*INPUT_FILE__*",
+    )
+    with iam_enforced():
+        change_aws(**first_alone)
+        answer = submit(client, bundle, file_INPUT_FILE_SKILLS=scores("s.csv"))
+    change_aws(**aws_environment)
+    assert answer.status_code == 200
+    assert "refuses them" in answer.content.decode()
+    assert not Job.objects.exists()
+    assert stored() == ([] if may_remove else ["INPUT_FILE__scores.csv"])
+
+
+def test_a_folder_that_cannot_be_written_makes_no_job_and_says_so(
+    client, bundle, settings, tmp_path
+):
+    (tmp_path / "file").write_bytes(b"")
+    settings.FILES_BASE = f"file://{tmp_path}/file/base"
+    answer = submit(client, bundle)
+    assert answer.status_code == 200
+    assert "could not be stored" in answer.content.decode()
+    assert str(tmp_path) not in answer.content.decode()
+    assert not Job.objects.exists()
 
 
 def test_a_disk_that_fills_up_leaves_nothing_behind(client, bundle, monkeypatch):
@@ -400,7 +460,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(client, bundle, monkeypatch)
     monkeypatch.setattr(files.DirectoryStore, "save", filling)
     answer = submit(client, bundle, file_INPUT_FILE_SKILLS=scores("s.csv"))
     assert saved
-    assert "the file storage does not answer, or is full" in answer.content.decode()
+    assert "the file storage does not answer" in answer.content.decode()
     assert "No space left" not in answer.content.decode()
     assert not Job.objects.exists()
     assert not JobFile.objects.exists()
@@ -555,3 +615,84 @@ def test_a_job_of_another_tenant_is_no_parent(bundle):
     assert "another tenant" in admin.get(url).content.decode()
     submit(admin, bundle, parent=job.pk)
     assert Job.objects.exclude(pk=job.pk).get().parent is None
+
+
+# --- Where the students of a revised file are looked for ----------------------------------------
+
+
+def columns_looked_in(job):
+    return payload.build(job.runs.get())["inputParams"].get("POSSIBLE_STUDENT_ID_COLUMNS")
+
+
+def revise(client, run, content=b"student_id,state_id\n604900,604822\n", bundle=None):
+    """Submit a revised file of the run's job; the job that was made."""
+    upload = scores("revised.csv", content)
+    submit(client, bundle or run.job.bundle, parent=run.job.pk, file_INPUT_FILE=upload)
+    return run.job.children.get()
+
+
+def test_students_of_a_revised_file_are_looked_for_in_the_column_of_its_job(client):
+    # Of few rows another column may match as well as the mended one, and to other students.
+    run = factories.make_unmatched_run()
+    shown = client.get(new_job_url(parent=run.job.pk)).content.decode()
+    assert "looked up by the column <strong>student_id</strong> alone" in shown
+    child = revise(client, run)
+    assert columns_looked_in(child) == "student_id"
+    assert "student_id alone" in client.get(job_page(child)).content.decode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "student_id,n\n1,2\n".encode("utf-16"),
+        b"\xef\xbb\xbfstudent_id\tn\r\n1\t2\r\n",
+        b'Export of today\n"n","student_id"\n2,1\n',
+    ],
+)
+def test_the_column_is_found_in_whatever_the_executor_reads(client, content):
+    run = factories.make_unmatched_run()
+    assert columns_looked_in(revise(client, run, content)) == "student_id"
+
+
+def test_a_revised_file_of_a_revised_file_keeps_the_column(client):
+    first = factories.make_unmatched_run()
+    child = revise(client, first)
+    run = child.runs.get()
+    Run.objects.filter(pk=run.pk).update(status=Run.Status.SUCCESS)
+    factories.make_matches(run)
+    assert columns_looked_in(revise(client, run)) == "student_id"
+
+
+def test_a_revised_file_without_the_column_is_looked_at_as_any_file(client):
+    run = factories.make_unmatched_run()
+    assert columns_looked_in(revise(client, run, b"student id,state_id\n1,2\n")) is None
+
+
+def test_a_job_that_never_matched_says_nothing_about_the_column(client):
+    run = factories.make_unmatched_run()
+    Run.objects.filter(pk=run.pk).update(status=Run.Status.ERROR)
+    assert b"looked up by the column" not in client.get(new_job_url(parent=run.job.pk)).content
+    assert columns_looked_in(revise(client, run)) is None
+
+
+def test_a_run_that_failed_since_does_not_hide_the_column(client):
+    run = factories.make_unmatched_run()
+    factories.make_run(run.job, Run.Status.ERROR)
+    assert columns_looked_in(revise(client, run)) == "student_id"
+
+
+def test_the_column_of_one_assessment_says_nothing_about_another(client):
+    run = factories.make_unmatched_run()
+    other = factories.make_bundle(
+        {**factories.BUNDLE_TEMPLATE, "path": "assessments/Other", "display_name": "Other"}
+    )
+    asked = client.get(new_job_url(parent=run.job.pk, bundle=other.pk)).content
+    assert b"looked up by the column" not in asked
+    assert columns_looked_in(revise(client, run, bundle=other)) is None
+
+
+def test_a_column_whose_name_is_a_list_to_executors_is_left_alone(client):
+    run = factories.make_unmatched_run()
+    run.unmatched_ids.delete()
+    RunMatches.objects.update(id_name="id, of student")
+    assert columns_looked_in(revise(client, run, b'"id, of student"\n1\n')) is None

@@ -1,9 +1,11 @@
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.urls import reverse
 
 from earthbeam import jobs, reports, runs
+from earthbeam.admin.job_new import new_job_url
 from earthbeam.models import Job, JobNote, Run
 from earthbeam.ods_messages import RESULTS_FILE
 from tests import factories, people, run_reports
@@ -98,6 +100,20 @@ def test_the_odss_messages_are_grouped_with_counts_and_lines(client):
     assert page.count("&lt;unknown&gt;") == 1
     assert "500&times;" in page
     assert "and 488 more of studentAssessments.jsonl" in page
+
+
+def test_records_that_the_ods_refused_come_with_a_next_step(client):
+    answers = run_reports.answered(run_reports.failure("No.", 7))
+    run = run_reports.succeeded(refused=1, answers=answers)
+    page = shown(client, run.job)
+    assert "What to do about the refused records:" in page
+    assert "what the ODS said is below" in page
+    assert f'href="{new_job_url(parent=run.job.pk)}"' in page
+    run.output_files.filter(path=RESULTS_FILE).delete()
+    assert "what the ODS said is below" not in shown(client, run.job)
+    run_reports.succeeded(job=run.job)
+    assert "What to do about the refused" not in shown(client, run.job)
+    assert "What to do about the refused" not in shown(client, run.job, run=str(run.pk))
 
 
 @pytest.mark.parametrize(
@@ -328,6 +344,52 @@ def test_forms_need_their_token(client):
     assert client.post(url(job, "run")).status_code == 403
 
 
+# --- A file that was not the right one ------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("code", "offered"),
+    [("earthmover_run", True), ("insufficient_matches", True), ("lightbeam_send", False)],
+)
+def test_where_another_file_is_what_helps_it_can_be_submitted_from_here(client, code, offered):
+    run = run_reports.failed(code)
+    link = f'href="{new_job_url(parent=run.job.pk)}"'
+    assert (link in shown(client, run.job)) is offered
+    assert (link in live(client, run.job)) is offered
+    run_reports.succeeded(job=run.job)
+    assert link not in shown(client, run.job, run=str(run.pk))
+
+
+def test_what_an_executor_says_of_being_ended_is_no_second_reason(client, admin):
+    run = run_reports.running("earthmover_run")
+    reports.record_error(run, "bundle_git_pull", {})
+    assert jobs.cancel_run(run, "ada")
+    reports.record_error(run, "unknown", {"message": "The executor was told to end."})
+    page = shown(client, run.job)
+    assert "ada cancelled it" in page
+    assert "could not be fetched" in page
+    assert "Something unexpected went wrong" not in page
+    assert "was told to end" in shown(admin, run.job)  # with the technical details
+
+
+def test_mended_rows_that_match_nobody_are_mended_again_on_their_own_page(client):
+    parent = factories.make_unmatched_run().job
+    mended = run_reports.failed("insufficient_matches", job=factories.make_job(parent=parent))
+    link = f'href="{url(parent, "unmatched")}">Enter the IDs again</a>'
+    assert link in shown(client, mended.job)
+    assert link not in shown(client, run_reports.failed("insufficient_matches").job)
+    other = run_reports.failed("earthmover_run", job=factories.make_job(parent=parent))
+    assert link not in shown(client, other.job)
+
+
+def test_the_page_names_the_file_so_that_one_of_many_jobs_is_known(client):
+    job = factories.make_job(
+        files={"INPUT_FILE_SKILLS": ("s.csv", b"a\n"), "INPUT_FILE": ("fall.csv", b"a\n1\n")}
+    )
+    assert "<title>fall.csv | Reading check | Runway" in shown(client, job)
+    assert client.get(url(factories.make_job(files={}))).status_code == 200
+
+
 # --- What belongs together ------------------------------------------------------------------
 
 
@@ -343,22 +405,62 @@ def test_linked_jobs_are_one_story_on_the_page_of_each(client):
     assert "One file" not in shown(client, factories.make_job())
 
 
-@pytest.mark.parametrize("person", [people.make_partner_admin, people.make_user])
-def test_pages_take_as_many_queries_for_much_as_for_little(person, django_assert_max_num_queries):
+def test_a_job_whose_last_run_failed_is_not_said_to_have_loaded_nothing(client):
+    # An earlier run of it may have loaded its rows.
+    parent = run_reports.succeeded(rows=(3, 0, 1)).job
+    child = run_reports.succeeded(job=factories.make_job(parent=parent), rows=(1, 0, 0)).job
+    run_reports.failed("lightbeam_send", job=child)
+    assert "Its last run failed, so its rows are not counted here." in shown(client, parent)
+
+
+def split(job):
+    return run_reports.succeeded(job=job, rows=(251, 44, 17), sets=("ods", "non-ods"), refused=1)
+
+
+STANDINGS = {
+    "not run": lambda job: None,
+    "queued": lambda job: factories.make_run(job),
+    "running": lambda job: run_reports.running(
+        "lightbeam_send", job=job, done=1, total=2, unit="records"
+    ),
+    "split": split,
+    "failed": lambda job: run_reports.failed("lightbeam_send", job=job),
+    "cancelled": lambda job: run_reports.failed("unknown", job=job, message="Cancelled by ann."),
+}
+
+
+@pytest.mark.parametrize("standing", STANDINGS)
+@pytest.mark.parametrize(
+    "person", [people.make_user, people.make_partner_admin, people.make_superuser]
+)
+def test_pages_take_at_most_20_queries_whatever_there_is_to_tell(
+    person, standing, django_assert_max_num_queries
+):
     client = people.logged_in(person())
-    job = factories.make_job()
-    for _ in range(4):
-        run_reports.succeeded(job=job, rows=(251, 44, 17), sets=("ods", "non-ods"))
+    parent = factories.make_job()
+    split(parent)
+    job = factories.make_job(parent=parent)
+    old = split(job)
+    run_reports.printed(old, "said")
+    factories.make_error(factories.make_run(job, Run.Status.ERROR), "lightbeam_send")
     for n in range(20):
         JobNote.objects.create(job=job, text=f"note {n}")
-        factories.make_job(parent=job)
-    old = factories.make_run(job, Run.Status.ERROR)
-    factories.make_error(old, "lightbeam_send")
-    run_reports.succeeded(job=job, rows=(251, 44, 17), sets=("ods", "non-ods"))
+        split(factories.make_job(parent=job))
+    split(factories.make_job(parent=Job.objects.filter(parent=job).first()))
+    run = STANDINGS[standing](job)
+    if run is not None:
+        run_reports.printed(run, "said")
     for query in ({}, {"run": str(old.pk)}):
-        client.get(url(job, **query))
-        with django_assert_max_num_queries(22):
-            client.get(url(job, **query))
+        ContentType.objects.clear_cache()
+        cache.clear()
+        with django_assert_max_num_queries(20):
+            assert "One file, 23 jobs" in shown(client, job, **query)
+        cache.clear()
+        with django_assert_max_num_queries(20):
+            live(client, job, **query)
+
+
+def test_following_a_run_takes_few_queries(client, django_assert_max_num_queries):
     run = run_reports.running("lightbeam_send", job=factories.make_job())
     live(client, run.job)
     with django_assert_max_num_queries(9):

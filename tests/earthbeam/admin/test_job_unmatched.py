@@ -194,6 +194,16 @@ def test_a_download_is_a_file_and_noted(client, run):
     assert LogEntry.objects.get().get_change_message() == "Downloaded the unmatched rows."
 
 
+@pytest.mark.usefixtures("aws_environment")
+def test_a_download_from_a_storage_that_is_away_says_so_and_is_not_noted(client, run, change_aws):
+    change_aws(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
+    Job.objects.update(files_base="s3://runway-away")
+    answer = client.get(url(run.job, "unmatched_file"))
+    assert answer.status_code == 503
+    assert "cannot be read just now" in answer.content.decode()
+    assert not LogEntry.objects.exists()
+
+
 # --- pages, and lists -------------------------------------------------------------------------
 
 
@@ -241,6 +251,14 @@ def test_a_list_of_old_and_new_ids_fills_rows_of_all_pages(long_run):
     assert "3 rows got a new ID from the list" in text
     assert "old ID of line 5." in text
     assert "Line 6 has no old and new ID" in text
+
+
+def test_lines_of_a_list_that_fit_nothing_stay_to_be_mended(long_run):
+    client = people.logged_in(people.make_user())
+    answer = client.post(url(long_run.job), form(long_run, "fill", pasted="X1\t604901\nY1\t1"))
+    assert "X1\t604901\nY1\t1</textarea>" in answer.content.decode()
+    answer = client.post(url(long_run.job), form(long_run, "fill", pasted="X1\t604901"))
+    assert "604901</textarea>" not in answer.content.decode()
 
 
 def test_many_rows_stay_within_what_a_form_may_have(monkeypatch, settings):
