@@ -1,7 +1,9 @@
 """What is wrong with a request, as answers with the field named."""
 
+import logging
 from typing import Any
 
+from django.http import UnreadablePostError
 from rest_framework import status
 from rest_framework.exceptions import APIException, ValidationError
 from rest_framework.response import Response
@@ -9,6 +11,9 @@ from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
 from earthbeam.errors import JobError
+from earthbeam.files import fault
+
+logger = logging.getLogger(__name__)
 
 _FIELDS = {"school_year": "schoolYear", "__all__": "detail"}
 
@@ -32,6 +37,14 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
+class StorageAway(APIException):
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_detail = "The file storage does not answer, or refuses. Try again in a few minutes."
+    default_code = "storage_away"
+    wait = 60
+    """Seconds, which the answer tells as Retry-After."""
+
+
 def as_validation_error(*problems: JobError) -> ValidationError:
     """All of ``problems`` at their fields: ``{"files": {"INPUT_FILE": ["…"]}}``."""
     body: dict[str, Any] = {}
@@ -47,6 +60,9 @@ def as_validation_error(*problems: JobError) -> ValidationError:
 
 def refusal(error: Exception, context: dict[str, Any]) -> Response | None:
     """The answer to ``error``: ``detail`` is a sentence, a field has a list of them."""
+    if isinstance(error, OSError) and not isinstance(error, UnreadablePostError):
+        logger.error("%s: %s", context["request"].path, fault(error))
+        error = StorageAway()
     answer = exception_handler(error, context)
     if answer is not None and isinstance(answer.data, dict):
         of_no_field = answer.data.pop(api_settings.NON_FIELD_ERRORS_KEY, None)

@@ -520,6 +520,21 @@ def test_on_s3_an_empty_or_too_large_file_does_not_start(client, body, bucket, s
         assert "INPUT_FILE" in answer.json()["files"]
 
 
+@pytest.mark.usefixtures("aws_environment")
+def test_a_storage_that_is_away_is_told_and_may_be_back_later(
+    client, body, settings, change_aws, caplog
+):
+    settings.FILES_BASE = "s3://runway-away"
+    uid = create(client, body)["uid"]
+    change_aws(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
+    answer = client.post(f"jobs/{uid}/start")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+    assert "file storage does not answer" in answer.json()["detail"]
+    assert not Run.objects.exists()
+    assert f"jobs/{uid}/start" in caplog.text
+    assert "scores.csv" not in caplog.text
+
+
 def test_the_token_that_is_wanted_is_that_of_this_audience(issuer, body):
     token = issuer.access_token(scope="create:jobs partner:ea", audience=AUDIENCE)
     assert ApiClient(token).post("jobs", body).status_code == 201
