@@ -365,7 +365,7 @@ def test_everything_works_without_javascript(browser, user, live_server, tmp_pat
     field.set_input_files([str(tmp_path / name) for name in ("a.csv", "b.csv", "c.csv")])
     button(page).click()
     page.wait_for_url("**/job/")
-    expect(page.get_by_text("c.csv was not submitted")).to_be_visible()
+    expect(page.get_by_text("“c.csv” was not submitted")).to_be_visible()
     expect(page.locator(".messagelist").get_by_role("link")).to_have_count(2)
     assert Job.objects.count() == 2
     context.close()
