@@ -7,6 +7,7 @@ under signed URLs of its own: see files_views.py.
 from typing import Literal
 
 from django.core import signing
+from django.http import HttpRequest
 from django.urls import reverse
 from rest_framework.request import Request
 
@@ -31,7 +32,7 @@ class BadLink(Exception):
     """A link that opens nothing; ``str()`` of it says why."""
 
 
-def link(request: Request, job: Job, key: str, purpose: Purpose) -> str:
+def link(request: HttpRequest | Request, job: Job, key: str, purpose: Purpose) -> str:
     """The URL to PUT the job's file ``key`` to, or to GET it from."""
     if is_s3(job.files_base):
         from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed

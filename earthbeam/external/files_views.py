@@ -1,5 +1,6 @@
 """Bringing and fetching files in a directory of ours by signed links; on S3 the bucket does it."""
 
+import logging
 from pathlib import PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -10,9 +11,12 @@ from django.views.decorators.csrf import csrf_exempt
 
 from earthbeam import errors, paths
 from earthbeam.external import file_links
-from earthbeam.files import open_store
+from earthbeam.external.errors import StorageAway
+from earthbeam.files import fault, open_store
 from earthbeam.jobs import store_file
 from earthbeam.models import Job
+
+logger = logging.getLogger(__name__)
 
 _STARTED = "The job has been started; its files stay as they are."
 
@@ -61,17 +65,22 @@ class FileView(View):
             return _refusal(409, _STARTED)
         except Incomplete:
             return _refusal(400, "The upload ended too early. Send the file again.")
+        except OSError as error:
+            return _storage_away(job, error)
         return HttpResponse(status=200)
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
         """The file as a download."""
         try:
             job, key = _job_and_name(token, "download")
-            stream = open_store(paths.app_data_base_path(job)).open(key)
         except file_links.BadLink as error:
             return _refusal(403, str(error))
+        try:
+            stream = open_store(paths.app_data_base_path(job)).open(key)
         except FileNotFoundError:
             return _refusal(404, "The file is not there any more.")
+        except OSError as error:
+            return _storage_away(job, error)
         return FileResponse(
             stream,
             as_attachment=True,
@@ -91,6 +100,13 @@ def _job_and_name(token: str, purpose: file_links.Purpose) -> tuple[Job, str]:
 
 def _refusal(status: int, detail: str) -> JsonResponse:
     return JsonResponse({"detail": detail}, status=status)
+
+
+def _storage_away(job: Job, error: OSError) -> JsonResponse:
+    logger.error("a file of job %s cannot be stored or read: %s", job.pk, fault(error))
+    answer = _refusal(StorageAway.status_code, StorageAway.default_detail)
+    answer.headers["Retry-After"] = str(StorageAway.wait)
+    return answer
 
 
 class _Exactly:

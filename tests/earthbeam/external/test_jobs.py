@@ -11,8 +11,10 @@ import pytest
 from django.conf import settings
 from django.db import connection
 from django.test import Client as HttpClient
+from django.test import RequestFactory
 
 from earthbeam import reports, runs
+from earthbeam.external import file_links
 from earthbeam.files import open_store
 from earthbeam.models import Bundle, Job, Run
 from earthbeam.paths import app_data_base_path
@@ -262,6 +264,18 @@ def test_a_file_that_is_too_large_or_has_no_size_is_refused(client, body, settin
     chunked = HttpClient().generic("PUT", url, b"")
     assert chunked.status_code in (400, 411)
     assert open_store(app_data_base_path(Job.objects.get())).list() == {}
+
+
+def test_a_directory_that_takes_and_gives_no_files_is_told(client, body, settings, tmp_path):
+    settings.FILES_BASE = f"file://{tmp_path}/base"
+    url = create(client, body)["uploadUrls"]["INPUT_FILE"]
+    job = Job.objects.get()
+    get = file_links.link(RequestFactory().get("/"), job, "output/ods/a.jsonl", "download")
+    (tmp_path / "base").write_text("a file where the folder should be")
+    for answer in (put(url), HttpClient().get(get)):
+        assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
+        assert "file storage does not answer" in answer.json()["detail"]
+    assert job.files.get().size is None
 
 
 @pytest.mark.slow
