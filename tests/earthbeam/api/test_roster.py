@@ -2,6 +2,7 @@ import gzip
 import json
 
 import pytest
+from django.db import OperationalError
 from django.db import connections as databases
 
 from earthbeam import tokens
@@ -216,6 +217,16 @@ def test_streams_above_the_cap_are_sent_away_and_every_end_frees_a_place(
     assert connections.pools().shutdown(5)
     for _ in range(3):
         assert refusal(executor.get("roster")) == (503, "edu_shutting_down")
+    assert roster._slots._taken == 0
+
+
+def test_a_database_that_fails_takes_no_place_for_good(executor, snowflake, monkeypatch):
+    def fail(run):
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(roster.reports, "record_cross_year", fail)
+    with pytest.raises(OperationalError):
+        executor.get("roster")
     assert roster._slots._taken == 0
 
 
