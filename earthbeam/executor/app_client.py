@@ -22,7 +22,8 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _ROSTER_TIMEOUT = (10, 300)  # EDU's warehouse may have to wake up before the first byte
 _CHUNK = 1024 * 1024
-_BUSY = re.compile(r'"code": ?"(roster_streams|edu_pool)_exhausted"')
+BUSY = re.compile(r'"code": ?"(roster_streams|edu_pool)_exhausted"')
+"""What the app's answer says while it has no place for another stream."""
 
 
 class Refused(Exception):
@@ -200,7 +201,7 @@ def _check_roster_answer(response: requests.Response) -> None:
         reason = ""
         if response.headers.get("Content-Type", "").startswith("application/json"):
             reason = f": {response.text[:500]}"
-        busy = response.status_code == 503 and _BUSY.search(reason) is not None
+        busy = response.status_code == 503 and BUSY.search(reason) is not None
         raise BrokenRoster(
             f"the app answered the roster request with status {response.status_code}{reason}",
             retry_after=float(seconds) if seconds.isdecimal() else None,
