@@ -51,10 +51,14 @@ def reap() -> int:
 
 def _end_overdue(now: datetime) -> int:
     ended = 0
-    for run in Run.objects.filter(status=Run.Status.RUNNING).only("started_at", "timeout_seconds"):
+    running = Run.objects.filter(status=Run.Status.RUNNING)
+    for run in running.only("started_at", "timeout_seconds", "executor_size"):
         since = run.started_at or now
         if now > since + timedelta(seconds=run.timeout_seconds) + OVERTIME and runs.fail(
-            run.id, "executor_timeout", {"timeout_seconds": run.timeout_seconds}
+            run.id,
+            "executor_timeout",
+            {"timeout_seconds": run.timeout_seconds},
+            executor_size=run.executor_size,
         ):
             logger.warning("run %s outlived its time limit", run.id)
             ended += 1
@@ -81,8 +85,8 @@ def live_launches(now: datetime) -> QuerySet[ProcrastinateJob]:
 
 def _fail(lost: QuerySet[Run], message: str) -> int:
     ended = 0
-    for run_id in lost.values_list("pk", flat=True):
-        if runs.fail_to_start(run_id, {"message": message}):
+    for run_id, size in lost.values_list("pk", "executor_size"):
+        if runs.fail_to_start(run_id, {"message": message}, executor_size=size):
             logger.warning("run %s never began: %s", run_id, message)
             ended += 1
     return ended

@@ -1,14 +1,18 @@
 """Keeping what runs report.
 
 A report that arrives twice changes nothing. One that arrives after the run has ended, from an
-executor that was given up too early, is kept as well: it tells what happened. No report moves a
-run's status, except the last one: see earthbeam/runs.py.
+executor that was given up too early, is kept as well: it tells what happened. One of an executor
+that a larger one has taken over from, since the caller has read the run, is not kept. No report
+moves a run's status, except the last one: see earthbeam/runs.py.
 """
 
 import json
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec
 
+from django.db import transaction
 from django.db.models import Func, JSONField, Value
 from django.db.models.functions import Coalesce
 from django.utils import timezone
@@ -27,6 +31,7 @@ from earthbeam.text import storable
 
 MAX_PAYLOAD = 8 * 1024
 """Bytes of an error's payload, as JSON."""
+_P = ParamSpec("_P")
 _STACKTRACE = 6 * 1024
 _FIELD = 500
 
@@ -39,6 +44,29 @@ class OutputSetExists(Exception):
     """The run has reported that set before."""
 
 
+def _of_its_executor(
+    keep: Callable[Concatenate[Run, _P], None],
+) -> Callable[Concatenate[Run, _P], None]:
+    """``keep``, but only what an executor says that no other has taken over from."""
+
+    @wraps(keep)
+    def keep_or_not(run: Run, *args: _P.args, **kwargs: _P.kwargs) -> None:
+        with _held(run) as same:
+            if same:
+                keep(run, *args, **kwargs)
+
+    return keep_or_not
+
+
+@contextmanager
+def _held(run: Run) -> Iterator[bool]:
+    """Whether the run has the executor that it had when it was read; it keeps it until the end."""
+    with transaction.atomic():
+        same = Run.objects.filter(pk=run.pk, executor_size=run.executor_size)
+        yield same.select_for_update(no_key=True).exists()
+
+
+@_of_its_executor
 def record_update(run: Run, action: str, status: str) -> None:
     """A step began, succeeded or failed."""
     RunUpdate.objects.bulk_create(
@@ -46,13 +74,20 @@ def record_update(run: Run, action: str, status: str) -> None:
     )
 
 
+@_of_its_executor
 def record_error(run: Run, code: str, payload: Mapping[str, Any]) -> None:
-    """Why the run failed. A payload above 8 kB is cut down: see ``bounded``."""
+    """Why the run failed, as its executor says. A payload above 8 kB is cut: see ``bounded``."""
+    add_error(run, code, payload)
+
+
+def add_error(run: Run, code: str, payload: Mapping[str, Any]) -> None:
+    """Why the run failed, whoever says so."""
     error = {"code": code, "payload": bounded(payload)}
     if not run.errors.filter(**error).exists():
         run.errors.create(**error)
 
 
+@_of_its_executor
 def record_summary(run: Run, counts: Mapping[str, Mapping[str, int]]) -> None:
     """Records processed, skipped and failed, for each resource."""
     ResourceSummary.objects.bulk_create(
@@ -63,6 +98,7 @@ def record_summary(run: Run, counts: Mapping[str, Mapping[str, int]]) -> None:
     )
 
 
+@_of_its_executor
 def record_unmatched_ids(run: Run, name: str, type: str, count: int | None) -> None:
     """The column and id type that matched best, and how many rows stayed unmatched."""
     UnmatchedIds.objects.update_or_create(
@@ -70,6 +106,7 @@ def record_unmatched_ids(run: Run, name: str, type: str, count: int | None) -> N
     )
 
 
+@_of_its_executor
 def record_matches(run: Run, figures: Mapping[str, Any]) -> None:
     """How the input's rows were matched: the fields of RunMatches."""
     RunMatches.objects.update_or_create(run=run, defaults=figures)
@@ -91,7 +128,8 @@ def _add_progress(run: Run, fields: Mapping[str, Any]) -> None:
         so_far, Value(dict(fields), JSONField()), template="(%(expressions)s)", arg_joiner=" || "
     )
     # Of a run that has ended nobody wants to know it: a late word must not bring it back.
-    Run.objects.filter(pk=run.pk, status=Run.Status.RUNNING).update(progress=together)
+    same = Run.objects.filter(pk=run.pk, executor_size=run.executor_size)
+    same.filter(status=Run.Status.RUNNING).update(progress=together)
 
 
 def forget(run: Run) -> None:
@@ -102,11 +140,11 @@ def forget(run: Run) -> None:
     UnmatchedIds.objects.filter(run=run).delete()
 
 
-def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet:
+def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet | None:
     """Keep the set of files below ``path``, a key prefix below the files' base.
 
-    Raises BadOutputPath unless it lies strictly below the job's base path and holds files, and
-    OutputSetExists when the run has reported it before.
+    None if another executor has taken over. Raises BadOutputPath unless it lies strictly below
+    the job's base path and holds files, and OutputSetExists when the run has reported it before.
     """
     path = path.rstrip("/")
     base = paths.base_path(run.job)
@@ -122,15 +160,18 @@ def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet:
     if not keys:
         raise BadOutputPath("There are no files below the path.")
     files = [storable(key.removeprefix(f"{folder}/")) for key in keys]
-    output_set, created = OutputSet.objects.get_or_create(
-        run=run,
-        path=path,
-        defaults={
-            "partner_id": run.job.tenant.partner_id,
-            "sent_to_ods": sent_to_ods,
-            "files": files,
-        },
-    )
+    with _held(run) as same:
+        if not same:
+            return None
+        output_set, created = OutputSet.objects.get_or_create(
+            run=run,
+            path=path,
+            defaults={
+                "partner_id": run.job.tenant.partner_id,
+                "sent_to_ods": sent_to_ods,
+                "files": files,
+            },
+        )
     if not created:
         raise OutputSetExists
     return output_set

@@ -35,8 +35,6 @@ logger = logging.getLogger(__name__)
 
 REQUIRED = ("username", "account", "database", "schema", "private_key")
 OPTIONAL = ("warehouse", "role")
-LOCAL_ONLY = ("host", "port", "protocol")
-"""Where a local stand-in listens; Snowflake itself is found by its account."""
 
 _AWS_TIMEOUTS = Config(
     connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
@@ -69,6 +67,7 @@ class EduCredentials:
     host: str | None = None
     port: int | None = None
     protocol: str | None = None
+    """Like host and port, of a local stand-in: Snowflake itself is found by its account."""
 
 
 @dataclass(frozen=True)

@@ -133,9 +133,17 @@ class _Check:
 
     def look_at_session(self) -> _Found:
         names = ("database", "schema", "warehouse", "role")
-        [row] = self._query(
-            "select current_database(), current_schema(), current_warehouse(), current_role()"
-        )
+        try:
+            [row] = self._query(
+                "select current_database(), current_schema(), current_warehouse(), current_role()"
+            )
+        except _Failed as failed:
+            wanted = f"database {self._credentials.database!r}, schema {self._credentials.schema!r}"
+            failed.finding = f"The session does not work ({wanted}). {failed.finding}"
+            if not failed.may_pass_later:
+                context = f"{remedies.CONTEXT['database']} {remedies.CONTEXT['schema']}"
+                failed.remedy = f"{context} {failed.remedy}"
+            raise
         for name, actual in zip(names, row, strict=True):
             wanted = getattr(self._credentials, name)
             if actual is None:

@@ -1,10 +1,11 @@
 """Calls that race each other, each in a thread of its own with its own database connection."""
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from django.db import connections
+from django.db import connection, connections, transaction
 
 
 def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
@@ -27,3 +28,28 @@ def at_once(calls: Sequence[Callable[[], Any]]) -> list[Any]:
     for thread in threads:
         thread.join()
     return results
+
+
+def overtaken(call: Callable[[], Any], by: Callable[[], Any]) -> Any:
+    """What ``call`` returns, which has read the database before ``by`` changed a row that it wants.
+
+    ``by`` holds the row until the call stands before it, or has ended without.
+    """
+    results: list[Any] = []
+    caller = threading.Thread(target=lambda: results.extend(at_once([call])))
+    with transaction.atomic():
+        by()
+        caller.start()
+        while caller.is_alive() and not _somebody_waits_for_us():
+            time.sleep(0.01)
+    caller.join()
+    return results[0]
+
+
+def _somebody_waits_for_us() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_locks"
+            " WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+        )
+        return bool(cursor.fetchone()[0])

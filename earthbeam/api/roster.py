@@ -63,11 +63,11 @@ class RosterView(RunView):
                 "roster_streams_exhausted",
                 "This server streams as many rosters as it may. Try again later.",
             )
-        if run.job.send_to_ods:
-            reports.record_cross_year(run)
-        # Opening and streaming take minutes; the database is not needed for either.
-        connection.close()
         try:
+            if run.job.send_to_ods:
+                reports.record_cross_year(run)
+            # Opening and streaming take minutes; the database is not needed for either.
+            connection.close()
             stream = connections.open_roster(
                 partner_id=tenant.partner_id,
                 generation=tenant.partner.edu_generation,

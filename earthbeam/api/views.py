@@ -75,7 +75,7 @@ class InitView(RunView):
 
     def get(self, request: Request, run_id: str) -> Response:
         run = self.run()
-        if not runs.begin(run.pk):
+        if not runs.begin(run.pk, executor_size=run.executor_size):
             raise AuthenticationFailed("The run is no longer new: an init token works once.")
         return _private({"token": tokens.access_token(run), "jobUrl": payload.job_url(run.pk)})
 
@@ -96,7 +96,8 @@ class JobView(RunView):
         try:
             return _private(payload.build(run))
         except payload.NoPayload as error:
-            runs.fail(run.pk, "invalid_job", {"message": str(error)})
+            why = {"message": str(error)}
+            runs.fail(run.pk, "invalid_job", why, executor_size=run.executor_size)
             raise Conflict(str(error)) from None
 
 
@@ -129,7 +130,7 @@ class StatusView(ReportView):
         if report["action"] == "done":
             success = report["status"] == "success"
             if success or not relaunch.after_failure(run):
-                runs.finish(run.pk, success)
+                runs.finish(run.pk, success, executor_size=run.executor_size)
 
 
 class ErrorView(ReportView):
@@ -170,14 +171,14 @@ class ProgressView(ReportView):
 class OutputFilesView(ReportView):
     body = serializers.OutputFilesReport
 
-    def keep(self, run: Run, report: Any) -> dict[str, str]:
+    def keep(self, run: Run, report: Any) -> dict[str, str] | None:
         try:
             output_set = reports.add_output_set(run, **report)
         except reports.BadOutputPath as error:
             raise ValidationError({"path": [str(error)]}) from None
         except reports.OutputSetExists:
             raise Conflict("The run has reported this output set before.") from None
-        return {"uid": str(output_set.uid)}
+        return {"uid": str(output_set.uid)} if output_set else None
 
 
 def _private(body: dict[str, Any]) -> Response:

@@ -2,8 +2,5 @@
 
 from pathlib import Path
 
-_HERE = Path(__file__).parent
-
-# Children are started by path, in Python's isolated mode: nothing of ours is importable for them.
-earthmover_server_path = _HERE / "earthmover_server.py"
-fast_earthmover_path = _HERE / "fast_earthmover.py"
+# The child is started by path, in Python's isolated mode: nothing of ours is importable for it.
+earthmover_server_path = Path(__file__).with_name("earthmover_server.py")

@@ -1,6 +1,7 @@
 """The app, as the executor sees it: the handshake, the job, reports and the roster stream."""
 
 import logging
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _ROSTER_TIMEOUT = (10, 300)  # EDU's warehouse may have to wake up before the first byte
 _CHUNK = 1024 * 1024
+BUSY = re.compile(r'"code": ?"(roster_streams|edu_pool)_exhausted"')
+"""What the app's answer says while it has no place for another stream."""
 
 
 class Refused(Exception):
@@ -33,14 +36,21 @@ class Refused(Exception):
 
 class BrokenRoster(Exception):
     """The roster stream could not be had, or not to its end; unless ``final``, trying again may
-    help, after ``retry_after`` seconds if the app has said so."""
+    help, after ``retry_after`` seconds if the app has said so. With ``busy`` nothing is broken:
+    others have all the places."""
 
     def __init__(
-        self, message: str, retry_after: float | None = None, *, final: bool = False
+        self,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        final: bool = False,
+        busy: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.final = final
+        self.busy = busy
 
 
 class AppClient:
@@ -191,10 +201,12 @@ def _check_roster_answer(response: requests.Response) -> None:
         reason = ""
         if response.headers.get("Content-Type", "").startswith("application/json"):
             reason = f": {response.text[:500]}"
+        busy = response.status_code == 503 and BUSY.search(reason) is not None
         raise BrokenRoster(
             f"the app answered the roster request with status {response.status_code}{reason}",
             retry_after=float(seconds) if seconds.isdecimal() else None,
             final=response.status_code < 500 and response.status_code not in (408, 429),
+            busy=busy,
         )
     ends_marked = (
         response.headers.get("Transfer-Encoding") == "chunked"

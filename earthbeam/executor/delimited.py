@@ -1,7 +1,7 @@
 """Delimited text: what encoding it has, its rows, and files of some of its rows.
 
 Rows are read as earthmover (pandas) reads them: a quoted cell may hold anything, blank lines and
-rows of empty cells are no rows, short rows are filled up.
+rows of empty cells are no rows, short rows are filled up, a quoted cell must have an end.
 """
 
 import codecs
@@ -21,6 +21,7 @@ _BOMS = (
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 _CHUNK = 1024 * 1024
+_END = "end of the file"
 _NOT_TEXT = {
     b"PK\x03\x04": "an Excel workbook or a zip archive",
     b"%PDF": "a PDF document",
@@ -89,11 +90,30 @@ class DelimitedFile:
     @contextmanager
     def _reader(self) -> Iterator[Iterator[list[str]]]:
         with self.path.open(encoding=self.encoding, newline="") as file:
-            yield self._checked(csv.reader(file, delimiter=self.delimiter))
+            yield self._checked(file)
 
-    def _checked(self, reader: Iterator[list[str]]) -> Iterator[list[str]]:
+    def _checked(self, file: TextIO) -> Iterator[list[str]]:
+        ended = False
+
+        def lines() -> Iterator[str]:
+            nonlocal ended
+            yield from file
+            ended = True
+            yield _END
+
+        reader = csv.reader(lines(), delimiter=self.delimiter)
+        begun = 1
         try:
-            yield from reader
+            for row in reader:
+                if ended and row == [_END]:
+                    return
+                if ended:  # the csv module takes the rest of the file for one cell, and is content
+                    raise BadFile(
+                        f"A quoted cell that begins in line {begun} has no end: mend the quotes"
+                        " there, or save the file as CSV again."
+                    )
+                yield row
+                begun = reader.line_num + 1
         except csv.Error:
             raise BadFile(
                 f"The file cannot be read as text delimited by {_name(self.delimiter)}"
@@ -114,7 +134,7 @@ class DelimitedFile:
         with self._reader() as reader:
             for row in reader:
                 head.append(row)
-                if len(head) == self.header_row:
+                if len(head) >= self.header_row and row:  # blank lines are no header
                     return head
         raise BadFile("The file has no header: upload a file with a header and rows.")
 
@@ -132,10 +152,10 @@ class DelimitedFile:
 
     def rows(self) -> Iterator[list[str]]:
         """The rows below the header, each with one cell a column. Raises BadFile."""
-        width = len(self.columns())
+        head, width = len(self.head()), len(self.columns())
         with self._reader() as reader:
             for number, row in enumerate(reader, start=1):
-                if number <= self.header_row or not any(row):
+                if number <= head or not any(row) or (len(row) == 1 and not row[0].strip()):
                     continue
                 if len(row) > width and any(row[width:]):
                     raise BadFile(

@@ -24,6 +24,10 @@ STREAM_PAUSES = (2.0, 10.0, 30.0)
 """Seconds before each further try of a roster stream that broke: an app that is away for half a
 minute costs a run nothing."""
 
+QUEUE_PAUSE = 15.0
+LONGEST_QUEUE = 15 * 60.0
+"""Seconds between two tries, and in all, while others have all of the app's places for streams."""
+
 FETCH_PAUSES = (2.0, 5.0)
 """Seconds before each further try of the ODS's roster, whose fetch ends with any connection."""
 
@@ -118,21 +122,26 @@ def stream_edu_roster(
 ) -> Path:
     """The roster of all years, from EDU through the app, to ``target``.
 
-    A broken stream is tried again, three times; an app that is busy says how long to wait, and one
-    that says no is not asked again. ``told`` hears how many students have come. Raises
-    StepFailed(cross_year_roster_fetch) when it stays broken, or when EDU knows no student.
+    A broken stream is tried again, three times; an app whose places for streams are all taken is
+    waited for beside that, and one that says no is not asked again. ``told`` hears how many
+    students have come. Raises StepFailed(cross_year_roster_fetch) when it stays broken, or when EDU
+    knows no student.
     """
-    for pause in (*STREAM_PAUSES, None):
+    pauses, queued = iter(STREAM_PAUSES), 0.0
+    while True:
         try:
             app.download_roster(url, target, told)
             break
         except BrokenRoster as error:
+            in_queue = error.busy and queued < LONGEST_QUEUE
+            pause = QUEUE_PAUSE if in_queue else next(pauses, None)
             if pause is None or error.final:
                 raise StepFailed(
                     "cross_year_roster_fetch",
                     f"The roster of all years could not be fetched from EDU: {error}.",
                 ) from None
             seconds = error.retry_after or pause
+            queued += seconds if in_queue else 0
             logger.warning("EDU's roster: %s; again in %.0f s", error, seconds)
             processes.wait(seconds)
     if target.stat().st_size == 0:

@@ -56,7 +56,8 @@ class EcsLauncher:
             run.executor_size = size
             run.save(update_fields=["executor_size"])
             task = _run_task(run, parameters, size, credentials)
-        Run.objects.filter(pk=run.pk).update(launched_at=timezone.now(), launch_reference=task)
+        launched = Run.objects.filter(pk=run.pk, executor_size=size)
+        launched.update(launched_at=timezone.now(), launch_reference=task)
         logger.info("run %s was launched as %s: %s", run.pk, size, task)
 
     def watch(self) -> None:

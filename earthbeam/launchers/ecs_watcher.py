@@ -84,9 +84,9 @@ def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
         else f"The executor's task stopped before it reported the outcome: {_reason(task)}."
     )
     if run.status == Run.Status.NEW:
-        ended = runs.fail_to_start(run.pk, {"message": message})
+        ended = runs.fail_to_start(run.pk, {"message": message}, executor_size=run.executor_size)
     else:
-        ended = runs.fail(run.pk, "unknown", {"message": message})
+        ended = runs.fail(run.pk, "unknown", {"message": message}, executor_size=run.executor_size)
     if ended:
         logger.warning("run %s: %s", run.pk, message)
 

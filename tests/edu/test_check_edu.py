@@ -185,7 +185,17 @@ def test_a_schema_without_the_tables_is_told(edu):
     done = check()
     assert done.status == 1
     assert done.titles[-1] in ("SESSION", "TABLES")
+    assert "schema" in done.error.lower()
     assert "GRANT" in done.output
+
+
+@pytest.mark.parametrize("name", ["database", "schema"])
+def test_a_session_that_cannot_be_asked_names_what_it_may_lack(faulty, name):
+    faulty.on_query = lambda request: request.refuse("002003", "no") or True
+    done = check()
+    assert done.titles[-1] == "SESSION"
+    assert f"{name} {name[0]!r}" in done.error
+    assert f"GRANT USAGE ON {name.upper()}" in done.output
 
 
 def test_an_empty_edu_is_told(settings):

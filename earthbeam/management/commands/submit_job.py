@@ -16,13 +16,15 @@ from earthbeam.management.operator import operator
 from earthbeam.models import Bundle, Run
 from partners.models import SchoolYear, Tenant
 
-RUN_FAILED = 2
+RUN_FAILED = 3
+"""An exit status; 2 is a wrong command line."""
 
 
 class Command(BaseCommand):
     help = (
         "Submit a job and start its run. Exit status: 0 when the run is queued (with --wait: when "
-        f"it succeeded), {RUN_FAILED} when it failed, 1 when nothing was submitted."
+        f"it succeeded), {RUN_FAILED} when it failed, 1 when nothing was submitted, 2 when the "
+        "command line is wrong."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -43,7 +45,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         bundle = _bundle(options["bundle"])
         keys = {file.key for file in BundleTemplate.read(bundle.template).files}
-        values = dict(_pair(text) for text in options["values"])
+        values = _values(options["values"])
         files = {key: _file(key, value) for key, value in values.items() if key in keys}
         request = JobRequest(
             tenant=_tenant(options["partner"], options["tenant"]),
@@ -62,7 +64,10 @@ class Command(BaseCommand):
             for line in progress.follow(run):
                 self.stdout.write(line)
         except KeyboardInterrupt:
-            raise CommandError("You stopped waiting; the run goes on.", returncode=130) from None
+            raise CommandError(
+                f"You stopped waiting; the run goes on. To end it: manage.py cancel_run {run.pk}",
+                returncode=130,
+            ) from None
         if run.status == Run.Status.ERROR:
             raise CommandError("The run failed.", returncode=RUN_FAILED)
 
@@ -80,11 +85,16 @@ def _submit(request: JobRequest, files: dict[str, Path]) -> Run:
         raise CommandError(str(error)) from error
 
 
-def _pair(text: str) -> tuple[str, str]:
-    key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise CommandError(f"{text!r} is not KEY=VALUE.")
-    return key, value
+def _values(texts: list[str]) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in texts:
+        key, separator, value = text.partition("=")
+        if not separator or not key:
+            raise CommandError(f"{text!r} is not KEY=VALUE.")
+        if key in values:
+            raise CommandError(f"{key} is given twice.")
+        values[key] = value
+    return values
 
 
 def _file(key: str, value: str) -> Path:

@@ -2,10 +2,12 @@ import gzip
 import json
 
 import pytest
+from django.db import OperationalError
 from django.db import connections as databases
 
 from earthbeam import tokens
 from earthbeam.api import roster
+from earthbeam.executor.app_client import BUSY
 from earthbeam.models import Job, Run
 from edu import connections
 from edu.connect import connect
@@ -197,6 +199,7 @@ def test_an_exhausted_pool_is_said(executor, snowflake, monkeypatch):
     response = executor.get("roster")
     assert refusal(response) == (503, "edu_pool_exhausted")
     assert int(response["Retry-After"]) > 0
+    assert BUSY.search(response.content.decode()), "executors would take it for a broken stream"
 
 
 def test_streams_above_the_cap_are_sent_away_and_every_end_frees_a_place(
@@ -207,6 +210,7 @@ def test_streams_above_the_cap_are_sent_away_and_every_end_frees_a_place(
     response = executor.get("roster")
     assert refusal(response) == (503, "roster_streams_exhausted")
     assert int(response["Retry-After"]) > 0
+    assert BUSY.search(response.content.decode()), "executors would take it for a broken stream"
 
     assert b"".join(first.streaming_content)  # read to the end
     third = executor.get("roster", **PREFERS_GZIP)
@@ -216,6 +220,16 @@ def test_streams_above_the_cap_are_sent_away_and_every_end_frees_a_place(
     assert connections.pools().shutdown(5)
     for _ in range(3):
         assert refusal(executor.get("roster")) == (503, "edu_shutting_down")
+    assert roster._slots._taken == 0
+
+
+def test_a_database_that_fails_takes_no_place_for_good(executor, snowflake, monkeypatch):
+    def fail(run):
+        raise OperationalError("the connection is lost")
+
+    monkeypatch.setattr(roster.reports, "record_cross_year", fail)
+    with pytest.raises(OperationalError):
+        executor.get("roster")
     assert roster._slots._taken == 0
 
 

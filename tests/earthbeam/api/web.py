@@ -74,7 +74,7 @@ class Web:
         client.connect(str(self.socket_path))
         return client
 
-    def wait_for_log(self, pattern: str, timeout: float = 10) -> None:
+    def wait_for_log(self, pattern: str, timeout: float = 60) -> None:
         deadline = time.monotonic() + timeout
         while not re.search(pattern, self.log):
             assert time.monotonic() < deadline, self.log

@@ -62,6 +62,7 @@ def test_a_job_is_made_with_its_file_and_params_and_its_run_is_queued(scores, bu
         ((*PLACE[:2], "1920", PLACE[3]), ["INPUT_FILE={scores}"], "known are: 2526"),
         ((*PLACE[:3], "assessments/None"), ["INPUT_FILE={scores}"], "sync_bundles"),
         (PLACE, ["INPUT_FILE"], "'INPUT_FILE' is not KEY=VALUE"),
+        (PLACE, ["INPUT_FILE={scores}", "INPUT_FILE={empty}"], "INPUT_FILE is given twice"),
         (PLACE, ["INPUT_FILE=/does/not/exist"], "no file '/does/not/exist'"),
         (PLACE, ["FORM=A"], "INPUT_FILE .* required"),
         (PLACE, ["INPUT_FILE={scores}", "FORM=Z"], "Use one of: A, B"),
@@ -149,9 +150,21 @@ def test_a_run_that_fails_is_told_with_its_reason_and_a_status_of_its_own(scores
     out = io.StringIO()
     with pytest.raises(CommandError, match="failed") as caught:
         call_command("submit_job", *PLACE, f"INPUT_FILE={scores}", "--wait", stdout=out)
-    assert caught.value.returncode == 2
+    assert caught.value.returncode == 3
     assert out.getvalue().splitlines()[-3:] == [
         "Matching and transforming: failed",
         "earthmover_run: It is not this export.",
         "Error",
     ]
+
+
+def test_whoever_stops_waiting_is_told_that_the_run_goes_on_and_how_to_end_it(scores, monkeypatch):
+    def interrupt(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(progress, "follow", interrupt)
+    with pytest.raises(CommandError, match="the run goes on") as caught:
+        submit(*PLACE, f"INPUT_FILE={scores}", "--wait")
+    run = Run.objects.get()
+    assert f"cancel_run {run.pk}" in str(caught.value)
+    assert (caught.value.returncode, run.status) == (130, "new")

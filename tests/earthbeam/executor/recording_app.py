@@ -18,6 +18,8 @@ class RecordingApp:
     payload: dict[str, Any] = field(default_factory=dict)
     roster: Callable[[], Iterable[bytes]] = lambda: ()
     roster_status: int = 200
+    roster_busy: int = 0
+    """So many roster requests are sent away first, as by an app that streams all it may."""
     roster_cut: bool = False
     refuse: dict[str, list[int]] = field(default_factory=dict)
     """Path's last part → statuses to answer its next posts with, before accepting."""
@@ -106,11 +108,13 @@ class RecordingApp:
                 with suppress(ConnectionError):  # an executor may be stopped at any moment
                     super().handle()
 
-            def answer(self, status: int, body: Any) -> None:
+            def answer(self, status: int, body: Any, **headers: str) -> None:
                 content = json.dumps(body).encode()
                 self.send_response(status)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(content)))
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
                 self.end_headers()
                 self.wfile.write(content)
 
@@ -136,6 +140,10 @@ class RecordingApp:
                     self.answer(200, app.payload)
 
             def stream_roster(self) -> None:
+                if app.roster_requests <= app.roster_busy:
+                    busy = {"code": "roster_streams_exhausted", "detail": "Try again later."}
+                    self.answer(503, busy, Retry_After="15")
+                    return
                 if app.roster_status != 200:
                     self.answer(app.roster_status, {"detail": "EDU has no credentials"})
                     return

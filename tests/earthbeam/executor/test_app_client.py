@@ -139,6 +139,21 @@ def test_a_roster_that_stays_broken_fails_after_three_more_tries(app, client, pa
     assert app.roster_requests == 4
 
 
+def test_an_app_whose_places_are_all_taken_is_waited_for_as_it_says(app, client, pauses, tmp_path):
+    app.roster, app.roster_busy = edu_roster, 20
+    target = stream_edu_roster(client, roster_url(app), tmp_path / "roster.jsonl")
+    assert target.read_bytes() == b"".join(edu_roster())
+    assert pauses == [15] * 20
+
+
+def test_but_not_for_ever(app, client, pauses, tmp_path):
+    app.roster_busy = 1_000_000
+    with pytest.raises(StepFailed) as failed:
+        stream_edu_roster(client, roster_url(app), tmp_path / "roster.jsonl")
+    assert failed.value.code == "cross_year_roster_fetch"
+    assert sum(pauses) < 1200
+
+
 def test_a_roster_that_the_app_will_not_give_is_asked_for_once(app, client, pauses, tmp_path):
     app.roster_status = 409
     with pytest.raises(StepFailed, match="status 409") as failed:

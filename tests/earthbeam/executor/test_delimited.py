@@ -55,6 +55,24 @@ def test_blank_lines_and_rows_of_empty_cells_are_no_rows(write_file):
     assert read(path) == (["id", "name"], [["1", "a"], ["2", "b"]])
 
 
+def test_a_line_of_blanks_is_no_row(write_file):
+    path = write_file("a.csv", b"id,name\n  \n1,a\n\t\n")
+    assert read(path) == (["id", "name"], [["1", "a"]])
+
+
+@pytest.mark.parametrize("last", [b'3,"Okafor', b'3,"Okafor\n', b'3,"', b'"', b'3,"a""\n'])
+def test_a_quoted_cell_without_an_end_loses_no_rows_in_silence(write_file, last):
+    path = write_file("a.csv", b"id,name\n1,a\n" + last + b"\n4,d\n5,e\n")
+    with pytest.raises(BadFile, match=r"line 3 has no end") as error:
+        read(path)
+    assert "Okafor" not in str(error.value)
+
+
+@pytest.mark.parametrize("last", [b'3,"Okafor"', b'3,"Okafor"\n', b'3,""', b"3,O'B\"", b"3,"])
+def test_a_last_row_needs_no_line_end(write_file, last):
+    assert len(read(write_file("a.csv", b"id,name\n1,a\n" + last))[1]) == 2
+
+
 def test_short_rows_are_filled_up_and_empty_extra_cells_dropped(write_file):
     path = write_file("a.csv", b"id,name,grade\n1\n2,b,3,\n")
     assert read(path)[1] == [["1", "", ""], ["2", "b", "3"]]
@@ -75,6 +93,12 @@ def test_quoted_cells_may_hold_delimiters_quotes_and_line_ends(write_file):
 def test_a_header_below_the_first_row_is_found(write_file):
     path = write_file("a.csv", b"Report of 2026\n\nid,name\n1,a\n")
     assert read(path, header_row=3) == (["id", "name"], [["1", "a"]])
+
+
+def test_blank_lines_above_the_header_are_not_the_header(write_file):
+    path = write_file("a.csv", b"\n\r\nid,name\n1,a\n")
+    assert read(path) == (["id", "name"], [["1", "a"]])
+    assert DelimitedFile(path, "utf-8", ",").head() == [[], [], ["id", "name"]]
 
 
 def test_columns_renamed_by_position_must_be_as_many(write_file):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from earthbeam.executor import fast_earthmover_path
+from earthbeam import executor
 from tests.earthbeam.executor.conftest import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,8 @@ def run(tmp_path):
         argv: tuple[str, ...] = (sys.executable, "-m", "earthmover", "run")
         if kind == "fast":
             results = str(tmp_path / "em-results.json")
-            argv = (sys.executable, "-I", str(fast_earthmover_path), "run", results, "--")
+            program = str(Path(executor.__file__).with_name("fast_earthmover.py"))
+            argv = (sys.executable, "-I", program, "run", results, "--")
         output = tmp_path / kind
         subprocess.run(
             (*argv, "-c", str(bundle / "earthmover.yaml"), "--skip-hashing"),

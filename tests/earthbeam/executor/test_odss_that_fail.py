@@ -35,7 +35,7 @@ def test_a_roster_page_that_answers_500_for_ever_ends_the_run_early(app, job, od
     ods.faults = Faults(roster_page=2, roster_page_status=500)
     started = time.monotonic()
     payload = fails(app, workbench, "lightbeam_fetch")
-    assert time.monotonic() - started < 30, "the time limit is an hour"
+    assert time.monotonic() - started < 120, "the time limit is an hour"
     assert payload["resource"] == "studentEducationOrganizationAssociations"
     assert "500" in payload["stacktrace"]
     assert app.steps()[-2] == "get_student_roster failure"

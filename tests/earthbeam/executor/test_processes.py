@@ -110,7 +110,7 @@ def test_what_a_child_leaves_running_in_its_group_is_killed(tmp_path):
         tmp_path,
     )
     pid = int(done.tail)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_alive(pid)
@@ -129,7 +129,7 @@ def test_a_child_does_not_outlive_an_executor_that_is_killed(tmp_path):
         assert process.stdout is not None
         pid = int(process.stdout.readline().split()[-1])
         process.kill()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while is_alive(pid) and time.monotonic() < deadline:
         time.sleep(0.02)
     assert not is_alive(pid)
@@ -139,10 +139,10 @@ def test_a_daemon_that_keeps_the_output_open_does_not_hold_the_run(tmp_path):
     started = time.monotonic()
     done = python(
         "import subprocess, sys\n"
-        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(20)'],"
+        "p = subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(120)'],"
         " start_new_session=True)\nprint(p.pid)",
         tmp_path,
     )
     os.kill(int(done.tail), signal.SIGKILL)
     assert done.exit_code == 0
-    assert time.monotonic() - started < 15
+    assert time.monotonic() - started < 60

@@ -24,7 +24,7 @@ def run(code, *, terminate_after=None):
             assert process.stdout.readline() == "ready\n"
             time.sleep(terminate_after)
             os.kill(process.pid, signal.SIGTERM)
-        return process.communicate(timeout=20)[0].split()
+        return process.communicate(timeout=60)[0].split()
 
 
 @pytest.mark.parametrize(("seconds", "raised"), [(0.1, "TimedOut"), (10, "Terminated")])

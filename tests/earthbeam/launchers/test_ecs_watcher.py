@@ -13,6 +13,7 @@ from earthbeam import reports, runs, tokens
 from earthbeam.launchers import ecs_watcher
 from earthbeam.models import OutputSet, Run, RunLog
 from tests import factories
+from tests.at_once import overtaken
 from tests.aws import Answering
 from tests.earthbeam.queue import queue  # noqa: F401
 
@@ -270,6 +271,12 @@ def test_of_many_watchers_one_starts_a_run_over(launcher, ecs, run):
     run.refresh_from_db()
     assert (run.status, run.executor_size) == ("new", "large")
     assert queued() == 1
+
+
+def test_the_end_of_the_first_task_does_not_end_the_second_try(launcher, ecs, run):
+    ecs.stop(ecs.tasks()[0], EXITED, exitCode=0)
+    overtaken(launcher.watch, by=lambda: runs.start_over(run, executor_size="large"))
+    assert outcome(run) == ("new",)
 
 
 def test_a_run_that_was_ended_meanwhile_does_not_start_over(run):
