@@ -249,6 +249,6 @@ def _first_rows(text: str, delimiter: str) -> list[list[str]]:
             rows.append(row)
             if len(rows) == _HEADER_ROWS:
                 break
-    except csv.Error:  # a quoted cell without an end, a cell of more than the module's limit
+    except csv.Error:  # a cell of more than the module's limit
         pass
     return rows

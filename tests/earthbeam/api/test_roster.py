@@ -227,7 +227,7 @@ def test_a_database_that_fails_takes_no_place_for_good(executor, snowflake, monk
     def fail(run):
         raise OperationalError("the connection is lost")
 
-    monkeypatch.setattr(roster.reports, "record_cross_year", fail)
+    monkeypatch.setattr("earthbeam.reports.record_cross_year", fail)
     with pytest.raises(OperationalError):
         executor.get("roster")
     assert roster._slots._taken == 0

@@ -514,9 +514,10 @@ def test_on_s3_files_are_brought_and_fetched_by_presigned_urls(client, body, buc
     content = b'{"a": 1}\n'
     open_store(app_data_base_path(job)).save(io.BytesIO(content), "output/non-ods/a.jsonl")
     path = f"{app_data_base_path(job).removeprefix(settings.FILES_BASE + '/')}/output/non-ods"
-    uid = reports.add_output_set(run, path, sent_to_ods=False).uid
+    output_set = reports.add_output_set(run, path, sent_to_ods=False)
+    assert output_set
     runs.finish(run.pk, success=True)
-    links = client.post(f"output-sets/{uid}/download-links").json()["downloadLinks"]
+    links = client.post(f"output-sets/{output_set.uid}/download-links").json()["downloadLinks"]
     assert requests.get(links["a.jsonl"], timeout=30).content == content
 
 
