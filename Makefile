@@ -29,7 +29,7 @@ demo: $(INSTALLED)
 	@$(BIN)/python -m runway.demo $(ARGS)
 
 # Three processes on two cores: much of the time is spent waiting for faults.
-TEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+TEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 ## make test         all tests
 test: $(INSTALLED)

@@ -225,6 +225,7 @@ def seed(size: Size) -> None:
     with connection.cursor() as cursor:
         for statement in _FAST:
             cursor.execute(statement)
+        cursor.execute("select setseed(0.5)")  # the same season each time
         with _later_indexes("earthbeam_runupdate"):
             for statement in _STATEMENTS:
                 cursor.execute(statement.format(**values))

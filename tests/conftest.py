@@ -19,6 +19,11 @@ AWS_VARIABLES = {
 _numbers = itertools.count(1)
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow files first, so that no process is left with one when the others are done."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
 @pytest.fixture(scope="session")
 def sandbox_edu() -> Iterator[SandboxEdu]:
     """EDU with the sandbox's population, in a process of its own."""
