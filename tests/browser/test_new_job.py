@@ -149,8 +149,10 @@ def test_several_files_become_jobs_of_their_own_and_one_failing_stops_no_other(p
     expect(page.get_by_role("button", name="Submit 3 jobs")).to_be_visible()
     button(page).click()
     outcome = page.locator("#outcome")
-    expect(outcome).to_contain_text("2 jobs were submitted; 1 of 3 files was not")
-    expect(outcome).to_contain_text("1 file cannot be loaded, for what is said beside it.")
+    expect(outcome).to_contain_text(
+        "2 jobs were submitted; 1 of 3 files was not. 1 file cannot be loaded. "
+        "The reason is said beside each file. Submit again to retry."
+    )
     expect(outcome).to_be_focused()
     expect(row(page, "full.csv")).to_contain_text("the file storage does not answer")
     look(page, "new-job-several")
@@ -177,7 +179,7 @@ def test_a_single_file_that_is_not_stored_is_said_so_plainly(page, monkeypatch):
     expect(row(page, "scores.csv")).to_contain_text("Ready")
     button(page).click()
     expect(page.locator("#outcome")).to_have_text(
-        "Nothing was submitted, for what is said beside the file. Submit again to retry."
+        "Nothing was submitted. The reason is said beside the file. Submit again to retry."
     )
     look(page, "new-job-not-stored")
 

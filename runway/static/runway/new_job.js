@@ -434,13 +434,13 @@
     }
     const list = make("ul", "rw-reasons", ...done.map((row) => make("li", "", link(row.job, row.file.name))));
     const counted = (count) => `${count} ${count === 1 ? "job was" : "jobs were"} submitted`;
-    let text = `${counted(done.length)}.`;
-    if (!done.length) {
-      text = `Nothing was submitted, for what is said beside the ${rest === 1 ? "file" : "files"}. Submit again to retry.`;
-    } else if (rest) {
-      text = `${counted(done.length)}; ${rest} of ${mains.length} files ${rest === 1 ? "was" : "were"} not, for what is said beside ${rest === 1 ? "it" : "them"}. Submit again to retry.`;
+    let text = done.length ? `${counted(done.length)}.` : "Nothing was submitted.";
+    if (done.length && rest) {
+      text = `${counted(done.length)}; ${rest} of ${mains.length} files ${rest === 1 ? "was" : "were"} not.`;
     }
-    if (refused) { text += ` ${refused} ${refused === 1 ? "file" : "files"} cannot be loaded, for what is said beside ${refused === 1 ? "it" : "them"}.`; }
+    if (refused) { text += ` ${refused} ${refused === 1 ? "file" : "files"} cannot be loaded.`; }
+    if (rest + refused) { text += ` The reason is said beside ${rest + refused === 1 ? "the file" : "each file"}.`; }
+    if (rest) { text += " Submit again to retry."; }
     tell(!done.length ? "rw-bad" : rest || refused ? "rw-warn" : "rw-good", make("p", "", make("strong", "", text)),
       done.length ? list : null, done.length ? make("p", "", link(form().dataset.list, "All jobs")) : null);
     document.getElementById("outcome").focus();
