@@ -12,9 +12,6 @@ from earthbeam.models import Job, Run, RunMatches
 from earthbeam.paths import app_data_base_path
 from tests import factories, people
 from tests.browser.screens import look
-from tests.earthbeam.queue import queue  # noqa: F401
-
-pytestmark = pytest.mark.usefixtures("queue")
 
 WIDE = ["School", "StudentID", "Last Name", "First Name", "DOB", "Grade"] + [
     f"Goal {number} RIT Score" for number in range(1, 15)

@@ -68,7 +68,6 @@ def district(
     seed(ods.url)
     logs = {name: len(running_stack.log(name)) for name in ("web", "worker")}
     yield running_stack
-    _empty("procrastinate_jobs")
     running_stack.tidy_up()
     for name, before in logs.items():  # shown for a test that failed
         sys.stdout.write(f"--- {name}\n{running_stack.log(name)[before:][-5000:]}\n")

@@ -17,7 +17,7 @@ from partners.models import OdsConnection
 from tests import factories, people
 from tests.earthbeam.queue import queue  # noqa: F401
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queue")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
