@@ -311,6 +311,8 @@ def test_going_back_before_another_assessment_has_come_keeps_the_first(page):
     page.get_by_label("Assessment").select_option("Other")
     expect(page.locator("#new-job")).to_have_attribute("aria-busy", "true")
     page.get_by_label("Assessment").select_option("Reading check")
+    while not asked:  # held up here, by pytest's limit at the longest
+        page.wait_for_timeout(10)
     (route,) = asked
     with page.expect_request_finished(lambda request: "Other" in request.url):
         route.continue_()
