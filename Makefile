@@ -28,8 +28,8 @@ demo: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	@$(BIN)/python -m runway.demo $(ARGS)
 
-# Three processes on two cores: much of the time is spent waiting for faults.
-TEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+# Four processes on two cores: much of the time is spent waiting for faults.
+TEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
 ## make test         all tests
 test: $(INSTALLED)
