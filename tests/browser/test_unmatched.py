@@ -159,6 +159,7 @@ def test_without_scripts_the_form_works(browser, live_server):
         expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
         assert not Job.objects.filter(parent=run.job).exists()
         page.get_by_role("button", name="Re-run the changed rows").click()
+        expect(page.get_by_role("heading", name="One file, 2 jobs")).to_be_visible()
         assert ids_of(Job.objects.get(parent=run.job)) == ["604001"]
     finally:
         context.close()

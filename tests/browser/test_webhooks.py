@@ -34,6 +34,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(open_page, receiver):
     page.get_by_label("URL").fill(receiver.url)
     look(page, "webhook-add")
     page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.get_by_label("Secret of")).to_be_visible()
     expect(page.get_by_label("Secret of")).to_have_value(Webhook.objects.get().secret)
     look(page, "webhook-secret")
     page.get_by_role("link", name="I have copied it").click()
@@ -43,6 +44,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(open_page, receiver):
     page.get_by_role("button", name="Send a test message").click()
     expect(page.get_by_text("The test message arrived; the answer was 204.")).to_be_visible()
     page.get_by_role("button", name="Make a new secret").click()
+    expect(page.get_by_label("Secret of")).to_be_visible()
     expect(page.get_by_label("Secret of")).to_have_value(Webhook.objects.get().secret)
 
 
