@@ -17,8 +17,9 @@ from earthbeam import aws, notices, reports, runs, webhooks
 from earthbeam.models import Notice, Run, Webhook
 from earthbeam.models.notices import new_webhook_secret
 from tests import factories
+from tests.certificates import make_certificate
 from tests.earthbeam.queue import queue  # noqa: F401
-from tests.earthbeam.receiver import Receiver, Silent, make_certificate
+from tests.earthbeam.receiver import Receiver, Silent
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("queue")]
 

@@ -1,5 +1,4 @@
 import base64
-import datetime
 import http.server
 import ipaddress
 import json
@@ -10,14 +9,11 @@ import time
 from urllib.parse import unquote
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from partners import ods_http
 from partners.ods_check import MAX_SHOWN, check
 from runway.sandbox.ods import Faults
+from tests.certificates import make_certificate
 from tests.partners.ods import OddServer, sandbox_ods, send
 
 
@@ -337,7 +333,7 @@ def test_https_asked_of_plain_http_is_explained():
 
 
 def test_a_certificate_that_nobody_vouches_for_is_explained(tmp_path):
-    certificate = self_signed(tmp_path)
+    certificate = make_certificate(tmp_path, "127.0.0.1")
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def log_message(self, *_):
@@ -379,32 +375,3 @@ def test_the_test_signs_in_as_lightbeam_does(ods, monkeypatch):
     posts = [seen for seen in server.seen if seen[0] == "POST"]
     assert posts[0] == posts[1]
     assert unquote(posts[0][1]) == "/oauth/token"
-
-
-def self_signed(folder):
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = datetime.datetime.now(datetime.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), False
-        )
-        .sign(key, hashes.SHA256())
-    )
-    path = folder / "server.pem"
-    path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return path
