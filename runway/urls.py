@@ -4,6 +4,8 @@ other systems."""
 from django.contrib import admin
 from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
@@ -13,9 +15,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
     return HttpResponse("ok", content_type="text/plain")
 
 
+def favicon(request: HttpRequest) -> HttpResponse:
+    """The icon for what is not a page of ours and cannot name it, such as a download."""
+    return redirect(static("runway/icon.svg"))
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("healthz", healthz),
+    path("favicon.ico", favicon),
     path("admin/", admin.site.urls),
     path("sign-in/", include("access.urls")),
     # The admin's own signs out members only.

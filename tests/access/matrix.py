@@ -284,6 +284,7 @@ PAGES: dict[str, dict[str, Visit]] = {
     # --- Getting in and out ---
     "": {"GET": Visit(EVERYBODY)},
     "healthz": {"GET": Visit(EVERYBODY)},
+    "favicon.ico": {"GET": Visit(EVERYBODY)},
     "admin:login": {"GET": Visit(EVERYBODY)},
     "admin:logout": {"POST": Visit(EVERYBODY, answers_in_place=True, stores_nothing=True)},
     "sign_out": {"POST": Visit(dict.fromkeys(EVERYBODY, SIGN_IN))},

@@ -119,6 +119,7 @@ class Api:
             return _not_found()
         if request.method == "GET":
             return self._page(name, dict(parse_qsl(urlsplit(request.target).query)))
+        time.sleep(self.faults.faults.post_delay_seconds)
         if self.faults.post_refused(name):
             raise invalid({"$.sandbox": ["The sandbox was told to refuse this record."]})
         new = self.store.upsert(name, _json(request.body))

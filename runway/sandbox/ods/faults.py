@@ -45,6 +45,9 @@ class Faults:
     delay_seconds: float = 0.0
     """Every data request waits this long before it is answered."""
 
+    post_delay_seconds: float = 0.0
+    """Every POST waits this long, and longer by that than other data requests."""
+
     reset_after: int | None = None
     """After this many data requests every further one has its connection reset."""
 
