@@ -4,25 +4,23 @@ import os
 import signal
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from functools import partial
 
 import pytest
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 
 from earthbeam import reaper
 from earthbeam.jobs import start_run
 from earthbeam.launchers import orphans
 from earthbeam.launchers.local import LocalLauncher
-from earthbeam.models import OutputSet, Run, RunLog, RunUpdate
+from earthbeam.models import Run, RunLog
 from runway.sandbox.input_files import InputFile
-from runway.sandbox.ods import Faults, SandboxOds
+from runway.sandbox.ods import SandboxOds
+from tests.e2e.holds import slow_roster, slow_to_take, without_output_sets, without_the_end_of
 from tests.e2e.jobs import (
     ALL_STEPS,
-    STEPS,
     executor_pid,
     nothing_was_sent,
     only_error,
@@ -34,38 +32,6 @@ from tests.e2e.jobs import (
 )
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
-
-
-@contextmanager
-def slow(ods: SandboxOds) -> Iterator[None]:
-    """Hold a run in the steps that talk to the ODS."""
-    ods.faults = Faults(delay_seconds=3)
-    yield
-    ods.faults = Faults()
-
-
-@contextmanager
-def without_output_sets() -> Iterator[None]:
-    """Hold a run in its last step: the app cannot store its first output set."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(f"lock table {OutputSet._meta.db_table} in share mode")
-        yield
-
-
-@contextmanager
-def without_the_end_of(step: str) -> Iterator[None]:
-    """Hold a run in a step that waits for nothing else: the app cannot store that it is over."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "create function refuse() returns trigger language plpgsql as"
-            " $$ begin raise exception 'refused by the test'; end $$"
-        )
-        cursor.execute(
-            f"create trigger refuse before insert on {RunUpdate._meta.db_table} for each row"
-            f" when (new.action = '{step}' and new.status <> 'begin') execute function refuse()"
-        )
-        yield
-        cursor.execute("drop function refuse cascade")
 
 
 def succeeded(run: Run, sample: InputFile, ods: SandboxOds) -> None:
@@ -91,29 +57,26 @@ def test_an_executor_killed_in_any_step_ends_its_run_and_the_job_can_be_run_agai
     sending_had_begun = False
     # The step, what holds the run in it, and the child that is at work then.
     for step, held, child in (
-        ("refresh_bundle_code", nullcontext(), ""),
-        ("earthmover_deps", nullcontext(), "earthmover_server"),
-        ("get_student_roster", slow(ods), "lightbeam"),
+        ("refresh_bundle_code", without_the_end_of("refresh_bundle_code"), ""),
+        ("earthmover_deps", without_the_end_of("earthmover_deps"), "earthmover_server"),
+        ("get_student_roster", slow_roster(ods), "lightbeam"),
         ("get_input_files", without_the_end_of("get_input_files"), "earthmover_server"),
-        ("earthmover_run", nullcontext(), "earthmover_server"),
-        ("lightbeam_send", slow(ods), "lightbeam"),
+        ("earthmover_run", without_the_end_of("earthmover_run"), "earthmover_server"),
+        ("lightbeam_send", slow_to_take(ods), "lightbeam"),
         ("upload_output", without_output_sets(), ""),
     ):
-        run = start_run(job)
-        if STEPS.index(step) > STEPS.index("earthmover_run"):
-            wait_for_step(run, "earthmover_run")  # with an ODS as fast as ever
+        # To the run's very end, as what the executor has just said may still be on its way.
         with held:
+            run = start_run(job)
             wait_for_step(run, step)
             wait_until(f"{child} runs", partial(stack.is_running, child))
             os.killpg(executor_pid(run), signal.SIGKILL)
-        wait_for_end(run, seconds=15)
+            wait_for_end(run, seconds=15)
 
         code, payload = only_error(run)
         assert code == "unknown"
         assert "SIGKILL" in payload["message"]
-        # The short steps may have just been over.
-        assert f"{step} begin" in steps(run)
-        assert steps(run)[-1].endswith(" begin")
+        assert steps(run)[-1] == f"{step} begin"
         assert stack.left_behind() == []
         if not sending_had_begun and "lightbeam_send begin" not in steps(run):
             assert nothing_was_sent(ods)
@@ -125,9 +88,8 @@ def test_an_executor_killed_in_any_step_ends_its_run_and_the_job_can_be_run_agai
 def test_a_web_process_killed_and_restarted_in_the_middle_of_a_run_costs_it_nothing(
     stack, ods, interim
 ):
-    run = start_run(submit(interim))
-    wait_for_step(run, "earthmover_run")
-    with slow(ods):
+    with slow_to_take(ods):
+        run = start_run(submit(interim))
         wait_for_step(run, "lightbeam_send")
         stack.kill("web")
     wait_until("a report that nobody takes", lambda: ": ConnectionError; again" in log_of(run))
@@ -186,9 +148,10 @@ def test_without_a_web_process_a_run_does_not_begin_and_says_so(impatient_stack,
 
 
 def test_an_executor_whose_worker_was_killed_finishes_by_itself(stack, ods, interim):
-    run = start_run(submit(interim))
-    wait_for_step(run, "earthmover_run")
-    stack.kill("worker")
+    with without_the_end_of("earthmover_run"):
+        run = start_run(submit(interim))
+        wait_for_step(run, "earthmover_run")
+        stack.kill("worker")
     wait_until("the run's end", lambda: status(run) != "running")
     wait_until("the executor's end", lambda: not stack.processes())
     succeeded(run, interim, ods)
@@ -198,10 +161,11 @@ def test_a_run_whose_worker_and_executor_were_killed_is_ended_and_the_job_can_be
     stack, ods, interim, monkeypatch
 ):
     job = submit(interim)
-    run = start_run(job)
-    wait_for_step(run, "earthmover_run")
-    stack.kill("worker")
-    os.killpg(executor_pid(run), signal.SIGKILL)
+    with without_the_end_of("earthmover_run"):
+        run = start_run(job)
+        wait_for_step(run, "earthmover_run")
+        stack.kill("worker")
+        os.killpg(executor_pid(run), signal.SIGKILL)
     assert (reaper.reap(), status(run)) == (0, "running")
     with connection.cursor() as cursor:
         cursor.execute(
@@ -222,9 +186,8 @@ def test_a_run_whose_worker_and_executor_were_killed_is_ended_and_the_job_can_be
 
 
 def test_the_late_success_of_an_executor_that_was_given_up_changes_nothing(stack, ods, interim):
-    run = start_run(submit(interim))
-    wait_for_step(run, "earthmover_run")
-    with slow(ods):
+    with slow_to_take(ods):
+        run = start_run(submit(interim))
         wait_for_step(run, "lightbeam_send")
         stack.kill("worker")
         time_passes(run)

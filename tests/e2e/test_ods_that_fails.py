@@ -5,6 +5,7 @@ import pytest
 from earthbeam.jobs import start_run
 from partners.models import OdsConnection
 from runway.sandbox.ods import Faults
+from tests.e2e.holds import without_the_end_of
 from tests.e2e.jobs import (
     nothing_was_sent,
     only_error,
@@ -34,9 +35,10 @@ def test_an_ods_that_dies_while_its_roster_is_fetched(stack, ods, interim):
 
 
 def test_an_ods_that_dies_before_anything_is_sent(stack, ods, interim):
-    run = start_run(submit(interim))
-    wait_for_step(run, "earthmover_run")
-    ods.close()
+    with without_the_end_of("earthmover_run"):
+        run = start_run(submit(interim))
+        wait_for_step(run, "earthmover_run")
+        ods.close()
     wait_for_end(run)
 
     code, payload = only_error(run)

@@ -97,3 +97,10 @@ def test_a_slow_answer_runs_into_its_clients_limit(client: Client, ods: SandboxO
     ods.faults = Faults(delay_seconds=0.5)
     with pytest.raises(requests.ReadTimeout):
         client.get(f"{client.base}/{ROSTER}", timeout=0.1)
+
+
+def test_what_is_sent_can_be_slow_while_the_roster_is_fast(client: Client, ods: SandboxOds) -> None:
+    ods.faults = Faults(post_delay_seconds=60)
+    assert client.page().status_code == 200
+    with pytest.raises(requests.ReadTimeout):
+        client.post(f"{client.base}/studentAssessments", json={}, timeout=0.1)
