@@ -221,7 +221,7 @@ def test_an_upload_shows_its_progress_and_can_be_cancelled(page):
     row(page, "big.csv").get_by_role("button", name="Cancel").click()
     expect(row(page, "big.csv")).to_contain_text("Upload cancelled")
     # The next one is not kept by that.
-    expect(row(page, "small.csv")).to_contain_text("Submitted", timeout=20_000)
+    expect(row(page, "small.csv")).to_contain_text("Submitted")
     assert Job.objects.get().files.get().name == "small.csv"
 
 

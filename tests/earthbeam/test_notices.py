@@ -90,11 +90,15 @@ def test_a_receiver_that_fails_is_told_again_later_and_later_under_the_same_id(r
         before = timezone.now()
         notices.deliver_due()
         due = Notice.objects.get().next_try_at
-        pauses.append(due and round((due - before) / timedelta(seconds=1)))
+        pauses.append(due and due - before)
         notices.deliver_due()  # not yet
         again_now()
-    assert pauses == [round(pause.total_seconds()) for pause in notices.PAUSES] + [None]
-    assert len(receiver.messages) == len(pauses)
+    busy = timedelta(seconds=20)  # what the machine may have done in between
+    assert pauses.pop() is None
+    assert len(pauses) == len(notices.PAUSES)
+    for told, pause in zip(pauses, notices.PAUSES, strict=True):
+        assert pause <= told < pause + busy
+    assert len(receiver.messages) == len(pauses) + 1
     assert len({message.headers["webhook-id"] for message in receiver.messages}) == 1
     notice = Notice.objects.get()
     assert (notice.delivered_at, notice.outcome) == (None, "It answered 500.")

@@ -253,7 +253,7 @@ def test_shutdown_in_the_middle_ends_in_time_and_loses_nothing(seed):
     assert pools.shutdown(30)
     go_on.set()
     for caller in callers:
-        caller.join(10)
+        caller.join(30)
     assert ended == [PoolClosed] * 12
     deadline = time.monotonic() + 30
     while not all(connection.closed.is_set() for connection in opened):
@@ -304,10 +304,10 @@ def test_with_a_newer_generation_nobody_gets_credentials_of_before_the_reset():
     pools = Pools(lookup, connect)
     early = threading.Thread(target=lambda: pools.acquire("ea", 0).release())
     early.start()
-    assert reading.wait(5)
+    assert reading.wait(30)
     secret[0] = "new"
     pools.acquire("ea", 1).release()
     assert used == ["new"]
     go_on.set()
-    early.join(10)
+    early.join(30)
     assert used == ["new"], "the early caller was given the newer pool"

@@ -566,7 +566,7 @@ def test_closing_from_another_thread_stops_a_reader(snowflake, client):
 
     reader = threading.Thread(target=read)
     reader.start()
-    assert waiting.wait(5)
+    assert waiting.wait(30)
     stream.close()
     assert client.counts == (0, 0)
     go_on.set()

@@ -12,7 +12,7 @@ from tests.edu.test_pool import wait_until
 
 def test_steps_that_come_in_time_are_told_as_they_are():
     steps = [Step("A", True, "a"), Step("B", False, "b")]
-    assert list(in_time(iter(steps), 5)) == steps
+    assert list(in_time(iter(steps), 30)) == steps
 
 
 def test_whoever_waits_is_told_after_their_patience_whom_for():
@@ -21,7 +21,7 @@ def test_whoever_waits_is_told_after_their_patience_whom_for():
     def steps(number):
         for _ in range(number):
             yield Step("Credentials", True, "complete")
-        never.wait(20)
+        never.wait(60)
 
     began = time.monotonic()
     [late] = in_time(steps(0), 0.1)
@@ -30,7 +30,7 @@ def test_whoever_waits_is_told_after_their_patience_whom_for():
     first, late = in_time(steps(1), 0.1)
     assert (first.ok, late.finding) == (True, "EDU did not answer within 0 seconds.")
     assert "check_edu" in late.remedy
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     never.set()
 
 
@@ -39,7 +39,7 @@ def test_a_bug_of_a_step_reaches_whoever_waits():
         yield Step("A", True, "a")
         raise KeyError
 
-    told = in_time(steps(), 5)
+    told = in_time(steps(), 30)
     assert next(told).ok
     with pytest.raises(KeyError):
         next(told)

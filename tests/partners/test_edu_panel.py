@@ -140,14 +140,14 @@ def test_a_reset_reaches_connections_that_nobody_asks_for(admin, edu, pools):
     assert "Not all processes have followed" in panel(admin)
 
     reporter.round()
-    assert idle.connection.closed.wait(5)
+    assert idle.connection.closed.wait(30)
     assert not in_use.connection.closed.is_set()
     text = panel(admin)
     assert "Not all processes have followed" in text
     assert "0 (ending)" in text
 
     in_use.release()
-    assert in_use.connection.closed.wait(5)
+    assert in_use.connection.closed.wait(30)
     reporter.round()
     assert not EduProcess.objects.exists()
     assert "All processes have followed" in panel(admin)
@@ -199,7 +199,7 @@ def test_a_process_that_ends_takes_back_what_it_told(transactional_db, monkeypat
     monkeypatch.setattr(connections, "_pools", mine)
     mine.acquire("ea", 0)
     edu_processes.start()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while not EduProcess.objects.exists():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -293,14 +293,14 @@ def test_nobody_waits_for_a_login_that_hangs(
     local = {"host": "127.0.0.1", "protocol": "http", "port": str(snowflake.port)}
     use_edu(settings, {}, **values, **local, private_key=encode_key(generate_key()))
     go_on = threading.Event()
-    snowflake.on_login = lambda request: go_on.wait(20) and request.reset()
+    snowflake.on_login = lambda request: go_on.wait(60) and request.reset()
     began = time.monotonic()
     if page_of_edu == "toggle":
         answer = save(admin, cross_year_match_enabled="on")
         assert "Not turned on" in answer.content.decode()
     else:
         answer = admin.post(page("edu_test"))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 30
     assert "EDU did not answer within" in answer.content.decode()
     go_on.set()
     partner.refresh_from_db()
