@@ -33,12 +33,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
+def browser(django_db_setup: None) -> Iterator[Browser]:
     program = chromium.program()
     if program is None:
         (pytest.fail if chromium.REQUIRED else pytest.skip)(chromium.MISSING)
     # Playwright's loop runs in this thread, which tests also use the database from; it ends with
-    # the module, since other tests run loops of their own here.
+    # the module, since other tests run loops of their own here. The database is made before it:
+    # a connection made while a loop runs is not the one of later tests, and would be closed alone.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
