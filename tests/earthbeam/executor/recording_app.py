@@ -51,10 +51,10 @@ class RecordingApp:
         """Refuse connections, and drop those there are, for so long; called by a handler or not."""
         port = self.server.server_address[1]
         self.away = True
+        self.server.shutdown()
         self.server.server_close()
 
         def come_back() -> None:
-            self.server.shutdown()
             self.away = False
             self._serve(port)
 
