@@ -19,8 +19,9 @@ class PartnerBundles(PartnerPage):
             # Only what the person changed: what somebody else did meanwhile stays.
             was, wanted = (set(request.POST.getlist(name)) for name in ("was", "enabled"))
             with transaction.atomic():
-                on = list(Bundle.objects.filter(pk__in=wanted - was, in_registry=True))
-                off = list(Bundle.objects.filter(pk__in=was - wanted))
+                known = list(Bundle.objects.defer("template"))
+                on = [each for each in known if each.pk in wanted - was and each.in_registry]
+                off = [each for each in known if each.pk in was - wanted]
                 partner.bundles.add(*on)
                 partner.bundles.remove(*off)
                 words = _words(on, off)

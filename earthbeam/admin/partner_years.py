@@ -153,11 +153,12 @@ def _rows(partner: Partner, shown: dict[str, YearSetting]) -> list[dict[str, Any
 
 def _wanted(posted: QueryDict) -> dict[str, YearSetting]:
     """What the form says, of the years that it showed."""
-    years = SchoolYear.objects.filter(pk__in=posted.getlist("year"))
+    shown = set(posted.getlist("year"))
     return {
         year.pk: YearSetting(
             enabled=f"enabled-{year.pk}" in posted,
             sends_to_ods=posted.get(f"to-{year.pk}") != "edu",
         )
-        for year in years
+        for year in SchoolYear.objects.all()
+        if year.pk in shown
     }

@@ -177,6 +177,13 @@ def test_an_assessment_that_is_not_in_the_registry_can_only_be_disabled(admin, p
     assert list(partner.bundles.all()) == [bundle]
 
 
+@pytest.mark.parametrize("pk", ["assessments/Other\0", "assessments/None"])
+def test_assessments_that_there_cannot_be_change_nothing(admin, partner, bundle, pk):
+    admin.post(page("bundles"), {"was": [pk + "2"], "enabled": [pk]})
+    assert list(partner.bundles.all()) == [bundle]
+    assert log() == []
+
+
 # --- School years ------------------------------------------------------------------------------
 
 
@@ -230,6 +237,12 @@ def test_the_confirmation_posts_what_was_chosen(admin, partner):
 def test_nothing_changed_asks_for_no_confirmation(admin, partner):
     factories.make_config()
     answer = admin.post(page("years"), years("ea", ("2526", "ods")), follow=True)
+    assert "Nothing was changed." in text(answer)
+    assert log() == []
+
+
+def test_years_that_there_cannot_be_change_nothing(admin, partner):
+    answer = admin.post(page("years"), years("ea", shown=("25\0",)), follow=True)
     assert "Nothing was changed." in text(answer)
     assert log() == []
 
