@@ -178,7 +178,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
 _PASSING = {"sessions", "auditlog", "admin", "contenttypes", "access"}
 
 
-def snapshot() -> list[tuple[str, str]]:
+def snapshot() -> dict[str, str]:
     """Tells by table whether something changed, but for tables that merely tell of visits."""
     tables = {
         model._meta.db_table
@@ -191,4 +191,4 @@ def snapshot() -> list[tuple[str, str]]:
     )
     with connection.cursor() as cursor:
         cursor.execute(" union all ".join(digests))
-        return cursor.fetchall()
+        return dict(cursor.fetchall())  # in any order, where PostgreSQL asks several at once
