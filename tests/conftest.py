@@ -4,12 +4,19 @@ import itertools
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 from django.db import connection
 from moto.server import ThreadedMotoServer
 
 from earthbeam import aws
 from runway.sandbox.edu import SandboxEdu
+
+# How long an example takes says nothing on a machine that runs other tests too.
+hypothesis.settings.register_profile(
+    "busy", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("busy")
 
 AWS_VARIABLES = {
     "AWS_ACCESS_KEY_ID": "test",

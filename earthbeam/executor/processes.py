@@ -250,7 +250,7 @@ class _Output:
         self._logged = 0
 
     def close(self) -> None:
-        self._thread.join(timeout=2.0)
+        self._thread.join(timeout=5.0)
         if self._thread.is_alive():
             logger.warning("%s | a process it started keeps its output open", self._label)
         elif self._stream is not None:

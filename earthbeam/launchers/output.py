@@ -80,7 +80,7 @@ class Output:
 
     def close(self) -> None:
         """Wait shortly for the rest. A stray grandchild that keeps the pipe is not waited for."""
-        self._thread.join(timeout=2.0)
+        self._thread.join(timeout=5.0)
         if not self._thread.is_alive():
             self._stream.close()
 

@@ -113,7 +113,7 @@ class PoolMachine(RuleBasedStateMachine):
 
 
 def test_every_order_of_calls_keeps_the_pools_promises():
-    limits = settings(max_examples=60, stateful_step_count=40, deadline=None)
+    limits = settings(max_examples=60, stateful_step_count=40)
     run_state_machine_as_test(PoolMachine, settings=limits)
 
 

@@ -272,7 +272,7 @@ def test_hostile_rosters_equal_an_independent_telling():
 
 
 @pytest.mark.slow
-@settings(max_examples=6, deadline=None, derandomize=True)
+@settings(max_examples=6, derandomize=True)
 @given(rows=rosters())
 def test_any_roster_equals_an_independent_telling(rows):
     equals_the_reference(rows, {association.tenant_code for association in rows[0]})

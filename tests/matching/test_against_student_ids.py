@@ -16,7 +16,7 @@ from earthbeam.matching import InsufficientMatches, match, read_roster
 from runway.sandbox.bundle_repository import create_bundle_repository
 from tests.sandbox.tools import run_earthmover
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # Digits with leading zeros, letters outside ASCII, inner blanks, other endings: all just text.
 TEXT = st.text(st.sampled_from("0123456789aZéß -."), min_size=1, max_size=9)
@@ -169,7 +169,6 @@ def package(tmp_path_factory):
 
 @settings(
     max_examples=3,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )

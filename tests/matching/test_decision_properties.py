@@ -135,7 +135,7 @@ def expected_plan(columns, first, other, required):
     return (column, id_type), matches / total, roster.name(id_type), rows, second_rates
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(
     columns=inputs(),
     first=any_roster,
@@ -164,7 +164,7 @@ def test_the_plan_is_what_the_rule_says(columns, first, other, required):
     assert plan.id_types == first_naive.types()[0]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(columns=inputs(), first=any_roster, other=any_roster, data=st.data())
 def test_the_order_of_a_roster_does_not_matter(columns, first, other, data):
     def outcome(first, other):
@@ -178,7 +178,7 @@ def test_the_order_of_a_roster_does_not_matter(columns, first, other, data):
     assert outcome(first, other) == outcome(*shuffled)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(columns=inputs(), first=any_roster, other=any_roster)
 def test_a_row_only_ever_becomes_a_student_whose_record_shows_its_id(columns, first, other):
     try:

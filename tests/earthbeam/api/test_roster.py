@@ -217,7 +217,7 @@ def test_streams_above_the_cap_are_sent_away_and_every_end_frees_a_place(
     assert third.status_code == 200
     second.close()  # never begun
     third.close()
-    assert connections.pools().shutdown(5)
+    assert connections.pools().shutdown(60)
     for _ in range(3):
         assert refusal(executor.get("roster")) == (503, "edu_shutting_down")
     assert roster._slots._taken == 0

@@ -142,13 +142,13 @@ def client_that_stops_reading_is_given_up(web, snowflake):
 
 
 def streams_above_the_cap_are_sent_away_while_others_are_answered(web, snowflake):
+    whole = text_of(snowflake.tables)
     streams = [web.open() for _ in range(STREAMS_MAX)]
     assert [stream.status for stream in streams] == [200] * STREAMS_MAX
     refused = web.open()
     assert (refused.status, refused.headers["Retry-After"]) == (503, "15")
     assert b'"roster_streams_exhausted"' in refused.read()
     assert web.open("/healthz").read() == b"ok"
-    whole = text_of(snowflake.tables)
     # At the same time: who waits for the other to end has stopped reading.
     with ThreadPoolExecutor(STREAMS_MAX) as readers:
         assert (

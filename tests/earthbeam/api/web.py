@@ -63,14 +63,14 @@ class Web:
 
     def ask(self, path: str | None = None, **headers: str) -> http.client.HTTPConnection:
         """A client that has sent its request, and has read nothing."""
-        client = http.client.HTTPConnection("localhost", timeout=30)
+        client = http.client.HTTPConnection("localhost", timeout=120)
         client.sock = self.connect()
         client.request("GET", path or self.path, headers=self.headers | headers)
         return client
 
     def connect(self) -> socket.socket:
         client = socket.socket(socket.AF_UNIX)
-        client.settimeout(30)
+        client.settimeout(120)
         client.connect(str(self.socket_path))
         return client
 

@@ -1,6 +1,7 @@
 """The app as an executor sees it, in a thread: hands out one job and records every report."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -53,12 +54,22 @@ class RecordingApp:
         self.away = True
         self.server.shutdown()
         self.server.server_close()
+        held = self.hold(port)
 
         def come_back() -> None:
             self.away = False
             self._serve(port)
+            held.close()
 
         threading.Timer(seconds, come_back).start()
+
+    @staticmethod
+    def hold(port: int) -> socket.socket:
+        """Keep the port from others, without listening, until ``_serve`` takes it again."""
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", port))
+        return held
 
     def __exit__(self, *_: object) -> None:
         self.server.shutdown()

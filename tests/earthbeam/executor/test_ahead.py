@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 change_bundles = hostile.change_bundles
 KNOWN = in_group(CURRENT)[10:14]
-LONG = 30.0
+LONG = 90.0
 """Seconds after which what does not come will not come; nothing waits so long if all is well."""
 
 
@@ -207,8 +207,8 @@ import os, time
 path = os.path.dirname(os.getcwd()) + "/drafts/studentEducationOrganizationAssociations.jsonl"
 while not os.path.exists(path):
     time.sleep(0.01)
-os.remove(path)
-os.symlink("/etc/passwd", path)
+os.symlink("/etc/passwd", path + ".new")
+os.replace(path + ".new", path)
 """,
             when=hostile.IN_DEPS,
         )

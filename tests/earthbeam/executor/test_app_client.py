@@ -36,12 +36,14 @@ def test_the_handshake_is_tried_again_while_nobody_listens(app, monkeypatch):
     port = app.server.server_address[1]
     app.server.shutdown()
     app.server.server_close()
+    held = app.hold(port)
     waits = []
 
     def come_back_after_two(seconds):
         waits.append(seconds)
         if len(waits) == 2:
             app._serve(port)
+            held.close()
 
     monkeypatch.setattr(processes, "wait", come_back_after_two)
     assert AppClient().init(url, "init-token-abc")[0] == "access-token-xyz"

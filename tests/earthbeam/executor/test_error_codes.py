@@ -39,7 +39,7 @@ def unknown(case):
 
 def executor_timeout(case):
     case.ods.faults = Faults(delay_seconds=30)
-    case.variables["TIMEOUT_SECONDS"] = "2"
+    case.variables["TIMEOUT_SECONDS"] = "8"
 
 
 def invalid_job(case):

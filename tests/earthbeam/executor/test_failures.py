@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -183,21 +184,25 @@ def test_a_missing_variable_is_named(workbench):
 def test_the_time_limit_ends_the_run_and_its_children(app, ods, workbench, good_file):
     ods.faults = Faults(delay_seconds=30)
     workbench.job(good_file, INTERIM, ods)
-    payload = fails(app, workbench, "executor_timeout", TIMEOUT_SECONDS="4")
-    assert payload["timeout_seconds"] == 4
+    payload = fails(app, workbench, "executor_timeout", TIMEOUT_SECONDS="12")
+    assert payload["timeout_seconds"] == 12
     assert app.steps()[-2] == "get_student_roster failure"
 
 
 def test_sigterm_in_a_step_is_reported(app, ods, workbench, good_file):
     ods.faults = Faults(delay_seconds=30)
     workbench.job(good_file, INTERIM, ods)
+    started = threading.Event()
+
+    def stop(name, body):
+        if body.get("action") == "get_student_roster" and body["status"] == "begin":
+            started.wait(30)
+            os.kill(process.pid, signal.SIGTERM)
+
+    app.on_report = stop
     process = workbench.start()
-    app.on_report = lambda name, body: (
-        os.kill(process.pid, signal.SIGTERM)
-        if body.get("action") == "get_student_roster" and body["status"] == "begin"
-        else None
-    )
-    log, _ = process.communicate(timeout=30)
+    started.set()
+    log, _ = process.communicate(timeout=120)
     assert (process.returncode, app.outcome()) == (0, "done failure"), log
     assert app.error()["code"] == "unknown"
     assert "told to stop" in app.error()["payload"]["message"]

@@ -4,6 +4,7 @@ import json
 import resource
 import shutil
 import subprocess
+import threading
 from contextlib import contextmanager
 
 import pytest
@@ -88,9 +89,12 @@ def test_a_full_file_storage_is_said_to_be_full(app, job, ods, workbench):
 
 
 def test_a_limit_on_files_is_as_good_as_a_full_disk(app, job, ods, workbench):
+    limited = threading.Event()
+    app.on_report = lambda name, body: limited.wait(30)
     process = workbench.start()
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (120 * KB, 120 * KB))
-    log, _ = process.communicate(timeout=60)
+    limited.set()
+    log, _ = process.communicate(timeout=120)
     assert (process.returncode, app.outcome()) == (0, "done failure"), log
     assert app.error()["code"] == "lightbeam_fetch"
     assert app.error()["payload"]["message"] == NO_SPACE

@@ -255,5 +255,5 @@ def test_a_bundle_sees_no_token_and_no_credentials(prepare, app, ods, workbench,
 
 def test_a_bundle_that_ends_no_line_costs_a_run_nothing(prepare, app, workbench):
     prepare(hostile.running("sys.stdout.write('x' * 20_000)\nsys.stdout.flush()"))
-    ended = workbench.run(TIMEOUT_SECONDS="20")
+    ended = workbench.run(TIMEOUT_SECONDS="100")
     assert app.outcome() == "done success", ended.log[-3000:]

@@ -49,7 +49,7 @@ def alive(pids: set[int]) -> set[int]:
     return living
 
 
-def gone(pids: set[int], seconds: float = 5) -> bool:
+def gone(pids: set[int], seconds: float = 30) -> bool:
     deadline = time.monotonic() + seconds
     while alive(pids) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -108,7 +108,7 @@ class Held:
             self.log.append(line)
 
     def _wait_until_it_hangs(self):
-        deadline = time.monotonic() + 40
+        deadline = time.monotonic() + 120
         while time.monotonic() < deadline:
             if self.reached.is_set() or (self.by_child and self._child_hangs()):
                 return descendants(self.process.pid)
@@ -141,7 +141,7 @@ in_every_step = pytest.mark.parametrize("held", STEPS, indirect=True)
 
 def check_that_it_ended_well(held, code):
     app = held.app
-    held.process.wait(timeout=30)
+    held.process.wait(timeout=90)
     log = "".join(held.log)
     assert held.process.returncode == 0, log
     assert app.steps()[-2:] == [f"{held.step} failure", "done failure"], log

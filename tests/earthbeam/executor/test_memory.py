@@ -8,7 +8,7 @@ import pytest
 
 from tests.earthbeam.executor.conftest import PROJECT
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # In a program of its own, whose peak is its own.
 MATCH = """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from earthbeam.executor import processes
+from earthbeam.executor import interruption, processes
 from earthbeam.executor.errors import StepFailed
 
 
@@ -80,16 +80,22 @@ def test_a_signal_handlers_exception_ends_a_child_that_ignores_sigterm(tmp_path,
     class Enough(BaseException):
         pass
 
+    raised = threading.Event()
+
     def enough(*_):
-        raise Enough
+        if not interruption._state.held and not raised.is_set():
+            raised.set()
+            raise Enough
 
     def interrupt_when_the_child_is_up():
         while not pid_file.exists():
             time.sleep(0.02)
-        os.kill(os.getpid(), signal.SIGUSR1)
+        while not raised.wait(0.1):
+            os.kill(os.getpid(), signal.SIGUSR1)
 
     before = signal.signal(signal.SIGUSR1, enough)
-    threading.Thread(target=interrupt_when_the_child_is_up, daemon=True).start()
+    helper = threading.Thread(target=interrupt_when_the_child_is_up, daemon=True)
+    helper.start()
     try:
         with pytest.raises(Enough):
             python(
@@ -99,6 +105,7 @@ def test_a_signal_handlers_exception_ends_a_child_that_ignores_sigterm(tmp_path,
                 tmp_path,
             )
     finally:
+        helper.join(30)
         signal.signal(signal.SIGUSR1, before)
     assert not is_alive(int(pid_file.read_text()))
 

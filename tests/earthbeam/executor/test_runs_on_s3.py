@@ -139,7 +139,7 @@ def test_no_program_that_a_run_starts_sees_tokens_or_credentials(
     # A git that takes its time, or a busy machine might never see it.
     slow_git = tmp_path / "tools" / "git"
     slow_git.parent.mkdir()
-    slow_git.write_text(f'#!/bin/sh\nsleep 0.5\nexec {shutil.which("git")} "$@"\n')
+    slow_git.write_text(f'#!/bin/sh\nsleep 1\nexec {shutil.which("git")} "$@"\n')
     slow_git.chmod(0o755)
     given = (
         {"PATH": f"{slow_git.parent}:{os.environ['PATH']}"}

@@ -164,7 +164,7 @@ def test_a_log_may_hold_any_bytes(run):
 
 def test_an_executor_past_its_time_is_ended_with_all_it_started(run):
     run.timeout_seconds = 0
-    launcher("stubborn", overtime_seconds=4, stop_seconds=0.5).launch(running(run), never)
+    launcher("stubborn", overtime_seconds=12, stop_seconds=0.5).launch(running(run), never)
     assert error_of(run) == ("executor_timeout", {"timeout_seconds": 0})
     grandchild = int(log_of(run).split()[1])
     wait_until(lambda: not alive(grandchild))
