@@ -18,6 +18,7 @@ import importlib.util
 import json
 import logging
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -26,7 +27,7 @@ from typing import Any
 ANSWER = "\x1eanswer "
 """Begins the line that answers."""
 
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
 _SCRIPTS = ("prepare_bundle.py", "fast_earthmover.py")
 
 
@@ -60,11 +61,13 @@ def _load(script: Path) -> Any:
 def _start(program: dict[str, Any], cwd: str, modules: dict[str, Any]) -> int:
     """Fork a child that runs the program; returns its process id."""
     sys.stdout.flush()
+    server = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     code = 1
     try:
+        _die_with(server)
         os.environ.clear()
         os.environ.update(program["environment"])
         os.chdir(cwd)
@@ -82,6 +85,14 @@ def _start(program: dict[str, Any], cwd: str, modules: dict[str, Any]) -> int:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code & 0xFF)
+
+
+def _die_with(server: int) -> None:
+    """Have the kernel kill this process when the one that forked it dies, and at once if it has."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != server:
+            os._exit(1)
 
 
 def _label_log(label: str) -> None:
