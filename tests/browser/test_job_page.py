@@ -231,6 +231,7 @@ def test_somebody_notes_something_and_others_read_it_as_it_was_written(open_page
     page = open_page(people.make_user(), url(job))
     page.get_by_label("Add a note").fill("<img src=x onerror=alert(1)>\nsecond line")
     page.get_by_role("button", name="Add note").click()
+    expect(page.get_by_text("second line")).to_be_visible()
     other = open_page(people.make_partner_admin(), url(job))
     expect(other.get_by_text("<img src=x onerror=alert(1)>")).to_be_visible()
     expect(other.get_by_text("second line")).to_be_visible()

@@ -125,6 +125,7 @@ def test_school_years_are_changed_after_a_look_at_what_changes(open_page, partne
     assert not settings_of(partner)["2526"].enabled
     page.get_by_label("2025-26: enabled").check()
     page.get_by_role("button", name="See what changes").click()
+    expect(page.get_by_role("button", name="Save")).to_be_visible()
     factories.make_config(year=factories.make_year("2324"))  # somebody else
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Nothing was saved: somebody else changed")).to_be_visible()
@@ -159,6 +160,7 @@ def test_mappings_go_out_and_come_in_again(open_page, partner, admin, tmp_path):
     look(page, "mappings")
     page.get_by_label("Search").fill("star")
     page.get_by_role("link", name=KIND).locator("visible=true").click()
+    expect(page.get_by_role("heading", name="Replace them")).to_be_visible()
     look(page, "mapping")
     with page.expect_download() as download:
         page.get_by_role("link", name="Download as CSV").click()
@@ -179,6 +181,7 @@ def test_mappings_go_out_and_come_in_again(open_page, partner, admin, tmp_path):
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 added, 1 removed, 1 changed, 2 unchanged")).to_be_visible()
     page.get_by_role("button", name="Go back to the assessment’s own").click()
+    expect(page.get_by_text("All your mappings will be removed.")).to_be_visible()
     look(page, "mapping-remove")
     page.get_by_role("button", name="Remove").click()
     expect(page.get_by_text("You have none of this kind")).to_be_visible()

@@ -59,6 +59,7 @@ def test_a_partner_admin_signs_in_by_an_issuer_and_lands_where_they_wanted(open_
     expect(log_out_button(page)).to_be_visible()
     assert page.url.endswith("/admin/partners/tenant/")
     log_out_button(page).click()
+    expect(log_out_button(page)).to_be_hidden()
     page.goto("/admin/")
     expect(page.get_by_label("Username")).to_be_visible()
 

@@ -169,10 +169,10 @@ def test_a_broken_upload_leaves_the_earlier_file(store):
 
 
 def test_a_listing_can_leave_out_what_was_stored_before(store):
+    before = datetime.now(UTC)
     store.save(io.BytesIO(b"old"), "output/ods/old.jsonl")
-    now = datetime.now(UTC)
-    assert store.list("output", since=now + timedelta(seconds=2)) == {}
-    assert store.list("output", since=now - timedelta(seconds=2)) == {"output/ods/old.jsonl": 3}
+    assert store.list("output", since=datetime.now(UTC) + timedelta(seconds=2)) == {}
+    assert store.list("output", since=before - timedelta(seconds=2)) == {"output/ods/old.jsonl": 3}
 
 
 def test_a_directory_tells_what_was_stored_before_by_the_moment(tmp_path):

@@ -16,13 +16,13 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import runs
 from earthbeam.jobs import start_run
-from earthbeam.models import Run
+from earthbeam.models import Run, RunLog
 from earthbeam.tasks import purge_queue
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 
 
-def wait_until(condition, seconds=20):
+def wait_until(condition, seconds=120):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
@@ -75,6 +75,7 @@ def test_a_worker_bounds_launches_keeps_house_beside_them_and_stops_with_its_chi
     first, second, third = (start_run(factories.make_job()) for _ in range(3))
     process = worker(2)
     wait_until(lambda: Run.objects.filter(launched_at__isnull=False).count() == 2)
+    wait_until(lambda: RunLog.objects.filter(text__contains="working").count() == 2)
     runs.begin(first.pk)
     third.refresh_from_db()
     assert third.launched_at is None
@@ -84,7 +85,7 @@ def test_a_worker_bounds_launches_keeps_house_beside_them_and_stops_with_its_chi
     wait_until(lambda: ProcrastinateJob.objects.filter(task_name="purge_queue", status="succeeded"))
 
     process.send_signal(number)
-    assert process.wait(timeout=15) == 0
+    assert process.wait(timeout=120) == 0
     assert not any(is_alive(pid) for pid in children)
     first.refresh_from_db()
     assert first.status == "error"

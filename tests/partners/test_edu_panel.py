@@ -45,7 +45,8 @@ def admin(partner):
 
 
 @pytest.fixture
-def edu(settings, sandbox_edu):
+def edu(settings, sandbox_edu, monkeypatch):
+    monkeypatch.setattr("edu.waiting.PATIENCE", 250.0)
     use_edu(settings, sandbox_edu.environment())
 
 
@@ -204,6 +205,7 @@ def test_a_process_that_ends_takes_back_what_it_told(transactional_db, monkeypat
         assert time.monotonic() < deadline
         time.sleep(0.02)
     connections.shutdown()
+    monkeypatch.setattr(edu_processes, "EVERY", 30.0)  # as long as the end is waited for
     edu_processes.stop()
     assert not EduProcess.objects.exists()
     assert Partner.objects.get().edu_connected_at is not None

@@ -3,7 +3,7 @@ import json
 import socket
 import threading
 import time
-from http.client import HTTPConnection
+from http.client import HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -155,13 +155,18 @@ def assert_says_what_is_wrong(refusal):
 def test_a_body_without_its_size_is_refused_and_not_taken_for_an_empty_one(
     client, body, live_server
 ):
-    wire = HTTPConnection(live_server.thread.host, live_server.thread.port)
-    headers = {"Authorization": f"Bearer {client.token}", "Content-Type": "application/json"}
-    chunks = iter([json.dumps(body).encode()])
-    wire.request("POST", "/api/v1/jobs", chunks, headers, encode_chunked=True)
-    answer = wire.getresponse()
-    assert answer.status == 411
-    assert "Content-Length" in json.loads(answer.read())["detail"]
+    text = json.dumps(body).encode()
+    head = (
+        "POST /api/v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        f"Authorization: Bearer {client.token}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection((live_server.thread.host, live_server.thread.port)) as wire:
+        # In one piece: the server hangs up without reading the rest.
+        wire.sendall(head.encode() + f"{len(text):x}\r\n".encode() + text + b"\r\n0\r\n\r\n")
+        answer = HTTPResponse(wire)
+        answer.begin()
+        assert answer.status == 411
+        assert "Content-Length" in json.loads(answer.read())["detail"]
 
 
 def test_bodies_have_a_size(client, body):
@@ -465,7 +470,7 @@ def test_what_is_not_there_is_404(client, path):
 def test_a_client_may_only_ask_so_often_and_others_are_not_held_up(client, client_with, settings):
     settings.API_REQUESTS_PER_MINUTE = 3
     factories.make_partner()
-    answers = [client.get("jobs", {"partner": "ea"}) for _ in range(5)]
+    answers = [client.get("jobs", {"partner": "ea"}) for _ in range(7)]
     codes = [answer.status_code for answer in answers]
     # A minute may begin in between.
     assert codes[:3] == [200] * 3
@@ -490,7 +495,7 @@ def test_requests_at_once_are_all_counted(client, settings):
         thread.start()
     for thread in threads:
         thread.join()
-    assert codes.count(200) in (10, 20)  # 20 where a minute began in between
+    assert 10 <= codes.count(200) <= 20  # above 10 where a minute began in between
     assert set(codes) == {200, 429}
 
 
