@@ -44,8 +44,9 @@ def no_queued_work_is_left(
     if (marker and marker.kwargs.get("transaction")) or (
         {"transactional_db", "live_server"} & set(request.fixturenames)
     ):
+        # In the order in which a worker locks them, or the two might wait for each other.
         with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute("truncate procrastinate_jobs cascade")
+            cursor.execute("truncate procrastinate_periodic_defers, procrastinate_jobs cascade")
 
 
 @pytest.fixture(scope="session")

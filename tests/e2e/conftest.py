@@ -17,6 +17,9 @@ from tests.e2e import impatient
 from tests.e2e.stack import Stack
 from tests.earthbeam.executor.conftest import edu_roster
 
+QUEUE = ("procrastinate_periodic_defers", "procrastinate_jobs")
+"""In the order in which a worker locks them, or the two might wait for each other."""
+
 
 @pytest.fixture(scope="package")
 def edu() -> Iterator[SandboxEdu]:
@@ -48,7 +51,7 @@ def running_stack(
     finally:
         stack.stop("worker", "web")
         with django_db_blocker.unblock():
-            _empty("procrastinate_jobs", "procrastinate_workers")
+            _empty(*QUEUE, "procrastinate_workers")
 
 
 @pytest.fixture
@@ -64,11 +67,14 @@ def district(
 ) -> Iterator[Stack]:
     """A partner whose one district has this ODS; jobs of it find both."""
     settings.BUNDLE_REPO = str(running_stack.bundle_repository)
-    _empty("procrastinate_jobs")  # not the workers: this stack's own lives on
+    _empty(*QUEUE)  # not the workers: this stack's own lives on
     seed(ods.url)
     logs = {name: len(running_stack.log(name)) for name in ("web", "worker")}
     yield running_stack
     running_stack.tidy_up()
+    with connection.cursor() as cursor:
+        # Emptying all tables may meet a process that tells of its EDU connections: that gives way.
+        cursor.execute("set deadlock_timeout = '30s'")
     for name, before in logs.items():  # shown for a test that failed
         sys.stdout.write(f"--- {name}\n{running_stack.log(name)[before:][-5000:]}\n")
 

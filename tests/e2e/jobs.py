@@ -97,7 +97,11 @@ def only_error(run: Run) -> tuple[str, dict[str, Any]]:
 
 
 def executor_pid(run: Run) -> int:
-    run.refresh_from_db()
+    def is_known() -> bool:
+        run.refresh_from_db()
+        return bool(run.launch_reference)
+
+    wait_until("the executor's process is known", is_known)
     return int(run.launch_reference.split()[1])
 
 

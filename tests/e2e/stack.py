@@ -3,13 +3,15 @@
 import os
 import shutil
 import signal
+import socket
+import time
 from contextlib import suppress
 from pathlib import Path
 from urllib.parse import quote
 
 from django.conf import settings
 
-from runway.demo.services import Services, free_port
+from runway.demo.services import Services
 
 
 class Stack:
@@ -25,7 +27,11 @@ class Stack:
         self.bundle_repository = bundle_repository
         self._edu = edu
         self._logs = folder / "logs"
-        self._address = f"127.0.0.1:{free_port()}"
+        # Kept from others while nobody listens, between two of our own.
+        self._port = socket.socket()
+        self._port.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._port.bind(("127.0.0.1", 0))
+        self._address = f"127.0.0.1:{self._port.getsockname()[1]}"
         self.url = f"http://{self._address}"
         self._services: dict[str, Services] = {}
         self._pids: dict[str, int] = {}
@@ -91,8 +97,16 @@ class Stack:
         return log.read_text(errors="replace") if log.exists() else ""
 
     def left_behind(self) -> list[str]:
-        """What runs have left on this machine: processes (their command lines) and folders."""
-        return [*self.processes().values(), *(path.name for path in self.scratch.iterdir())]
+        """What runs have left on this machine: processes (their command lines) and folders.
+
+        What is dying is waited for, and so is the worker's next round, each full minute.
+        """
+        end = time.monotonic() + 90
+        while True:
+            found = [*self.processes().values(), *(path.name for path in self.scratch.iterdir())]
+            if not found or time.monotonic() > end:
+                return found
+            time.sleep(0.05)
 
     def processes(self) -> dict[int, str]:
         """The command lines of all executors and what they have started, by process id."""

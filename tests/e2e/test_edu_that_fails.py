@@ -1,5 +1,7 @@
 """EDU that cannot be had, or not to its end."""
 
+import socket
+
 import pytest
 
 from earthbeam.jobs import start_run
@@ -52,12 +54,12 @@ def test_without_edus_credentials_rows_stay_unmatched_or_too_few_match(
     assert stack.left_behind() == []
 
 
-def test_an_edu_that_is_killed_before_its_roster_is_asked_for(impatient_stack, edu, ods, interim):
-    edu.stop()
-    try:
+def test_an_edu_that_is_away_when_its_roster_is_asked_for(impatient_stack, ods, interim):
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))  # and does not listen
+        elsewhere = impatient_stack.edu_at(nobody.getsockname()[1])
+        impatient_stack.start_web(impatient.WEB, edu=elsewhere)
         run = wait_for_end(start_run(submit(interim)))
-    finally:
-        edu.start()
     assert "EDU could not be reached" in fails_for_want_of_the_roster(run, ods, impatient_stack)
 
 

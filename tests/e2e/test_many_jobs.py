@@ -8,6 +8,7 @@ import pytest
 from earthbeam.errors import RunInProgress
 from earthbeam.jobs import start_run
 from runway.sandbox.ods import Faults
+from tests.e2e.holds import without_the_end_of
 from tests.e2e.jobs import executor_pid, life, submit, wait_for_end, wait_for_step, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -15,7 +16,10 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 def test_two_jobs_at_once_both_succeed(stack, ods, interim, summative):
     samples = (interim, summative)
-    runs = [start_run(submit(sample)) for sample in samples]
+    with without_the_end_of("refresh_bundle_code"):
+        runs = [start_run(submit(sample)) for sample in samples]
+        for run in runs:
+            wait_for_step(run, "refresh_bundle_code")
     for run in runs:
         wait_for_end(run)
 

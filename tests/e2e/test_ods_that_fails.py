@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 def test_an_ods_that_dies_while_its_roster_is_fetched(stack, ods, interim):
-    ods.faults = Faults(delay_seconds=2)
+    ods.faults = Faults(delay_seconds=20)
     run = start_run(submit(interim))
     wait_for_step(run, "get_student_roster")
     ods.close()
@@ -53,7 +53,7 @@ def test_an_ods_that_dies_before_anything_is_sent(stack, ods, interim):
 def test_what_an_ods_that_dies_while_it_is_sent_to_did_not_take_counts_as_failed(
     stack, ods, interim
 ):
-    ods.faults = Faults(delay_seconds=0.02)
+    ods.faults = Faults(post_delay_seconds=0.5)
     run = start_run(submit(interim))
     wait_until("records arrive", lambda: len(ods.received("studentAssessments")) > 20)
     ods.close()

@@ -115,7 +115,7 @@ def test_waiting_callers_are_served_in_their_order():
     served = []
 
     def wait_for_turn(number):
-        mine = pool.acquire(timeout=10)
+        mine = pool.acquire(timeout=60)
         served.append(number)
         mine.release()
 
@@ -135,7 +135,7 @@ def test_a_discarded_connection_makes_room_for_a_waiting_caller():
     pool = Pool("ea", Connection, max_size=1)
     lease = pool.acquire()
     lease_of: list[Lease] = []
-    waiting = threading.Thread(target=lambda: lease_of.append(pool.acquire(timeout=10)))
+    waiting = threading.Thread(target=lambda: lease_of.append(pool.acquire(timeout=60)))
     waiting.start()
     wait_until(lambda: pool.stats().waiting == 1)
     lease.release(discard=True)
@@ -164,7 +164,7 @@ def test_nobody_waits_for_another_callers_connect():
     def connect():
         if not slow.is_set():
             slow.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
         return Connection()
 
     pool = Pool("ea", connect)
@@ -259,7 +259,7 @@ def test_a_connection_that_arrives_after_the_end_is_closed():
 
     def connect():
         opened.set()
-        assert go_on.wait(10)
+        assert go_on.wait(60)
         made.append(Connection())
         return made[0]
 
@@ -282,7 +282,7 @@ def test_close_waits_no_longer_than_it_is_told_to():
     assert pool.wait_closed(0.05) is False
     lease.release()  # its holder comes late, and must not close it a second time
     never.set()
-    assert pool.wait_closed(5)
+    assert pool.wait_closed(30)
 
 
 def test_twenty_callers_open_no_more_than_twenty_connections():

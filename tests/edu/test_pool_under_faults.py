@@ -108,7 +108,7 @@ class PoolMachine(RuleBasedStateMachine):
 
     def teardown(self):
         self.pool.close()
-        assert self.pool.wait_closed(5)
+        assert self.pool.wait_closed(30)
         assert all(connection.closed.is_set() for connection in self.opened)
 
 
@@ -274,7 +274,7 @@ def test_a_full_pool_serves_its_waiters_through_failing_connects():
     pool = Pool("ea", connect, max_size=1)
 
     def work(_):
-        lease = pool.acquire(timeout=10)
+        lease = pool.acquire(timeout=60)
         lease.release(discard=True)
 
     results = in_threads(20, work)
@@ -292,7 +292,7 @@ def test_with_a_newer_generation_nobody_gets_credentials_of_before_the_reset():
         value = secret[0]
         if not reading.is_set():
             reading.set()
-            assert go_on.wait(10)
+            assert go_on.wait(60)
         return value
 
     used = []

@@ -27,8 +27,8 @@ def test_whoever_waits_is_told_after_their_patience_whom_for():
     [late] = in_time(steps(0), 0.1)
     assert (late.ok, late.may_pass_later) == (False, True)
     assert late.finding == "AWS did not answer within 0 seconds."
-    first, late = in_time(steps(1), 0.1)
-    assert (first.ok, late.finding) == (True, "EDU did not answer within 0 seconds.")
+    first, late = in_time(steps(1), 4)
+    assert (first.ok, late.finding) == (True, "EDU did not answer within 4 seconds.")
     assert "check_edu" in late.remedy
     assert time.monotonic() - began < 30
     never.set()
@@ -50,7 +50,7 @@ def test_a_login_that_comes_too_late_is_logged_out(settings, snowflake, key):
     local = {"host": "127.0.0.1", "protocol": "http", "port": str(snowflake.port)}
     use_edu(settings, {}, **values, **local, private_key=encode_key(key))
     go_on = threading.Event()
-    snowflake.on_login = lambda request: go_on.wait(10) and False
+    snowflake.on_login = lambda request: go_on.wait(60) and False
     *_, late = in_time(check_login("ea"), 0.5)
     assert late.title == "Waiting"
     go_on.set()

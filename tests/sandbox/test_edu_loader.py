@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from earthbeam.external import issuer as issuer_module
+from earthbeam.models import OutputSet
 from runway.sandbox.edu_loader import BATCH, Api, EduLoader, open_edu
 from runway.sandbox.oidc import SandboxOidc
 from runway.sandbox.oidc_issuer import Machine
@@ -130,7 +131,7 @@ def test_polls_that_overlap_load_a_set_once(loader, edu):
 def test_loaders_that_are_killed_again_and_again_load_each_set_once(
     api, edu, loader, sandbox_edu, tmp_path
 ):
-    sets = [publish(BATCH * 2, NOON + timedelta(seconds=n)) for n in range(8)]
+    sets: list[OutputSet] = []
     command = (
         *(sys.executable, "-m", "runway.sandbox.edu_loader", "--api", api.url),
         *("--issuer", api.issuer, "--client-id", "edu", "--audience", AUDIENCE),
@@ -138,6 +139,7 @@ def test_loaders_that_are_killed_again_and_again_load_each_set_once(
     )
     variables = os.environ | sandbox_edu.environment() | {"CLIENT_SECRET": "secret"}
     for _ in range(3):
+        sets += [publish(BATCH * 2, NOON + timedelta(seconds=len(sets) + n)) for n in range(4)]
         # Two at once, killed while they are at it: as soon as another set has arrived.
         before, deadline = len(arrived(edu)), time.monotonic() + 60
         processes = [

@@ -94,7 +94,7 @@ def test_connections_can_be_reset(client: Client, ods: SandboxOds) -> None:
 
 
 def test_a_slow_answer_runs_into_its_clients_limit(client: Client, ods: SandboxOds) -> None:
-    ods.faults = Faults(delay_seconds=0.5)
+    ods.faults = Faults(delay_seconds=60)
     with pytest.raises(requests.ReadTimeout):
         client.get(f"{client.base}/{ROSTER}", timeout=0.1)
 
