@@ -133,6 +133,19 @@ def test_what_may_be_wrong_is_a_warning_with_a_link_and_can_be_submitted(page):
     assert on_job_page(page).files.get().name == "scores.csv"
 
 
+def test_the_button_does_not_move_away_from_a_click_while_files_are_checked(page):
+    held = []
+    page.route("**/check/", lambda route: held.append(route))
+    drop(page, ("scores.csv", GOOD))
+    expect(row(page, "scores.csv")).to_contain_text("Checking")
+    while not held:
+        page.wait_for_timeout(20)
+    before = button(page).bounding_box()["y"]
+    held.pop().continue_()
+    expect(row(page, "scores.csv")).to_contain_text("Ready")
+    assert button(page).bounding_box()["y"] == pytest.approx(before, abs=1)  # pixel
+
+
 def test_several_files_become_jobs_of_their_own_and_one_failing_stops_no_other(page, monkeypatch):
     save = files.DirectoryStore.save
 
@@ -144,7 +157,8 @@ def test_several_files_become_jobs_of_their_own_and_one_failing_stops_no_other(p
     monkeypatch.setattr(files.DirectoryStore, "save", sometimes)
     drop(page, *((f"{name}.csv", GOOD + name.encode() + b",1\n") for name in ("a", "full", "c")))
     drop(page, ("d.csv", EXCEL))
-    expect(row(page, "c.csv")).to_contain_text("Ready")
+    for name in ("a.csv", "full.csv", "c.csv"):
+        expect(row(page, name)).to_contain_text("Ready")
     expect(row(page, "d.csv")).to_contain_text("Cannot be loaded")
     expect(page.get_by_role("button", name="Submit 3 jobs")).to_be_visible()
     button(page).click()
