@@ -1,5 +1,6 @@
 """Holding a run in one of its steps, so that a test is sure to act in the middle of it."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
@@ -7,6 +8,7 @@ from django.db import connection
 from django.db.models import Model
 
 from earthbeam.models import OutputSet, RunUpdate
+from runway.sandbox.chunked_snowflake import ChunkedSnowflake
 from runway.sandbox.ods import Faults, SandboxOds
 
 
@@ -24,6 +26,22 @@ def slow_to_take(ods: SandboxOds) -> Iterator[None]:
     ods.faults = Faults(post_delay_seconds=3)
     yield
     ods.faults = Faults()
+
+
+@contextmanager
+def halted_roster(edu: ChunkedSnowflake) -> Iterator[threading.Event]:
+    """EDU sends no part of its roster yet; the event tells that it was asked for one."""
+    asked, go_on = threading.Event(), threading.Event()
+
+    def halt(request: object, number: int) -> bool:
+        asked.set()
+        go_on.wait(60)
+        return False  # then it is sent after all
+
+    edu.on_chunk = halt
+    yield asked
+    edu.on_chunk = None
+    go_on.set()
 
 
 def without_the_end_of(step: str) -> AbstractContextManager[None]:

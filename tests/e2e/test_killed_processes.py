@@ -3,7 +3,6 @@
 import os
 import signal
 import tempfile
-import threading
 from datetime import timedelta
 from functools import partial
 
@@ -19,7 +18,13 @@ from earthbeam.models import Run, RunLog
 from runway.sandbox.input_files import InputFile
 from runway.sandbox.ods import SandboxOds
 from tests.e2e import impatient
-from tests.e2e.holds import slow_roster, slow_to_take, without_output_sets, without_the_end_of
+from tests.e2e.holds import (
+    halted_roster,
+    slow_roster,
+    slow_to_take,
+    without_output_sets,
+    without_the_end_of,
+)
 from tests.e2e.jobs import (
     ALL_STEPS,
     executor_pid,
@@ -102,19 +107,11 @@ def test_a_web_process_killed_and_restarted_in_the_middle_of_a_run_costs_it_noth
 def test_a_web_process_killed_while_it_streams_a_roster_and_restarted_costs_the_run_nothing(
     stack, halting_edu, ods, interim
 ):
-    half_sent, go_on = threading.Event(), threading.Event()
-
-    def stall(request, number):
-        half_sent.set()
-        go_on.wait(60)
-
-    halting_edu.on_chunk = stall
     stack.start_web(edu=stack.edu_at(halting_edu.port))
-    run = start_run(submit(interim))
-    assert half_sent.wait(60)
-    halting_edu.on_chunk = None
-    stack.kill("web")
-    go_on.set()
+    with halted_roster(halting_edu) as asked:
+        run = start_run(submit(interim))
+        assert asked.wait(60)
+        stack.kill("web")
     stack.start_web(edu=stack.edu_at(halting_edu.port))
 
     succeeded(wait_for_end(run), interim, ods)
@@ -125,18 +122,11 @@ def test_a_web_process_killed_while_it_streams_a_roster_and_restarted_costs_the_
 def test_a_web_process_that_does_not_come_back_ends_the_run(
     impatient_stack, halting_edu, ods, interim
 ):
-    asked, go_on = threading.Event(), threading.Event()
-
-    def stall(request, number):
-        asked.set()
-        go_on.wait(60)
-
-    halting_edu.on_chunk = stall
     impatient_stack.start_web(impatient.WEB, edu=impatient_stack.edu_at(halting_edu.port))
-    run = start_run(submit(interim))
-    assert asked.wait(60)
-    impatient_stack.kill("web")
-    go_on.set()
+    with halted_roster(halting_edu) as asked:
+        run = start_run(submit(interim))
+        assert asked.wait(60)
+        impatient_stack.kill("web")
     wait_for_end(run)
 
     code, payload = only_error(run)
