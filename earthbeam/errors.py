@@ -82,6 +82,13 @@ class BadParamValue(JobError):
     text = "The value of {key} must be a text of at most {limit} characters on one line."
 
 
+class UnsafeParamValue(JobError):
+    code, field = "bad_param_value", "params"
+    text = (
+        "The value of {key} {reason}. Use letters, digits, blanks, and the signs . _ - / + : only."
+    )
+
+
 class ParamValueNotAllowed(JobError):
     code, field = "param_value_not_allowed", "params"
     text = "The value of {key} is not one that the bundle allows. Use one of: {allowed}."

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from django.conf import settings
 
-from earthbeam import errors, paths
+from earthbeam import errors, paths, plain_text
 from earthbeam.bundle_template import API_YEAR, BundleTemplate
 from earthbeam.files import open_store
 from earthbeam.models import Bundle
@@ -120,6 +120,8 @@ def _param_problems(request: JobRequest, template: BundleTemplate) -> Iterator[e
             yield errors.BadParamValue(key, limit=MAX_PARAM_VALUE)
         elif value and (allowed := declared[key].allowed) and value not in allowed:
             yield errors.ParamValueNotAllowed(key, allowed=", ".join(allowed))
+        elif reason := plain_text.problem(value):
+            yield errors.UnsafeParamValue(key, reason=reason)
     for param in template.params:
         if param.required and request.params.get(param.key, "") == "":
             yield errors.MissingParam(param.key, label=param.label)

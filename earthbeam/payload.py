@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from earthbeam import paths
+from earthbeam import paths, plain_text
 from earthbeam.bundle_template import API_YEAR, BundleTemplate
 from earthbeam.models import DescriptorMapping, Job, Run
 from edu import connections
@@ -68,6 +68,8 @@ def build(run: Run) -> dict[str, Any]:
     }
     if cross_year:
         urls["roster"] = f"{job_url(run.id)}/roster"
+    if column := job.input_params.get(POSSIBLE_ID_COLUMNS):
+        payload["studentIdColumn"] = column
     if job.send_to_ods:
         payload["assessmentDatastore"] = _ods(job)
     elif not cross_year:
@@ -94,8 +96,12 @@ def cross_year_match_available(partner: Partner) -> bool:
 def _input_params(job: Job) -> dict[str, str]:
     """Values of the job for what the bundle declares, and nothing else: it becomes environment."""
     declared = {param.key for param in BundleTemplate.read(job.bundle_template).params}
-    declared.add(POSSIBLE_ID_COLUMNS)
     params = {key: value for key, value in job.input_params.items() if key in declared and value}
+    # A header's own words. Other executors hand this one to the bundle as text, as they do all
+    # params, so it goes there only if it can do no harm; ours reads studentIdColumn.
+    column = job.input_params.get(POSSIBLE_ID_COLUMNS)
+    if column and plain_text.problem(column) is None:
+        params[POSSIBLE_ID_COLUMNS] = column
     params[API_YEAR] = str(job.school_year.end_year)
     if namespace := job.tenant.partner.descriptor_namespace:
         params["DESCRIPTOR_NAMESPACE"] = namespace

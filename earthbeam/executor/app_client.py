@@ -116,6 +116,15 @@ class AppClient:
         """
         self._until_answered("POST", url, body, *((201, 409) if once else (201,)))
 
+    def offer(self, url: str | None, body: dict[str, Any]) -> None:
+        """Post a report that the app may have no use for: nothing that it answers fails the run."""
+        if url is None:
+            return
+        try:
+            self.report(url, body)
+        except (Refused, AppUnreachable) as error:
+            logger.warning("an optional report was not taken: %s", error)
+
     def _until_answered(
         self, method: str, url: str, body: Any, *expected: int
     ) -> requests.Response:

@@ -98,7 +98,7 @@ def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspac
     if packed.exit_code == 0:
         try:
             with tarfile.open(archive) as tar:
-                tar.extractall(workspace.bundle, filter="data")
+                _unpack(tar, workspace.bundle)
         except tarfile.TarError as error:  # a link that leads out of the bundle, most likely
             raise StepFailed(
                 "bundle_git_pull",
@@ -113,6 +113,20 @@ def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspac
             " check the bundle's path, or sync the bundles anew.",
             stacktrace=packed.tail,
         )
+
+
+def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
+    """Unpack ``tar`` so that nothing leads or lies outside ``folder``. Raises tarfile.TarError."""
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(folder, filter="data")
+        return
+    # Python 3.11.0 to 3.11.3, Debian 12's among them, have no filters.
+    top = folder.resolve()
+    for member in tar.getmembers():
+        inside = (top / member.name).resolve().is_relative_to(top)
+        if not (inside and (member.isfile() or member.isdir())):
+            raise tarfile.ExtractError(f"{member.name} is no file or folder of the bundle's own")
+    tar.extractall(folder)  # noqa: S202  looked through above
 
 
 def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:

@@ -4,19 +4,20 @@ The names come from people, and bundles put them, as they are, into YAML that is
 time: a name may break the one, run as the other, or be taken for a pattern of many files.
 """
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.workspace import is_plain_file
 from earthbeam.files import FileStore
+from earthbeam.plain_text import is_letter_or_digit
 
 LONGEST_NAME = 200
 """Bytes of a file's name: file systems take 255, and some tools append to it."""
 
-# What YAML, Jinja, earthmover's parameters or file patterns read as more than a character.
-_MEANINGFUL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\"'#$*:;<>?\[\\\]`{|}]")
+_SIGNS = " ._-+()"
+"""What a name keeps beside letters and digits: nothing that YAML, Jinja, earthmover's parameters,
+or file patterns read as more than a character."""
 
 
 def download(store: FileStore, names: Mapping[str, str], folder: Path) -> None:
@@ -70,11 +71,12 @@ def local_path(folder: Path, key: str, stored_name: str) -> Path:
 def local_name(key: str, stored_name: str) -> str:
     """An input file's name here: as its user named it, since bundles read facts from it.
 
-    ``/`` becomes ``__``, and a character with a meaning to the tools ``_``. Raises
-    StepFailed(input_s3_download) for a name that is too long: cutting it might change the facts.
+    ``/`` becomes ``__``, and what is no letter, digit, blank, or one of ``._-+()`` becomes ``_``.
+    Raises StepFailed(input_s3_download) for a name that is too long: cutting it might change the
+    facts.
     """
     name = stored_name.removeprefix(f"{key}__").replace("/", "__")
-    name = _MEANINGFUL.sub("_", name).strip(" ")
+    name = "".join(map(_harmless, name)).strip(" ")
     if len(name.encode()) > LONGEST_NAME:
         raise StepFailed(
             "input_s3_download",
@@ -84,3 +86,7 @@ def local_name(key: str, stored_name: str) -> str:
             path=f"input/{stored_name[:LONGEST_NAME]}…",
         )
     return name if name.strip(".") else "unnamed"
+
+
+def _harmless(character: str) -> str:
+    return character if is_letter_or_digit(character) or character in _SIGNS else "_"

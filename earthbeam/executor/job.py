@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
+from earthbeam import plain_text
 from earthbeam.executor.errors import StepFailed
 from earthbeam.files import BadLocation, check_location, checked_key
 
@@ -15,7 +16,7 @@ _RESERVED = re.compile(
     r"|(LC|LD|DYLD|GIT|BASH|MALLOC|DASK|OPENSSL|SSL|REQUESTS|CURL|AWS|INIT|EDFI_API)_.*",
     re.IGNORECASE,
 )
-_CODE = re.compile(r"[\r\n]|\{\{|\{%|\{#")
+_ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,8 @@ class Job:
     base_path: str
     input_files: dict[str, str]
     input_params: dict[str, str]
+    student_id_columns: tuple[str, ...]
+    """The only columns to look for students in; empty: those that the bundle names."""
     descriptor_mappings: dict[str, list[dict[str, Any]]]
     bundle_path: str
     bundle_branch: str
@@ -96,6 +99,7 @@ def parse(payload: Any) -> Job:
         base_path=fields.text("appDataBasePath").rstrip("/"),
         input_files=fields.mapping("inputFiles").variables(),
         input_params=_parameters(fields),
+        student_id_columns=_student_id_columns(fields),
         descriptor_mappings=_descriptor_mappings(fields),
         bundle_path=bundle.text("path").strip("/"),
         bundle_branch=bundle.text("branch"),
@@ -125,12 +129,24 @@ def invalid(message: str) -> StepFailed:
 
 
 def _parameters(fields: "_Fields") -> dict[str, str]:
+    """The values that become variables of earthmover: text in the middle of a bundle's code."""
     parameters = fields.mapping("inputParams").variables()
+    parameters.pop(_ID_COLUMNS, None)
     for key, value in parameters.items():
-        # Bundles put values into YAML that is Jinja at the same time.
-        if _CODE.search(value):
-            raise invalid(f"inputParams.{key} must be one line, without {{{{, {{% or {{#")
+        if reason := plain_text.problem(value):
+            raise invalid(
+                f"inputParams.{key} {reason}. Submit the job again with letters, digits, blanks,"
+                f" and the signs {' '.join(plain_text.SIGNS)} only"
+            )
     return parameters
+
+
+def _student_id_columns(fields: "_Fields") -> tuple[str, ...]:
+    """Where to look for students: a header's own words, so they go to matching, never to a tool."""
+    if column := fields.optional_text("studentIdColumn"):
+        return (column,)
+    listed = fields.mapping("inputParams").optional_text(_ID_COLUMNS) or ""
+    return tuple(name.strip() for name in listed.split(",") if name.strip())
 
 
 def _ods(fields: "_Fields") -> Ods:

@@ -72,8 +72,7 @@ def match_students(
     Raises StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
     """
     try:
-        wanted = possible_columns or bundle.parameter("POSSIBLE_STUDENT_ID_COLUMNS", job) or ""
-        ids = _id_columns(rows.file, [name.strip() for name in wanted.split(",") if name.strip()])
+        ids = _id_columns(rows.file, _wanted_columns(job, bundle, possible_columns))
         for values in ids.values():
             redactor.add_ids(values)
         plan = _decide(ids, roster, fetch_second_roster)
@@ -83,6 +82,13 @@ def match_students(
         return _split(rows.file, plan, _sets(job), workspace)
     except (BadFile, matching.NoRows) as error:
         raise StepFailed("earthmover_run", str(error)) from None
+
+
+def _wanted_columns(job: Job, bundle: BundleDescription, possible_columns: str | None) -> list[str]:
+    if possible_columns is None and job.student_id_columns:
+        return list(job.student_id_columns)
+    wanted = possible_columns or bundle.parameter("POSSIBLE_STUDENT_ID_COLUMNS", job) or ""
+    return [name.strip() for name in wanted.split(",") if name.strip()]
 
 
 def _sets(job: Job) -> dict[Outcome, str]:

@@ -262,8 +262,7 @@ class Pipeline:
         for name, output in outputs.items():
             self.artifacts.store_set(name, output)
             self.app.report(urls.output_files, self._output_set(name), once=True)
-        if urls.matches:
-            self.app.report(urls.matches, matched.counts())
+        self.app.offer(urls.matches, matched.counts())
         self.app.report(urls.summary, {name: counts.body() for name, counts in summary.items()})
 
     def _output_set(self, name: str) -> dict[str, Any]:

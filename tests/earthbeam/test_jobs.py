@@ -119,6 +119,7 @@ def test_a_bundle_must_be_enabled_for_the_partner_and_in_the_registry(request_fo
         ({"FORM": ""}, "missing_param", "FORM"),
         ({"FORM": "A", "LD_PRELOAD": "x"}, "unknown_param", "LD_PRELOAD"),
         ({"FORM": "C"}, "param_value_not_allowed", "FORM"),
+        ({"FORM": "A", "NOTE": r"CAP\x7b\x7b 7*7 \x7d\x7d"}, "bad_param_value", "NOTE"),
         ({"FORM": "A", "NOTE": "two\nlines"}, "bad_param_value", "NOTE"),
         ({"FORM": "A", "NOTE": "x\0"}, "bad_param_value", "NOTE"),
         ({"FORM": "A", "NOTE": 7}, "bad_param_value", "NOTE"),

@@ -67,8 +67,9 @@ def test_the_job_loads_the_rows_with_their_new_ids_as_its_parent_was_loaded(run,
 def test_its_students_are_looked_for_in_the_mended_column_alone(run, person):
     # Of few rows another column may match as well as the mended one, and to other students.
     child = rerun_rows(run, rows_of(run), {1: "604900"}, by=person)
-    params = payload.build(child.runs.get())["inputParams"]
-    assert params["POSSIBLE_STUDENT_ID_COLUMNS"] == "student_id"
+    told = payload.build(child.runs.get())
+    assert told["studentIdColumn"] == "student_id"
+    assert told["inputParams"]["POSSIBLE_STUDENT_ID_COLUMNS"] == "student_id"
     assert "POSSIBLE_STUDENT_ID_COLUMNS" not in payload.build(run)["inputParams"]
 
 

@@ -34,7 +34,7 @@ class Case:
 
 
 def unknown(case):
-    case.app.refuse["matches"] = [400]
+    case.app.refuse["summary"] = [400]
 
 
 def executor_timeout(case):

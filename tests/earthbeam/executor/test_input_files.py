@@ -23,15 +23,15 @@ def test_no_name_leaves_the_input_folder_or_means_anything_to_the_tools(stored_n
     path = local_path(FOLDER, "INPUT_FILE", stored_name)
     assert path.parent == FOLDER / "input_file"
     assert path.name not in ("", ".", "..")
-    assert not set(path.name) & set("/\0\n\r\"'#$*?[]{}\\:|")
+    assert not set(path.name) & set("/\0\n\r\"'#$%&*,;<=>?@[]^`{}~\\:|!")
 
 
 @pytest.mark.parametrize(
     ("stored_name", "name"),
     [
-        ("INPUT_FILE__SR_2025-26 (final), v1.2.csv", "SR_2025-26 (final), v1.2.csv"),
+        ("INPUT_FILE__SR_2025-26 (final), v1.2.csv", "SR_2025-26 (final)_ v1.2.csv"),
         ("INPUT_FILE__Grundschüler_Año.csv", "Grundschüler_Año.csv"),
-        ("INPUT_FILE__%2Fetc%2Fpasswd", "%2Fetc%2Fpasswd"),
+        ("INPUT_FILE__%2Fetc%2Fpasswd", "_2Fetc_2Fpasswd"),
         ("INPUT_FILE__-rf.csv", "-rf.csv"),
         ("INPUT_FILE__../../a.csv", "..__..__a.csv"),
         ("/etc/passwd", "__etc__passwd"),
@@ -65,13 +65,13 @@ def test_no_input_may_become_a_variable_that_rules_programs(where, name):
 
 @pytest.mark.parametrize("value", ["2026\nsources: {}", "{{ cycler }}", "{% set x = 1 %}", "a\0b"])
 def test_no_value_may_become_code(value):
-    with pytest.raises(StepFailed, match=r"inputParams\.TEST_WINDOW must"):
+    with pytest.raises(StepFailed, match=r"inputParams\.TEST_WINDOW"):
         parse(PAYLOAD | {"inputParams": {"TEST_WINDOW": value}})
 
 
 def test_ordinary_inputs_pass():
     names = {"INPUT_FILE": "INPUT_FILE__a.csv", "INPUT_FILE_DS": "b.csv", "FORMAT": "c.csv"}
-    parameters = {"API_YEAR": "2026", "TEST_TYPE": "PSAT/NMSQT: 10% of {all}", "LDAP": "x"}
+    parameters = {"API_YEAR": "2026", "TEST_TYPE": "PSAT/NMSQT 10", "LDAP": "x"}
     job = parse(PAYLOAD | {"inputFiles": names, "inputParams": parameters})
     assert job.input_params == parameters
 

@@ -70,3 +70,31 @@ def test_what_is_wrong_with_a_payload_is_named(change, named):
 def test_what_is_no_object_is_no_job(payload):
     with pytest.raises(StepFailed, match="JSON object"):
         parse(payload)
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (
+            r"CAP\x7b\x7b cycler.__init__.__globals__.os.system('x') \x7d\x7d",
+            "“\\\\” at position 4",
+        ),
+        ("{% set x = 1 %}", "“{” at position 1"),
+        ("two\nlines", "at position 4"),
+    ],
+)
+def test_a_parameter_that_could_become_code_is_no_job(value, named):
+    with pytest.raises(StepFailed, match="TEST_TYPE.*" + named) as failed:
+        parse(PAYLOAD | {"inputParams": {"TEST_TYPE": value}})
+    assert failed.value.code == "invalid_job"
+
+
+def test_the_column_to_look_in_never_becomes_a_parameter():
+    column = r"Student's ID, \x7b\x7b #2"
+    job = parse(
+        PAYLOAD
+        | {"studentIdColumn": column, "inputParams": {"POSSIBLE_STUDENT_ID_COLUMNS": column}}
+    )
+    assert (job.student_id_columns, job.input_params) == ((column,), {})
+    listed = parse(PAYLOAD | {"inputParams": {"POSSIBLE_STUDENT_ID_COLUMNS": "State ID, Local"}})
+    assert listed.student_id_columns == ("State ID", "Local")

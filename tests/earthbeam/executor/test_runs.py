@@ -301,3 +301,15 @@ def test_no_secret_and_no_student_id_reaches_the_log(app, ods, workbench, tmp_pa
         assert secret not in log
     ids = {s.unique_id for s in in_group(CURRENT)} | {s.state_id for s in in_group(CURRENT)[1:]}
     assert not [student_id for student_id in ids if student_id and student_id in log]
+
+
+@pytest.mark.parametrize("answer", [400, 404, 409])
+def test_a_report_that_the_app_offers_and_does_not_take_fails_no_run(
+    app, ods, workbench, write_file, answer
+):
+    app.refuse["matches"] = [answer]
+    content = interim([(s.state_id, "", "A") for s in in_group(CURRENT)[10:14]])
+    workbench.job(write_file("scores.csv", content.encode()), INTERIM, ods)
+    ended = workbench.run()
+    assert (ended.exit_status, app.outcome()) == (0, "done success"), ended.log
+    assert app.posted("summary")
