@@ -12,6 +12,7 @@ from earthbeam.bundle_template import API_YEAR, BundleTemplate
 from earthbeam.models import DescriptorMapping, Job, Run
 from edu import connections
 from edu.errors import EduError
+from partners import ods_address
 from partners.encryption import UndecryptableSecret
 from partners.models import OdsConnection, Partner
 
@@ -140,6 +141,11 @@ def _ods(job: Job) -> dict[str, str]:
             f"The secret of the tenant's ODS connection for {year} cannot be decrypted. "
             "Enter it again, then start the job again."
         ) from None
+    if reason := ods_address.problem(connection.url):
+        raise NoPayload(
+            f"The tenant's ODS connection for {year} cannot be used. {reason} "
+            "Change the connection, then start the job again."
+        )
     return {
         "apiYear": str(year.end_year),
         "url": connection.url,

@@ -4,7 +4,6 @@ The URL is a partner admin's, so it must not lead into our own network: its name
 every address it has must be public, and the connection goes to the very address that was checked.
 """
 
-import ipaddress
 import json
 import socket
 import ssl
@@ -24,12 +23,11 @@ from django.utils.encoding import iri_to_uri
 from standardwebhooks import Webhook as Signer
 
 from earthbeam.models import Webhook
+from partners import addresses
 
 TIMEOUT = 10.0
 """Seconds for all of it: to connect, to send and to be answered."""
 TYPE, TEST_TYPE = "run.completed", "webhook.test"
-
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 addresses in the last 32 bits
 
 
 class NotAccepted(Exception):
@@ -83,25 +81,12 @@ def public_address(url: str) -> str:
     if parts.scheme != "https" and not settings.WEBHOOKS_MAY_BE_PRIVATE:
         raise NotAccepted("The URL must begin with https://.")
     try:
-        found = socket.getaddrinfo(parts.hostname, parts.port or 443, type=socket.SOCK_STREAM)
+        found = addresses.resolve(parts.hostname or "", parts.port or 443)
     except (OSError, UnicodeError, ValueError):
         raise NotReached("There is no host of that name.") from None
-    addresses = [str(info[4][0]) for info in found]
-    if not settings.WEBHOOKS_MAY_BE_PRIVATE and not all(map(_is_public, addresses)):
+    if not settings.WEBHOOKS_MAY_BE_PRIVATE and not all(map(addresses.is_public, found)):
         raise NotAccepted("The host has a private address, which messages are not sent to.")
-    return addresses[0]
-
-
-def _is_public(address: str) -> bool:
-    parsed = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed in _NAT64:
-            parsed = ipaddress.IPv4Address(int(parsed) & 0xFFFF_FFFF)
-        elif parsed.ipv4_mapped:
-            parsed = parsed.ipv4_mapped
-        elif parsed.sixtofour or parsed.is_site_local:
-            return False
-    return parsed.is_global and not parsed.is_multicast and not parsed.is_reserved
+    return found[0]
 
 
 def _post(url: str, content: bytes, headers: dict[str, str]) -> int:

@@ -35,6 +35,21 @@ def root_problem(answer: Answer) -> Problem:
     return _other_problem(answer, "the ODS's address")
 
 
+def root_redirect(answer: Answer, asked: str) -> Problem:
+    """Of a root document that is somewhere else."""
+    if ods_http.origin(answer.location) == ods_http.origin(asked):
+        return (
+            "The address only leads from one redirect to the next.",
+            "Enter the address at which the ODS itself answers.",
+            answer,
+        )
+    return (
+        "The server redirects to another server, which Runway does not follow.",
+        "Enter the address at which the ODS itself answers; often it begins with https.",
+        answer,
+    )
+
+
 def token_problem(answer: Answer) -> Problem:
     """Of the token endpoint."""
     if answer.is_redirect:

@@ -16,9 +16,10 @@ from urllib.parse import quote, quote_plus, urlsplit, urlunsplit
 
 import requests
 import urllib3
+from django.conf import settings
 from requests.auth import HTTPBasicAuth
 
-from partners import ods_advice, ods_http
+from partners import addresses, ods_address, ods_advice, ods_http
 from partners.ods_advice import ROSTER
 from partners.ods_http import Answer
 
@@ -26,6 +27,15 @@ MAX_SHOWN = 300
 """Characters of an answer that a person gets to see."""
 
 _NEEDED = ("oauth", "dependencies", "openApiMetadata")  # what lightbeam looks up
+
+
+_KINDS = {
+    "text/html": "a web page",
+    "application/json": "JSON",
+    "text/plain": "text",
+    "application/xml": "XML",
+    "text/xml": "XML",
+}
 
 
 @dataclass(frozen=True)
@@ -44,8 +54,19 @@ class OdsCheck:
         return "\n".join(line for line in (self.finding, self.remedy, answer) if line)
 
 
+NOTHING_THERE = OdsCheck(
+    False,
+    "No Ed-Fi API answers at this address.",
+    "Check the ODS URL: the name, the port, and the path, such as /v7.2/api without /data/v3. If "
+    "all are right, a firewall may keep Runway out, the ODS may not be running, or its certificate "
+    "may not be trusted. Ask whoever runs the ODS.",
+)
+
+
 def check(url: str, client_id: str, client_secret: str) -> OdsCheck:
     """Try the credentials; takes at most TOTAL_SECONDS of ods_http.py, and raises nothing."""
+    if reason := ods_address.problem(url):
+        return OdsCheck(False, "This address was not tried.", reason)
     attempt = _Attempt(url, client_id, client_secret)
     try:
         return ods_http.within_time(attempt.run)
@@ -70,6 +91,8 @@ class _Attempt:
         self._base = url.rstrip("/")
         self._id, self._secret = client_id, client_secret
         self._token = ""
+        self._is_edfi = False
+        """Whether the server has shown itself to be an Ed-Fi API."""
 
     def run(self) -> OdsCheck:
         step = "the ODS's address"
@@ -80,25 +103,38 @@ class _Attempt:
             step = "its list of students"
             return self._read_roster()
         except _Failed as failed:
+            if self._must_not_tell():
+                return NOTHING_THERE
             shown = self._shown(failed.answer) if failed.answer else ""
             return OdsCheck(False, failed.finding, failed.remedy, shown)
-        except ods_http.ForbiddenAddress:
+        except addresses.ForbiddenAddress:
             return OdsCheck(
                 False,
-                "The name leads to a link-local address, where no ODS is.",
-                "Enter the ODS's own address.",
+                "The server's name leads to an address that Runway does not connect to.",
+                "Enter the ODS's own address. If the ODS is in a private network, whoever runs "
+                "Runway can allow that network (ODS_NETWORKS).",
             )
         except (requests.RequestException, urllib3.exceptions.HTTPError, ValueError) as error:
+            if self._must_not_tell():
+                return NOTHING_THERE
             return OdsCheck(False, *ods_advice.unreachable(error, step))
+
+    def _must_not_tell(self) -> bool:
+        """Whether what is at the address is no business of whoever entered it: a server of a
+        private network that is no Ed-Fi API. An open port looks like a closed one then."""
+        if self._is_edfi or settings.IN_DEVELOPMENT:
+            return False
+        parts = urlsplit(self._url)
+        try:
+            found = addresses.resolve(parts.hostname or "", parts.port or 443)
+        except (OSError, ValueError):
+            return False
+        return not all(map(addresses.is_public, found))
 
     def _token_url(self) -> str:
         answer = ods_http.get(self._url)
         if answer.is_redirect:
-            raise _Failed(
-                "The address only leads from one redirect to the next.",
-                "Enter the address at which the ODS itself answers.",
-                answer,
-            )
+            raise _Failed(*ods_advice.root_redirect(answer, self._url))
         if answer.status != HTTPStatus.OK:
             raise _Failed(*ods_advice.root_problem(answer))
         urls = _object(answer.body).get("urls")
@@ -111,6 +147,7 @@ class _Attempt:
                 "https://ods.example.org/v7.2/api. It does not end in /data/v3.",
                 answer,
             )
+        self._is_edfi = True
         return self._safe_token_url(texts["oauth"])
 
     def _safe_token_url(self, named: str) -> str:
@@ -164,6 +201,10 @@ class _Attempt:
         return _works(answer.headers.get("total-count", ""))
 
     def _shown(self, answer: Answer) -> str:
+        """What the server answered: of a server that is no Ed-Fi API, or another than the ODS's,
+        only what kind of answer it was."""
+        if not self._is_edfi or urlsplit(answer.url).hostname != urlsplit(self._url).hostname:
+            return _described(answer)
         status = f"HTTP {answer.status} {answer.reason}".strip()
         where = f" to {answer.location}" if answer.location else ""
         text = answer.body[: 20 * MAX_SHOWN].decode("utf-8", errors="replace")
@@ -172,6 +213,12 @@ class _Attempt:
         # Masked first: cut in its middle, a secret would not be found.
         text = _short(text)
         return f"{status}{_short(where)}" + (f": {text}" if text else "")
+
+
+def _described(answer: Answer) -> str:
+    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+    what = _KINDS.get(kind, "content of another kind" if answer.body else "nothing")
+    return f"HTTP {answer.status}, with {what}"
 
 
 def _works(total: str) -> OdsCheck:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from django import forms
 from django.core.exceptions import ValidationError
 
+from partners import ods_address
 from partners.encryption import UndecryptableSecret, seal, unseal
 from partners.models import OdsConnection
 from partners.ods_check import OdsCheck, check
@@ -30,6 +31,8 @@ def bare_url(url: Any) -> None:
         raise ValidationError("Leave out what follows the ? or # in the URL.")
     if parts.path.rstrip("/").endswith("/data/v3"):
         raise ValidationError("Leave out /data/v3 at the end: Runway adds it by itself.")
+    if reason := ods_address.problem(url):
+        raise ValidationError(reason)
 
 
 class OdsConnectionForm(forms.ModelForm):

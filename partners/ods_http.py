@@ -1,11 +1,11 @@
 """Requests to a server that somebody named: bounded in time and size, and careful with credentials.
 
-Whoever may add an ODS connection makes the app call the address that they enter. Addresses of the
-own network are fine, since ODSs stand there too; addresses by which a cloud hands out credentials
-are not. Redirects are never followed with credentials.
+Whoever may add an ODS connection makes the app call the address that they enter. Private networks
+are allowed where ODS_NETWORKS says so, since ODSs stand there too; this machine itself is not, nor
+are addresses by which a cloud hands out credentials. Redirects are followed to the same server
+only, and never with credentials.
 """
 
-import ipaddress
 import socket
 import threading
 from collections.abc import Callable
@@ -14,10 +14,16 @@ from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import requests
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase, HTTPBasicAuth
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+from urllib3.util.connection import create_connection
+
+from partners import addresses
+from partners.addresses import ForbiddenAddress
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
@@ -27,15 +33,8 @@ MAX_REDIRECTS = 3
 MAX_AT_ONCE = 40
 """Checks of one process; what a server draws out beyond TOTAL_SECONDS still counts."""
 
-# fe80::/10 and 169.254/16 are link-local; AWS has this one beside them.
-_METADATA = {ipaddress.ip_address("fd00:ec2::254")}
-
 T = TypeVar("T")
 _places = threading.BoundedSemaphore(MAX_AT_ONCE)
-
-
-class ForbiddenAddress(Exception):
-    """The name leads to an address that only this machine's cloud answers at."""
 
 
 class TookTooLong(Exception):
@@ -75,13 +74,13 @@ class _NoAuth(AuthBase):
 
 
 def get(url: str, auth: AuthBase | None = None) -> Answer:
-    """GET; without ``auth`` up to MAX_REDIRECTS are followed, to http and https only.
+    """GET; without ``auth`` up to MAX_REDIRECTS are followed, on the same server only.
 
     Raises requests.RequestException, and ForbiddenAddress.
     """
     answer = _send("GET", url, auth or _NoAuth())
     for _ in range(MAX_REDIRECTS if auth is None else 0):
-        if not answer.is_redirect or not _is_http(answer.location):
+        if not answer.is_redirect or origin(answer.location) != origin(url):
             break
         answer = _send("GET", answer.location, _NoAuth())
     return answer
@@ -157,29 +156,39 @@ def _body(response: requests.Response) -> bytes:
         raise requests.ConnectionError(error) from error
 
 
-def _is_http(url: str) -> bool:
+def origin(url: str) -> tuple[str, str | None, int | None]:
+    """Scheme, host, and port: what makes two addresses lead to the same server."""
     parts = urlsplit(url)
-    return parts.scheme in ("http", "https") and bool(parts.hostname)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
-def _refuse_metadata(sock: socket.socket) -> socket.socket:
-    """Asked of the connection itself, as a name may lead elsewhere the next time."""
-    address = ipaddress.ip_address(sock.getpeername()[0].partition("%")[0])
-    address = getattr(address, "ipv4_mapped", None) or address
-    if address.is_link_local or address in _METADATA:
-        sock.close()
-        raise ForbiddenAddress(str(address))
-    return sock
+def _connect(connection: HTTPConnection) -> socket.socket:
+    """A connection to the one address that was checked, before anything is sent or connected."""
+    host, port = connection._dns_host, connection.port or connection.default_port
+    try:
+        found = addresses.resolve(host, port)
+    except (OSError, UnicodeError) as error:
+        raise NameResolutionError(host, connection, socket.gaierror(str(error))) from error
+    if not all(addresses.is_allowed(address, settings.ODS_NETWORKS) for address in found):
+        raise ForbiddenAddress(host)
+    try:
+        return create_connection(
+            (found[0], port), connection.timeout, socket_options=connection.socket_options
+        )
+    except TimeoutError as error:
+        raise ConnectTimeoutError(connection, "took no connection") from error
+    except OSError as error:
+        raise NewConnectionError(connection, f"no connection: {error}") from error
 
 
 class _Http(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        return _refuse_metadata(super()._new_conn())
+        return _connect(self)
 
 
 class _Https(HTTPSConnection):
     def _new_conn(self) -> socket.socket:
-        return _refuse_metadata(super()._new_conn())
+        return _connect(self)
 
 
 class _HttpPool(HTTPConnectionPool):

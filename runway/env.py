@@ -6,6 +6,8 @@ from pathlib import Path
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from partners import addresses
+
 env = environ.Env()
 
 DOTENV = Path(__file__).resolve().parent.parent / ".env"
@@ -50,6 +52,17 @@ def positive_int(name: str, default: int) -> int:
     if not raw.isdecimal() or int(raw) < 1:
         raise ImproperlyConfigured(f"{name} must be a whole number above 0, not {raw!r}.")
     return int(raw)
+
+
+def networks(name: str, default: str) -> tuple[addresses.Network, ...]:
+    """The variable ``name`` as networks, such as ``10.0.0.0/8,fc00::/7``."""
+    raw = os.environ.get(name) or default
+    try:
+        return addresses.networks(raw)
+    except ValueError as error:
+        raise ImproperlyConfigured(
+            f"{name} must be networks such as 10.0.0.0/8, separated by commas: {error}."
+        ) from None
 
 
 def load_dotenv() -> None:

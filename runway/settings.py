@@ -6,7 +6,16 @@ The safe default is production: what it needs must be set, and nothing local sta
 from pathlib import Path
 
 from access import issuers
-from runway.env import DEVELOPMENT, env, environment, optional, positive_int, required
+from partners.addresses import PRIVATE_NETWORKS
+from runway.env import (
+    DEVELOPMENT,
+    env,
+    environment,
+    networks,
+    optional,
+    positive_int,
+    required,
+)
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 VAR_DIR = BASE_DIR / "var"
@@ -49,6 +58,14 @@ ECS_FILE_SIZE_THRESHOLD_MB = positive_int("ECS_FILE_SIZE_THRESHOLD_MB", 100)
 EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
 # Executors ask for EDU's roster in gzip: worth it on a slow link only, see docs/edu.md.
 ROSTER_GZIP = env.bool("ROSTER_GZIP", default=False)
+
+# --- ODSs -----------------------------------------------------------------------------------
+# Private networks in which the app may look for an ODS that a person names.
+ODS_NETWORKS = networks(
+    "ODS_NETWORKS", PRIVATE_NETWORKS + (",127.0.0.0/8,::1/128" if IN_DEVELOPMENT else "")
+)
+# Hosts whose ODS may be reached by plain http, which sends its credentials in the clear.
+ODS_HTTP_HOSTS = env.list("ODS_HTTP_HOSTS", default=[])
 
 # --- External API ---------------------------------------------------------------------------
 # Whose access tokens are taken; without one the API answers 503.

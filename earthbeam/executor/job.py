@@ -50,8 +50,6 @@ class Job:
     base_path: str
     input_files: dict[str, str]
     input_params: dict[str, str]
-    student_id_columns: tuple[str, ...]
-    """The only columns to look for students in; empty: those that the bundle names."""
     descriptor_mappings: dict[str, list[dict[str, Any]]]
     bundle_path: str
     bundle_branch: str
@@ -60,6 +58,8 @@ class Job:
     cross_year_match_available: bool
     roster_file_path: str | None
     ods: Ods | None
+    student_id_columns: tuple[str, ...] = ()
+    """The only columns to look for students in; empty: those that the bundle names."""
 
     @property
     def bundle_name(self) -> str:

@@ -1,59 +1,47 @@
 """lightbeam as a child process: the only one that gets the ODS's credentials."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
-from earthbeam.executor import processes
-from earthbeam.executor.job import Job, Ods
+from earthbeam.executor import lightbeam_config, processes
+from earthbeam.executor.job import Ods
+from earthbeam.executor.lightbeam_config import BundleSettings
 from earthbeam.executor.workspace import Workspace
 
+_PROGRAM = Path(__file__).with_name("guarded_lightbeam.py")
 
-def run(
-    command: tuple[str, ...],
-    job: Job,
-    ods: Ods,
-    workspace: Workspace,
-    *,
-    data: Path,
-    settings: Mapping[str, str] | None = None,
-    stop_when: Callable[[str], bool] = lambda line: False,
-) -> processes.Completed:
-    """Run lightbeam with the bundle's own configuration, on the files in ``data``.
 
-    ``settings`` overrule the configuration, by their dotted names. So does where the credentials
-    go: to the job's ODS, whatever address the bundle names.
-    """
-    state = workspace.folder("lightbeam", "state")
-    overrides = {
-        **(settings or {}),
-        "edfi_api.base_url": ods.url,
-        "edfi_api.oauth_url": "",
-        "edfi_api.dependencies_url": "",
-        "edfi_api.open_api_metadata_url": "",
-        "edfi_api.resources_swagger_url": "",
-        "edfi_api.descriptors_swagger_url": "",
-    }
-    return processes.run(
-        (
-            # Isolated: only installed code runs with the credentials, nothing from a folder where
-            # bundles may have left some.
-            *(sys.executable, "-I", "-u", "-X", "utf8", "-m", "lightbeam"),
-            *("-c", str(workspace.bundle / "lightbeam.yaml")),
-            *command,
-            *("--set", *(word for item in overrides.items() for word in item)),
-        ),
-        label="lightbeam",
-        cwd=workspace.folder("lightbeam"),
-        stop_when=stop_when,
-        env={
-            **job.input_params,
-            **workspace.child_environment(),
-            "API_YEAR": ods.api_year,
-            "DATA_DIR": str(data),
-            "STATE_DIR": str(state),
-            "EDFI_API_BASE_URL": ods.url,
-            "EDFI_API_CLIENT_ID": ods.client_id,
-            "EDFI_API_CLIENT_SECRET": ods.client_secret,
-        },
-    )
+class Lightbeam:
+    """lightbeam for one ODS. What it keeps between two commands lies in a new folder."""
+
+    def __init__(self, ods: Ods, settings: BundleSettings, workspace: Workspace) -> None:
+        self._ods, self._settings, self._workspace = ods, settings, workspace
+        self.folder = workspace.fresh_folder("lightbeam")
+
+    def run(
+        self,
+        *command: str,
+        data: Path,
+        page_size: int | None = None,
+        stop_when: Callable[[str], bool] = lambda line: False,
+    ) -> processes.Completed:
+        """Run a command on the files in ``data``, with a configuration of ours."""
+        configuration = self.folder / "lightbeam.yaml"
+        lightbeam_config.write(configuration, self._settings, self._ods, page_size)
+        return processes.run(
+            (
+                # Isolated: only installed code runs with the credentials, nothing from a folder
+                # where bundles may have left some.
+                *(sys.executable, "-I", "-u", "-X", "utf8", str(_PROGRAM)),
+                *("-c", str(configuration)),
+                *command,
+            ),
+            label="lightbeam",
+            cwd=self.folder,
+            stop_when=stop_when,
+            env={
+                **self._workspace.child_environment(),
+                **lightbeam_config.variables(self._ods, data, self.folder / "state"),
+            },
+        )

@@ -4,10 +4,13 @@ The launcher keeps this output as the run's log. Bundles and tools print what th
 happens here, on every line, and on stack traces before they are reported.
 """
 
+import base64
+import json
 import logging
 import re
 import sys
 from collections.abc import Iterable
+from urllib.parse import quote, quote_plus
 
 MASK = "***"
 CHILD_LINE = "%s | %s"
@@ -23,12 +26,14 @@ class Redactor:
     """Masks what it was told of: secrets anywhere in a text, ids where they stand as words."""
 
     def __init__(self) -> None:
-        self._secrets: list[str] = []
+        self._secrets: set[str] = set()
         self._ids: set[str] = set()
 
     def add_secrets(self, *secrets: str | None) -> None:
-        """Mask these texts wherever they occur."""
-        self._secrets += [secret for secret in secrets if secret and len(secret) >= _SHORTEST]
+        """Mask these texts wherever they occur, in JSON's, a URL's, and base64's spelling too."""
+        for secret in secrets:
+            if secret and len(secret) >= _SHORTEST:
+                self._secrets |= _spellings(secret)
 
     def add_ids(self, ids: Iterable[str]) -> None:
         """Mask these ids where they occur as whole words."""
@@ -36,14 +41,31 @@ class Redactor:
 
     def redact(self, text: str) -> str:
         """``text`` without anything that was added so far."""
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
+        text = self.redact_secrets(text)
         if not self._ids:
             return text
         return _WORD.sub(lambda word: MASK if self._knows(word.group()) else word.group(), text)
 
+    def redact_secrets(self, text: str) -> str:
+        """``text`` without the secrets."""
+        for secret in sorted(self._secrets, key=len, reverse=True):
+            text = text.replace(secret, MASK)
+        return text
+
     def _knows(self, word: str) -> bool:
         return word in self._ids or word.strip(".") in self._ids
+
+
+def _spellings(secret: str) -> set[str]:
+    encoded = base64.b64encode(secret.encode()).decode().rstrip("=")
+    return {
+        secret,
+        json.dumps(secret)[1:-1],
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        quote(secret, safe=""),
+        quote_plus(secret),
+        encoded,
+    }
 
 
 class _ErrorsLater(logging.Filter):

@@ -9,6 +9,7 @@ from earthbeam.executor import (
     bundles,
     descriptor_mappings,
     input_files,
+    lightbeam_config,
     rosters,
     sending,
     transform,
@@ -20,7 +21,9 @@ from earthbeam.executor.delimited import BadFile
 from earthbeam.executor.earthmover import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.job import Job
+from earthbeam.executor.job import Job, Ods
+from earthbeam.executor.lightbeam import Lightbeam
+from earthbeam.executor.lightbeam_config import BundleSettings
 from earthbeam.executor.log import Redactor
 from earthbeam.executor.match_step import (
     RATES_NAME,
@@ -57,6 +60,7 @@ class Pipeline:
         self.progress = progress
         self.workspace = workspace
         self.redactor = redactor
+        self.lightbeam_settings = BundleSettings()
 
     @cached_property
     def store(self) -> FileStore:
@@ -84,6 +88,8 @@ class Pipeline:
         self.progress.begin("refresh_bundle_code")
         mirror = bundles.refresh_mirror(self.environment.bundle_repo, self.workspace)
         bundles.check_out(mirror, self.job.bundle_path, self.job.bundle_branch, self.workspace)
+        # Now: from the next step on, the bundle's code may change its files.
+        self.lightbeam_settings = lightbeam_config.read(self.workspace.bundle / "lightbeam.yaml")
         return mirror
 
     def prepare_bundle(
@@ -111,10 +117,13 @@ class Pipeline:
         else:
             assert self.job.ods is not None
             draft = self.workspace.draft(ROSTER_NAME)
-            rosters.fetch_ods_roster(self.job, self.job.ods, self.workspace, draft)
+            rosters.fetch_ods_roster(self._lightbeam(self.job.ods), self.workspace, draft)
         roster = self.workspace.publish(ROSTER_NAME)
         self.artifacts.store(roster.name)
         return roster
+
+    def _lightbeam(self, ods: Ods) -> Lightbeam:
+        return Lightbeam(ods, self.lightbeam_settings, self.workspace)
 
     def _stream_edu_roster(self, draft: Path) -> Path:
         assert self.job.urls.roster is not None  # checked when the payload was read
@@ -230,10 +239,10 @@ class Pipeline:
             total = sum(_records(outputs[ODS_SET]).values())
             self.progress.at(0, total, "records")
             summary = sending.send(
-                self.job,
-                self.job.ods,
+                self._lightbeam(self.job.ods),
                 outputs[ODS_SET],
                 self.workspace,
+                self.redactor.redact_secrets,
                 lambda done: self.progress.at(done, total, "records"),
             )
             self.artifacts.store(sending.RESULTS_NAME)

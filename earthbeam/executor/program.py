@@ -76,7 +76,9 @@ def _run_and_report(
             with interruptible(environment.timeout_seconds):
                 job = jobs.parse(payload)
                 if job.ods:
-                    redactor.add_secrets(job.ods.client_secret)
+                    redactor.add_secrets(
+                        job.ods.client_secret, f"{job.ods.client_id}:{job.ods.client_secret}"
+                    )
                 pipeline = Pipeline(job, environment, app, progress, workspace, redactor)
                 pipeline.run()
         except AppUnreachable:

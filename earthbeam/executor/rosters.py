@@ -5,10 +5,10 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from earthbeam.executor import lightbeam, processes
+from earthbeam.executor import processes
 from earthbeam.executor.app_client import AppClient, BrokenRoster
 from earthbeam.executor.errors import StepFailed, is_no_space
-from earthbeam.executor.job import Job, Ods
+from earthbeam.executor.lightbeam import Lightbeam
 from earthbeam.executor.workspace import Workspace, is_plain_file
 from earthbeam.files import open_store
 
@@ -55,7 +55,7 @@ class _HopelessPages:
         )
 
 
-def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace, target: Path) -> Path:
+def fetch_ods_roster(lightbeam: Lightbeam, workspace: Workspace, target: Path) -> Path:
     """This year's roster, by lightbeam, with the keys that matching needs, to ``target``.
 
     Without lightbeam's ``-k``: that takes a page's keys from its first student, and would lose the
@@ -68,12 +68,9 @@ def fetch_ods_roster(job: Job, ods: Ods, workspace: Workspace, target: Path) -> 
     for pause in (*FETCH_PAUSES, None):
         try:
             done = lightbeam.run(
-                ("fetch", "-s", RESOURCE),
-                job,
-                ods,
-                workspace,
+                *("fetch", "-s", RESOURCE),
                 data=folder,
-                settings={"fetch.page_size": str(PAGE_SIZE)},
+                page_size=PAGE_SIZE,
                 stop_when=_HopelessPages(),
             )
         except processes.StoppedEarly as stopped:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from earthbeam.executor import lightbeam, processes
+from earthbeam.executor import processes
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.job import Job, Ods
+from earthbeam.executor.lightbeam import Lightbeam
 from earthbeam.executor.workspace import Workspace, is_plain_file
 
 logger = logging.getLogger(__name__)
@@ -38,20 +38,21 @@ class Counts:
 
 
 def send(
-    job: Job,
-    ods: Ods,
+    lightbeam: Lightbeam,
     output: Path,
     workspace: Workspace,
+    redact: Callable[[str], str],
     told: Callable[[int], None] = lambda records: None,
 ) -> dict[str, Counts]:
     """Send the JSONL files in ``output`` to the ODS; returns the counts of each resource.
 
     What the ODS put off (429, 5xx) or what got lost on the way is sent again, as long as that gets
-    further. Records that it refuses are counted, and fail nothing. Raises
+    further. Records that it refuses are counted, and fail nothing. ``redact`` takes secrets out of
+    what is stored. Raises
     StepFailed(lightbeam_send) when it took none of them, or could not be reached. ``told`` hears
     how many records the ODS has answered.
     """
-    done, results = _send_once(job, ods, output, workspace, heard=_Answered(told))
+    done, results = _send_once(lightbeam, output, heard=_Answered(told))
     if results is None:
         raise StepFailed(
             "lightbeam_send",
@@ -67,12 +68,13 @@ def send(
         logger.warning("the ODS put records off, or lost them; again in %.0f s", pause)
         processes.wait(pause)
         again = ("-r", ",".join(map(str, codes)))
-        _, more = _send_once(job, ods, output, workspace, *again)
+        _, more = _send_once(lightbeam, output, *again)
         in_vain = 0 if more and _sent(more) else in_vain + 1
         if more is None or in_vain > 1:
             break
         results, latest = _together(results, more), more
-    workspace.draft(RESULTS_NAME).write_text(json.dumps(results, indent=4))
+    # Users download this: an ODS's answer, or a fault of lightbeam's, may quote the secret.
+    workspace.draft(RESULTS_NAME).write_text(redact(json.dumps(results, indent=4)))
     workspace.publish(RESULTS_NAME)
     summary = _counts(results)
     if not _sent(results) and any(counts.failed for counts in summary.values()):
@@ -83,18 +85,17 @@ def send(
 
 
 def _send_once(
-    job: Job,
-    ods: Ods,
+    lightbeam: Lightbeam,
     output: Path,
-    workspace: Workspace,
     *options: str,
     heard: Callable[[str], bool] = lambda line: False,
 ) -> tuple[processes.Completed, dict[str, Any] | None]:
     """One go of lightbeam's, and its results if it got as far as to write them."""
-    path = workspace.folder("lightbeam") / RESULTS_NAME
+    path = lightbeam.folder / RESULTS_NAME
     path.unlink(missing_ok=True)
-    command = ("send", "--results-file", str(path), *options)
-    done = lightbeam.run(command, job, ods, workspace, data=output, stop_when=heard)
+    done = lightbeam.run(
+        *("send", "--results-file", str(path), *options), data=output, stop_when=heard
+    )
     return done, json.loads(path.read_text()) if is_plain_file(path) else None
 
 

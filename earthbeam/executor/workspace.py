@@ -44,6 +44,10 @@ class Workspace:
         path.mkdir(parents=True, exist_ok=True)
         return path
 
+    def fresh_folder(self, name: str) -> Path:
+        """A new folder, in which no bundle's code can have left anything."""
+        return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.root))
+
     @property
     def bundle(self) -> Path:
         """The assessment bundle: a copy of our own, to run and to change."""

@@ -259,3 +259,14 @@ def test_a_column_whose_name_could_become_code_is_told_to_matching_alone():
     told = payload_of(job)
     assert told["studentIdColumn"] == column
     assert payload.POSSIBLE_ID_COLUMNS not in told["inputParams"]
+
+
+def test_a_stored_plain_http_connection_gives_no_payload_in_production(settings):
+    run = factories.make_run(status="running")
+    OdsConnection.objects.update(url="http://ods.example.org/api")
+    settings.IN_DEVELOPMENT = False
+    settings.ODS_HTTP_HOSTS = []
+    with pytest.raises(payload.NoPayload, match=r"must begin with https.*Change the connection"):
+        payload.build(run)
+    settings.ODS_HTTP_HOSTS = ["ods.example.org"]
+    assert payload.build(run)["assessmentDatastore"]["url"] == "http://ods.example.org/api"

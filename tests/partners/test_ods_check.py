@@ -1,6 +1,5 @@
 import base64
 import http.server
-import ipaddress
 import json
 import socket
 import ssl
@@ -10,8 +9,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from partners import ods_http
-from partners.ods_check import MAX_SHOWN, check
+from partners import addresses, ods_http
+from partners.ods_check import MAX_SHOWN, NOTHING_THERE, check
 from runway.sandbox.ods import Faults
 from tests.certificates import make_certificate
 from tests.partners.ods import OddServer, sandbox_ods, send
@@ -285,32 +284,89 @@ def test_a_test_without_end_is_said_to_be_slow(monkeypatch):
     assert "did not end within 25 seconds" in check("http://x.test", "a", "b").finding
 
 
-@pytest.mark.parametrize(
-    "address",
-    ["169.254.169.254", "169.254.170.2", "::ffff:169.254.169.254", "fe80::1%eth0", "fd00:ec2::254"],
-)
-def test_addresses_that_hand_out_cloud_credentials_are_refused(address):
-    class Socket:
-        closed = False
-
-        def getpeername(self):
-            return (address, 80)
-
-        def close(self):
-            self.closed = True
-
-    sock = Socket()
-    with pytest.raises(ods_http.ForbiddenAddress):
-        ods_http._refuse_metadata(sock)  # type: ignore[arg-type]
-    assert sock.closed
+@pytest.fixture
+def production(settings):
+    """Production's rules, where this machine's own servers stand for those of a private network."""
+    settings.IN_DEVELOPMENT = False
+    settings.ODS_HTTP_HOSTS = ["127.0.0.1", "localhost"]
+    settings.ODS_NETWORKS = addresses.networks(addresses.PRIVATE_NETWORKS)
+    settings.ALLOWED_HOSTS = ["runway.example.org"]
+    settings.APP_URL = "https://runway.example.org"
+    return settings
 
 
-def test_a_link_local_server_is_refused_before_it_is_asked(monkeypatch):
-    with OddServer(lambda handler: send(handler, 200, "role: secret")) as server:
-        monkeypatch.setattr(ods_http, "_METADATA", {ipaddress.ip_address("127.0.0.1")})
-        result = check(server.url, "a", "b")
-    assert "link-local" in result.finding
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_this_machine_is_refused_before_it_is_connected_to(production, host):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        open_port = check(f"http://{host}:{port}", "a", "b")
+        listener.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+    closed_port = check(f"http://{host}:{port}", "a", "b")
+    assert "does not connect to" in open_port.finding
+    assert open_port == closed_port
+
+
+def test_what_a_private_server_is_cannot_be_found_out(production):
+    production.ODS_NETWORKS = addresses.networks("127.0.0.0/8")
+    with (
+        OddServer(lambda handler: send(handler, 200, "<h1>internal wiki</h1>")) as page,
+        OddServer(lambda handler: send(handler, 503, "down")) as broken,
+        OddServer(lambda handler: send(handler, 302, Location="http://x.test/")) as redirect,
+        socket.socket() as unused,
+    ):
+        unused.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        urls = [page.url, broken.url, redirect.url, closed, page.url.replace("http:", "https:")]
+        results = {check(url, "a", "b") for url in urls}
+    assert results == {NOTHING_THERE}
+
+
+def test_a_private_ods_that_is_one_is_tested_as_ever(production):
+    production.ODS_NETWORKS = addresses.networks("127.0.0.0/8")
+    with edfi(token=lambda handler: send(handler, 401, "bad key")) as server:
+        result = check(server.url, "id", "secret")
+    assert "does not accept this client ID" in result.finding
+
+
+def test_plain_http_is_not_tried_in_production(production):
+    production.ODS_HTTP_HOSTS = []
+    with OddServer(lambda handler: send(handler, 200, "{}")) as server:
+        result = check(server.url, "id", "secret")
+    assert "must begin with https" in result.remedy
     assert server.seen == []
+
+
+def test_runways_own_address_is_no_ods(production):
+    assert "Runway's own address" in check("https://runway.example.org/x", "a", "b").remedy
+
+
+def test_a_redirect_to_another_server_is_not_followed():
+    with (
+        OddServer(lambda handler: send(handler, 200, "{}")) as elsewhere,
+        OddServer(lambda handler: send(handler, 302, Location=elsewhere.url)) as server,
+    ):
+        result = check(server.url, "id", "hush-hush")
+    assert "redirects to another server" in result.finding
+    assert elsewhere.url not in result.message
+    assert elsewhere.seen == []
+
+
+def test_an_answer_that_is_no_ods_is_described_and_not_quoted():
+    with OddServer(
+        lambda handler: send(handler, 200, "<p>role: hush</p>", Content_Type="text/html")
+    ) as server:
+        result = check(server.url, "a", "b")
+    assert result.answer == "HTTP 200, with a web page"
+
+
+def test_the_answer_of_another_server_that_an_ods_names_is_not_quoted():
+    with OddServer(lambda handler: send(handler, 403, "internal: hush")) as elsewhere:
+        named = root("", oauth=f"{elsewhere.url}/token").replace("127.0.0.1", "localhost", 1)
+        with edfi(lambda handler: send(handler, 200, named)) as server:
+            result = check(server.url, "id", "secret")
+    assert "hush" not in result.message
 
 
 def test_a_netrc_of_the_machine_is_not_used(tmp_path, monkeypatch):

@@ -112,6 +112,25 @@ def test_a_bundle_cannot_send_the_ods_credentials_elsewhere(run_with, ods):
             elsewhere.accept()
 
 
+LEAK = 'namespace_overrides: {leak: "${EDFI_API_CLIENT_SECRET}"}\n'
+
+
+@pytest.mark.parametrize("how", ["in the repository", "by code of its own"])
+def test_a_bundle_cannot_have_the_odss_secret_written_to_the_results(run_with, ods, workbench, how):
+    """Users download lb-send-results.json, in which lightbeam notes parts of its configuration."""
+    if how == "in the repository":
+        run_with({f"{INTERIM}/lightbeam.yaml": lambda text: LEAK + text})
+    else:
+        code = f"""
+text = open("lightbeam.yaml").read()
+open("lightbeam.yaml", "w").write({LEAK!r} + text)
+"""
+        run_with(hostile.running(code, when=hostile.IN_DEPS))
+    stored = workbench.output()
+    assert "lb-send-results.json" in stored
+    assert not [name for name, content in stored.items() if ods.client_secret.encode() in content]
+
+
 def test_code_that_a_bundle_leaves_behind_never_runs_with_the_ods_credentials(run_with, tmp_path):
     stolen = tmp_path / "stolen"
     theft = f"import os\nopen({str(stolen)!r}, 'w').write(str(dict(os.environ)))"
