@@ -7,7 +7,7 @@ import os
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-worker_class = "gthread"
+worker_class = "runway.gunicorn_worker.Worker"
 # Roster streams are capped below this number (ROSTER_STREAMS_MAX), so that callbacks find a thread.
 threads = int(os.environ.get("WEB_THREADS", "16"))
 keepalive = 5
@@ -17,6 +17,8 @@ graceful_timeout = 30
 max_requests_jitter = 0
 control_socket_disable = True
 accesslog = os.environ.get("ACCESS_LOG") or None
+# Without the links that open files, whoever has them.
+logger_class = "runway.access_log.Logger"
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 
 

@@ -185,6 +185,21 @@ def check_production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     ]
 
 
+@register(deploy=True)
+def check_proxy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.W004: slow clients would occupy gunicorn's threads."""
+    if settings.IN_DEVELOPMENT or settings.BEHIND_TLS_PROXY:
+        return []
+    return [
+        Warning(
+            "BEHIND_TLS_PROXY is not set: it looks as if clients reach gunicorn directly.",
+            hint="Put a server that buffers requests in front, such as nginx with ops/nginx.conf, "
+            "and set BEHIND_TLS_PROXY=true. Without one, clients that send slowly occupy threads.",
+            id="runway.W004",
+        )
+    ]
+
+
 def _is_safe(url: str) -> bool:
     parts = urlsplit(url)
     return bool(parts.hostname) and (

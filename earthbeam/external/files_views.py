@@ -86,6 +86,7 @@ class FileView(View):
             as_attachment=True,
             filename=PurePosixPath(key).name,
             content_type="application/octet-stream",
+            headers={"Cache-Control": "private, no-store"},
         )
 
 

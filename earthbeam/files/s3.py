@@ -105,9 +105,10 @@ class S3Store:
     def presigned(self, key: str, action: Literal["get_object", "put_object"], seconds: int) -> str:
         """A URL with which whoever has it may read or write the file, for a time."""
         with self._faults_of(key):
-            return self._s3.generate_presigned_url(
-                action, Params={"Bucket": self.bucket, "Key": self._key(key)}, ExpiresIn=seconds
-            )
+            params = {"Bucket": self.bucket, "Key": self._key(key)}
+            if action == "get_object":
+                params["ResponseCacheControl"] = "private, no-store"
+            return self._s3.generate_presigned_url(action, Params=params, ExpiresIn=seconds)
 
     def _key(self, key: str) -> str:
         return self.prefix + checked_key(key)

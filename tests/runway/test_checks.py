@@ -107,6 +107,12 @@ def test_plain_http_is_warned_about_in_production(settings, url, warned):
     assert ("runway.W001" in ids()) is warned
 
 
+@pytest.mark.parametrize("behind", [True, False])
+def test_nothing_that_buffers_in_front_is_warned_about_in_production(settings, behind):
+    settings.IN_DEVELOPMENT, settings.BEHIND_TLS_PROXY = False, behind
+    assert ("runway.W004" in ids(deploy=True)) is not behind
+
+
 def test_deploying_in_development_mode_is_warned_about():
     assert ids(deploy=True) == {"runway.W002"}
 
@@ -125,6 +131,7 @@ def production(tmp_path):
         "ENCRYPTION_KEYS": Fernet.generate_key().decode(),
         "FILES_BASE": f"file://{tmp_path}",
         "DATABASE_URL": "postgres://nobody@127.0.0.1:9/runway",
+        "BEHIND_TLS_PROXY": "true",
         "ENVLABEL": "test",
     }
 

@@ -185,6 +185,7 @@ def test_files_are_downloaded_by_links_without_a_token(client):
     answer = HttpClient().get(links["studentAssessments.jsonl"])
     assert answer.getvalue() == b'{"b": 2}\n'
     assert "attachment" in answer.headers["Content-Disposition"]
+    assert answer.headers["Cache-Control"] == "private, no-store"
     assert HttpClient().put(links["studentAssessments.jsonl"], b"x").status_code == 403
 
 

@@ -1,0 +1,38 @@
+"""What logs keep of an address: not the part by which whoever reads it could fetch a file."""
+
+import logging
+import re
+from typing import Any
+
+from gunicorn.glogging import Logger as GunicornLogger
+
+_LINK = re.compile(r"(/api/v1/files/)[^/\s?\"']+")
+_QUERY = re.compile(r"\?[^\s\"']*")
+
+
+def without_secrets(address: str) -> str:
+    """``address``, or a line with one, without a link's signature and without what follows a ?."""
+    return _QUERY.sub("?…", _LINK.sub(r"\1…", address))
+
+
+class Logger(GunicornLogger):
+    """gunicorn's access log, in which addresses are shortened so."""
+
+    def atoms(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        atoms: dict[str, Any] = super().atoms(*args, **kwargs)
+        for name in ("r", "U", "f"):
+            if isinstance(atoms.get(name), str):
+                atoms[name] = without_secrets(atoms[name])
+        atoms["q"] = ""
+        return atoms
+
+
+class HideLinks(logging.Filter):
+    """Shortens the addresses in Django's own lines about requests."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if isinstance(record.args, tuple):
+            record.args = tuple(
+                without_secrets(arg) if isinstance(arg, str) else arg for arg in record.args
+            )
+        return True
