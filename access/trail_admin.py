@@ -25,7 +25,9 @@ _CHANGES = {
 }
 EVENTS = (
     *("signed in", "signed out", "sign-in failed", "sign-in stopped"),
-    *("file downloaded", "download links made"),
+    *("file downloaded", "download links made", "file fetched by link"),
+    *("unmatched rows viewed", "run log downloaded"),
+    *("job deleted", "files of a deleted job deleted"),
     *("EDU connections reset", "webhook secret replaced"),
 )
 

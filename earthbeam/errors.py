@@ -150,6 +150,11 @@ class FilesMissing(JobError):
     text = "The run cannot start before these files are uploaded: {key}."
 
 
+class JobGone(JobError):
+    code, field = "job_gone", "__all__"
+    text = "This job has been deleted. Submit its files again."
+
+
 class RunInProgress(JobError):
     code, field = "run_in_progress", "__all__"
     text = "This job has a run in progress. Wait until it has ended, then run the job again."

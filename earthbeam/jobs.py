@@ -175,7 +175,7 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
     """Make a run and queue its launch, in one transaction: never one without the other.
 
     A job that somebody had called resolved is not any more. Raises FilesMissing, NoOdsConnection,
-    RunInProgress.
+    RunInProgress, JobGone.
     """
     missing = [file.template_key for file in job.files.all() if file.size is None]
     if missing or not job.files.exists():
@@ -184,6 +184,9 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
         raise errors.NoOdsConnection(tenant=job.tenant, year=job.school_year)
     try:
         with transaction.atomic():
+            # Against its deletion, which takes the same lock.
+            if not Job.objects.select_for_update(no_key=True).filter(pk=job.pk).exists():
+                raise errors.JobGone
             run = Run.objects.create(
                 job=job,
                 timeout_seconds=settings.EXECUTOR_TIMEOUT_SECONDS,

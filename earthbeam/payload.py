@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from earthbeam import paths, plain_text
+from earthbeam import edu_rosters, paths, plain_text
 from earthbeam.bundle_template import API_YEAR, BundleTemplate
 from earthbeam.models import DescriptorMapping, Job, Run
 from edu import connections
@@ -69,6 +69,8 @@ def build(run: Run) -> dict[str, Any]:
     }
     if cross_year:
         urls["roster"] = f"{job_url(run.id)}/roster"
+        if edu_rosters.are_kept(partner):
+            payload["keepEduRosters"] = True
     if column := job.input_params.get(POSSIBLE_ID_COLUMNS):
         payload["studentIdColumn"] = column
     if job.send_to_ods:

@@ -18,7 +18,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from earthbeam import events, notices, paths, reports
+from earthbeam import edu_rosters, events, notices, paths, reports
 from earthbeam.files import open_store
 from earthbeam.models import OutputFile, OutputSet, Run, RunMatches, UnmatchedIds
 from earthbeam.text import storable
@@ -184,6 +184,7 @@ def _output_files(run: Run) -> dict[str, int]:
     What is older was left by an earlier run of the job.
     """
     store = open_store(paths.app_data_base_path(run.job))
+    edu_rosters.remove(run, store)
     return {
         storable(key.removeprefix("output/"))[:_PATH_LENGTH]: size
         for key, size in store.list("output", since=run.created_at).items()
@@ -191,4 +192,4 @@ def _output_files(run: Run) -> dict[str, int]:
 
 
 def _with_job(run_id: UUID) -> Run:
-    return Run.objects.select_related("job__tenant").get(pk=run_id)
+    return Run.objects.select_related("job__tenant__partner").get(pk=run_id)

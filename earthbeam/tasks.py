@@ -14,7 +14,7 @@ from procrastinate.contrib.django import app
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Status
 
-from earthbeam import notices, reaper, runs
+from earthbeam import job_deletion, notices, reaper, runs
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
@@ -77,6 +77,16 @@ def watch_executors(timestamp: int) -> None:
 def deliver_notices(timestamp: int) -> None:
     """Each minute, and when a run has ended: tell those who want to hear of it."""
     notices.deliver_due()
+
+
+@app.task(
+    name=job_deletion.TASK,
+    queue=HOUSEKEEPING_QUEUE,
+    retry=RetryStrategy(max_attempts=20, exponential_wait=2, retry_exceptions=[OSError]),
+)
+def delete_job_files(job_id: str, name: str, location: str) -> None:
+    """Delete the files of a job that is gone; tried again, for days, while the storage fails."""
+    job_deletion.delete_files(job_id, name, location)
 
 
 @app.periodic(cron="47 * * * *")

@@ -4,6 +4,7 @@ The panel is a page of its own that the partner's page loads, since looking cred
 as long as AWS likes. Nobody waits for AWS or EDU longer than ``edu.waiting.PATIENCE``.
 """
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -13,12 +14,15 @@ from django.db.models import F, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
+from django.utils import timezone
 from django.views.decorators.http import require_GET, require_POST
 
 from edu.diagnosis import check_connection, check_credentials
 from edu.waiting import in_time
 from partners import audit, edu_processes
 from partners.models import Partner
+
+KEEP_ROSTERS = timedelta(days=1)
 
 
 class EduPanel(admin.ModelAdmin):
@@ -37,6 +41,7 @@ class EduPanel(admin.ModelAdmin):
             "": ("panel", require_GET(self._panel)),
             "test/": ("test", require_POST(self._test)),
             "reset/": ("reset", require_POST(self._reset)),
+            "keep-rosters/": ("keep_rosters", require_POST(self._keep_rosters)),
         }
         return [
             path(
@@ -54,6 +59,7 @@ class EduPanel(admin.ModelAdmin):
             "partner": partner,
             "steps": list(in_time(check_credentials(partner.pk))),
             "processes": processes,
+            "keeps_rosters": (partner.keep_edu_rosters_until or timezone.now()) > timezone.now(),
             "behind": [each for each in processes if each.generation < partner.edu_generation],
         }
         return render(request, "admin/partners/partner/edu_panel.html", context)
@@ -78,6 +84,24 @@ class EduPanel(admin.ModelAdmin):
         self._add_one(request, partner)
         self.message_user(
             request, "EDU connections are being replaced; the panel below shows when all are."
+        )
+        url = reverse("admin:partners_partner_change", args=(partner.pk,))
+        return HttpResponseRedirect(f"{url}#edu-panel")
+
+    def _keep_rosters(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Turn the keeping of EDU's rosters on for a day, or off."""
+        partner = self._partner(request, object_id)
+        until = timezone.now() + KEEP_ROSTERS if request.POST.get("keep") == "on" else None
+        Partner.objects.filter(pk=partner.pk).update(keep_edu_rosters_until=until)
+        self.log_change(
+            request, partner, f"Keep EDU rosters {'for a day' if until else 'no more'}."
+        )
+        audit.record_change(partner, keep_edu_rosters_until=(partner.keep_edu_rosters_until, until))
+        self.message_user(
+            request,
+            "Jobs that start within a day keep the roster from EDU among their files."
+            if until
+            else "Jobs do not keep rosters from EDU.",
         )
         url = reverse("admin:partners_partner_change", args=(partner.pk,))
         return HttpResponseRedirect(f"{url}#edu-panel")

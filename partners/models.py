@@ -41,6 +41,13 @@ class Partner(models.Model):
     edu_connected_at = models.DateTimeField(
         "last connection to EDU", null=True, blank=True, editable=False
     )
+    keep_edu_rosters_until = models.DateTimeField(
+        "EDU rosters kept until",
+        null=True,
+        blank=True,
+        editable=False,
+        help_text="Until then, jobs keep the roster they got from EDU among their files.",
+    )
     # Beside the admin's history, which a person's deletion takes along.
     cross_year_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     cross_year_changed_by = models.CharField(max_length=200, blank=True, editable=False)

@@ -25,7 +25,7 @@ from earthbeam.job_status import status_of
 from earthbeam.models import Job, JobFile, Run, RunLog
 from earthbeam.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.story import story
-from partners import scoping
+from partners import audit, scoping
 
 _MANY = 50
 """Runs and entries of the history that the page shows, the newest first."""
@@ -105,6 +105,7 @@ class JobPage(JobActions):
         log = RunLog.objects.filter(run=run_id, run__job=job).first()
         if log is None or not self._sees_internals(request, job):
             raise Http404
+        audit.record(job, "run log downloaded", run=str(run_id))
         return HttpResponse(
             log.text,
             content_type="text/plain; charset=utf-8",

@@ -23,6 +23,7 @@ from earthbeam.errors import JobError
 from earthbeam.models import Job, Run
 from earthbeam.story import resolve_settled, story
 from earthbeam.unmatched import NotFixable, Unmatched, UnmatchedFile
+from partners import audit
 
 _TEMPLATE = "admin/earthbeam/job/unmatched.html"
 
@@ -75,6 +76,7 @@ class JobUnmatched(admin.ModelAdmin):
             if not self.has_add_permission(request):
                 raise PermissionDenied
             return self._post(request, job, run, told, file, taken)
+        audit.record(job, "unmatched rows viewed", run=str(run.pk))
         return self._show_table(request, job, told, file, taken, _Page())
 
     def _post(

@@ -60,6 +60,8 @@ class Job:
     ods: Ods | None
     student_id_columns: tuple[str, ...] = ()
     """The only columns to look for students in; empty: those that the bundle names."""
+    keep_edu_rosters: bool = False
+    """Whether rosters from EDU become artifacts."""
 
     @property
     def bundle_name(self) -> str:
@@ -108,6 +110,7 @@ def parse(payload: Any) -> Job:
         cross_year_match_available=fields.boolean("crossYearMatchAvailable"),
         roster_file_path=fields.optional_text("rosterFilePath"),
         ods=_ods(fields) if send_to_ods else None,
+        keep_edu_rosters=payload.get("keepEduRosters") is True,
     )
     if "INPUT_FILE" not in job.input_files:
         raise invalid("inputFiles.INPUT_FILE is missing")

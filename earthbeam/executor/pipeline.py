@@ -118,8 +118,23 @@ class Pipeline:
             assert self.job.ods is not None
             draft = self.workspace.draft(ROSTER_NAME)
             rosters.fetch_ods_roster(self._lightbeam(self.job.ods), self.workspace, draft)
-        roster = self.workspace.publish(ROSTER_NAME)
-        self.artifacts.store(roster.name)
+        from_edu = self.job.ods is None and self.job.cross_year_match_available
+        return self._roster(ROSTER_NAME, from_edu=from_edu)
+
+    def _roster(self, name: str, *, from_edu: bool) -> Path:
+        """The roster; an artifact too, unless EDU's, which nobody keeps without being asked to."""
+        if not from_edu or self.job.keep_edu_rosters:
+            roster = self.workspace.publish(name)
+            self.artifacts.store(name)
+            return roster
+        roster = self.workspace.draft(name).replace(self.workspace.fresh_folder("roster") / name)
+        if not is_plain_file(roster):
+            raise StepFailed(
+                "artifact_not_found",
+                "Something that the bundle runs has replaced the roster from EDU: review it.",
+                name=name,
+                path=f"output/{name}",
+            )
         return roster
 
     def _lightbeam(self, ods: Ods) -> Lightbeam:
@@ -227,9 +242,7 @@ class Pipeline:
     def get_cross_year_roster(self) -> Path:
         """EDU's roster of all years, for the rows that this year's left."""
         self._stream_edu_roster(self.workspace.draft(CROSS_YEAR_ROSTER_NAME))
-        roster = self.workspace.publish(CROSS_YEAR_ROSTER_NAME)
-        self.artifacts.store(roster.name)
-        return roster
+        return self._roster(CROSS_YEAR_ROSTER_NAME, from_edu=True)
 
     def send_to_ods(self, outputs: dict[str, Path]) -> dict[str, Counts]:
         """Send the ODS set, if it has records; returns the run's summary over both sets."""

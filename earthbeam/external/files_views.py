@@ -15,6 +15,7 @@ from earthbeam.external.errors import StorageAway
 from earthbeam.files import fault, open_store
 from earthbeam.jobs import store_file
 from earthbeam.models import Job
+from partners import audit
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +82,7 @@ class FileView(View):
             return _refusal(404, "The file is not there any more.")
         except OSError as error:
             return _storage_away(job, error)
+        audit.record(job, "file fetched by link", kind=key.rpartition("/")[0])
         return FileResponse(
             stream,
             as_attachment=True,

@@ -3,11 +3,22 @@
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from earthbeam.files.store import checked_key
+
+
+def make_private(folder: Path) -> None:
+    """Make ``folder``, and whatever is missing above it, for this user alone; an existing folder is
+    closed to others where it is this user's."""
+    for missing in (*reversed(folder.parents), folder):
+        missing.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_mode & 0o077:
+        with suppress(PermissionError):
+            folder.chmod(0o700)
 
 
 class DirectoryStore:
@@ -35,7 +46,7 @@ class DirectoryStore:
     def save(self, stream: BinaryIO, key: str) -> int:
         """Store what ``stream`` holds; readers see all of it or none. Returns its bytes."""
         path = self._path(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_private(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
         try:
             with os.fdopen(handle, "wb") as target:
@@ -50,6 +61,14 @@ class DirectoryStore:
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""
         self._path(key).unlink(missing_ok=True)
+
+    def clear(self) -> int:
+        """Remove everything below the location, unfinished files too; returns how many files."""
+        if not self.root.exists():
+            return 0
+        count = sum(path.is_file() for path in self.root.rglob("*"))
+        shutil.rmtree(self.root)
+        return count
 
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""

@@ -74,6 +74,13 @@ class S3Store:
         with self._faults_of(key):
             self._s3.delete_object(Bucket=self.bucket, Key=self._key(key))
 
+    def clear(self) -> int:
+        """Remove everything below the location; returns how many files. Takes s3:DeleteObject."""
+        keys = list(self.list())
+        for key in keys:
+            self.delete(key)
+        return len(keys)
+
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
         try:

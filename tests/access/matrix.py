@@ -306,6 +306,9 @@ PAGES: dict[str, dict[str, Visit]] = {
         "POST": Visit(OF_PARTNER_PAGE, _PARTNER, answers_in_place=True, stores_nothing=True)
     },
     "admin:partners_partner_edu_reset": {"POST": Visit(OF_PARTNER_PAGE, _PARTNER)},
+    "admin:partners_partner_edu_keep_rosters": {
+        "POST": Visit(OF_PARTNER_PAGE, _PARTNER, data={"keep": "on"})
+    },
     "admin:partners_partner_bundles": {
         "GET": Visit(OF_PARTNER_PAGE, _PARTNER),
         "POST": Visit(OF_PARTNER_PAGE, _PARTNER, data={"was": "{earthbeam.bundle.pk}"}),

@@ -4,11 +4,12 @@ import pytest
 from auditlog.models import LogEntry
 from cryptography.fernet import Fernet
 from django.contrib.auth.models import User
-from django.test import Client
+from django.test import Client, RequestFactory
 from django.urls import reverse
 
 from earthbeam import school_years
-from earthbeam.models import Webhook
+from earthbeam.external.file_links import link
+from earthbeam.models import Run, RunLog, Webhook
 from partners.models import Membership, OdsConnection, Partner
 from tests import factories, people
 
@@ -391,3 +392,42 @@ def test_lists_stay_cheap(django_assert_max_num_queries):
 def test_requests_that_keep_nothing_ask_nothing(django_assert_num_queries):
     with django_assert_num_queries(0):
         assert Client().get("/healthz").status_code == 200
+
+
+def test_looking_at_unmatched_rows_and_whole_logs_is_kept():
+    run = factories.make_unmatched_run()
+    RunLog.objects.create(run=run, text="log")
+    client = people.logged_in(people.make_superuser())
+    clean_slate()
+    client.get(page("job", "unmatched", run.job_id, app="earthbeam"))
+    client.get(page("job", "log", run.job_id, run.pk, app="earthbeam"))
+    client.get(page("job", "change", run.job_id, app="earthbeam"))  # is no such look
+    kept = [(each.additional_data["event"], each.object_pk) for each in entries()]
+    assert kept == [
+        ("unmatched rows viewed", str(run.job_id)),
+        ("run log downloaded", str(run.job_id)),
+    ]
+
+
+def test_following_a_link_to_a_file_is_kept_without_the_files_name():
+    run = factories.make_run(status=Run.Status.SUCCESS)
+    factories.store_file(run.job, "output/ods/Smith.jsonl")
+    request = RequestFactory().get("/")
+    url = link(request, run.job, "output/ods/Smith.jsonl", "download")
+    clean_slate()
+    assert Client().get(url, REMOTE_ADDR="203.0.113.7").status_code == 200
+    [entry] = entries()
+    assert entry.additional_data == {"event": "file fetched by link", "kind": "output/ods"}
+    assert (entry.object_pk, entry.remote_addr) == (str(run.job_id), "203.0.113.7")
+
+
+def test_keeping_edus_rosters_for_a_day_is_kept():
+    factories.make_partner()
+    client = people.logged_in(people.make_partner_admin())
+    clean_slate()
+    client.post(page("partner", "edu_keep_rosters", "ea"), {"keep": "on"})
+    assert Partner.objects.get().keep_edu_rosters_until is not None
+    client.post(page("partner", "edu_keep_rosters", "ea"), {"keep": "off"})
+    assert Partner.objects.get().keep_edu_rosters_until is None
+    on, off = entries(object_pk="ea")
+    assert set(on.changes_dict) == set(off.changes_dict) == {"keep_edu_rosters_until"}

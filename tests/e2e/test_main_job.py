@@ -26,7 +26,6 @@ pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 ARTIFACTS = {
     "studentEducationOrganizationAssociations.jsonl",
-    "cross_year_roster.jsonl",
     "em-results.json",
     "em-results-x-year.json",
     "student_id_match_rates.csv",

@@ -57,6 +57,24 @@ def test_what_is_saved_is_listed_and_read_back(store, tmp_path):
         assert stream.read() == b"rows"
 
 
+def test_everything_below_a_location_can_be_removed_at_once(base, store):
+    for key in ("input/a.csv", "output/ods/b.jsonl"):
+        store.save(io.BytesIO(b"x"), key)
+    beside = open_store(f"{base}-2")
+    beside.save(io.BytesIO(b"x"), "c")
+    assert store.clear() == 2
+    assert (store.list(), store.clear()) == ({}, 0)
+    assert beside.list() == {"c": 1}
+
+
+def test_folders_and_files_are_for_their_user_alone(tmp_path):
+    open_store(f"file://{tmp_path}/base/ea").save(io.BytesIO(b"x"), "input/a.csv")
+    (tmp_path / "old").mkdir(mode=0o755)
+    open_store(f"file://{tmp_path}").save(io.BytesIO(b"x"), "old/b.csv")
+    made = ["base", "base/ea", "base/ea/input", "base/ea/input/a.csv", "old", "old/b.csv"]
+    assert not [name for name in made if (tmp_path / name).stat().st_mode & 0o077]
+
+
 def test_a_deleted_file_is_gone_and_deleting_it_again_is_no_fault(store):
     store.save(io.BytesIO(b"rows"), "input/a.csv")
     store.save(io.BytesIO(b"rows"), "input/b.csv")

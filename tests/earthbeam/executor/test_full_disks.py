@@ -78,13 +78,13 @@ def test_a_full_scratch_disk_is_said_to_be_full(app, job, ods, workbench, size, 
 def test_a_full_file_storage_is_said_to_be_full(app, job, ods, workbench):
     files = workbench.root / "files"
     shutil.move(files, workbench.root / "kept")
-    with small_disk(files, 700 * KB):
+    with small_disk(files, 100 * KB):
         shutil.copytree(workbench.root / "kept", files, dirs_exist_ok=True)
         payload = fails(app, workbench, "artifact_s3_upload")
         everything_is_whole(workbench.output())
         assert not [path for path in files.rglob("*") if path.name.startswith(".partial")]
     assert payload["message"] == NO_SPACE
-    assert payload["name"] == "cross_year_roster.jsonl"
+    assert payload["name"] == "studentEducationOrganizationAssociations.jsonl"
     assert ods.received_counts() == {}
 
 

@@ -90,7 +90,6 @@ def test_a_cross_year_job_splits_its_rows_between_the_ods_and_edu(app, ods, work
 
     assert {name for name in output if "/" not in name} == {
         "studentEducationOrganizationAssociations.jsonl",
-        "cross_year_roster.jsonl",
         "em-results.json",
         "em-results-x-year.json",
         "student_id_match_rates.csv",

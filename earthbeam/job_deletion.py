@@ -1,0 +1,58 @@
+"""Deleting jobs: with all that they reported, and with their files."""
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from django.db import transaction
+
+from earthbeam import paths
+from earthbeam.files import open_store
+from earthbeam.models import Job, Run
+from partners import audit
+
+TASK = "delete_job_files"
+
+
+class JobsInProgress(Exception):
+    """Some of the jobs have a run in progress; nothing was deleted."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        super().__init__(f"{len(jobs)} of the jobs have a run in progress.")
+        self.jobs = jobs
+
+
+def in_progress(jobs: Iterable[Job]) -> list[Job]:
+    """Those of the jobs whose run has not ended."""
+    runs = Run.objects.filter(job__in=[job.pk for job in jobs], status__in=Run.UNFINISHED)
+    busy = set(runs.values_list("job", flat=True))
+    return [job for job in jobs if job.pk in busy]
+
+
+def delete_jobs(ids: Iterable[UUID]) -> int:
+    """Delete the jobs, and queue the deletion of their files in the same transaction.
+
+    Whether a run begins first is decided by a lock on the job, which starting a run takes too.
+    Raises JobsInProgress, and deletes nothing then.
+    """
+    from earthbeam.tasks import delete_job_files  # which imports what starts runs
+
+    with transaction.atomic():
+        locked = Job.objects.select_for_update(of=("self",)).filter(pk__in=list(ids))
+        jobs = list(locked.select_related("tenant").order_by("pk"))
+        if busy := in_progress(jobs):
+            raise JobsInProgress(busy)
+        for job in jobs:
+            audit.record(job, "job deleted", tenant=str(job.tenant), input_files=job.files.count())
+            delete_job_files.defer(
+                job_id=str(job.pk), name=str(job), location=paths.app_data_base_path(job)
+            )
+        Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
+    return len(jobs)
+
+
+def delete_files(job_id: str, name: str, location: str) -> int:
+    """Delete all files of a job that is gone; returns how many. Raises OSError."""
+    count = open_store(location).clear()
+    gone = Job(pk=UUID(job_id), bundle_template={"display_name": name.rpartition(" ")[0]})
+    audit.record(gone, "files of a deleted job deleted", files=count)
+    return count
