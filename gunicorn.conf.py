@@ -5,6 +5,11 @@ gunicorn runway.wsgi                 # from the project's folder
 
 import os
 
+from earthbeam.privacy import keep_private
+
+# The master and, since they are forks of it, its workers.
+keep_private()
+
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "runway.gunicorn_worker.Worker"

@@ -4,8 +4,11 @@
 import os
 import sys
 
+from earthbeam.privacy import keep_private
+
 
 def main() -> None:
+    keep_private()
     if sys.argv[1:2] == ["executor"]:
         os.environ["DJANGO_SETTINGS_MODULE"] = "runway.executor_settings"
     else:

@@ -10,8 +10,9 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from earthbeam.errors import LauncherMisconfigured
 from earthbeam.files import BadLocation, is_s3, open_store
-from earthbeam.launchers import LAUNCHERS
+from earthbeam.launchers import LAUNCHERS, sandbox
 
 _SHORTEST_KEY = 32  # bytes; RFC 7518, 3.2: HS256 needs a key as long as its hash
 _LONGEST_SESSION = 12 * 60 * 60  # seconds; AWS STS, AssumeRole
@@ -154,6 +155,20 @@ def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Ch
             )
         )
     return found
+
+
+@register()
+def check_sandbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E010: local executors could reach everything. runway.W005: they can, as was chosen."""
+    if settings.EXECUTOR_LAUNCHER != "local":
+        return []
+    try:
+        used = sandbox.is_used()
+    except LauncherMisconfigured as error:
+        return [Error(str(error), hint=sandbox.HINT, id="runway.E010")]
+    if used or (settings.IN_DEVELOPMENT and settings.EXECUTOR_SANDBOX != sandbox.NONE):
+        return []
+    return [Warning(sandbox.describe(), hint=sandbox.HINT, id="runway.W005")]
 
 
 @register()

@@ -53,6 +53,8 @@ BUNDLE_REPO = (
 )
 BUNDLE_BRANCH = optional("BUNDLE_BRANCH") or "main"
 EXECUTOR_LAUNCHER = env.str("EXECUTOR_LAUNCHER", default="local")
+# What local executors run in: auto, bubblewrap or none.
+EXECUTOR_SANDBOX = env.str("EXECUTOR_SANDBOX", default="") or "auto"
 # Input of this size or more gets a large executor, where executors have sizes (ecs).
 ECS_FILE_SIZE_THRESHOLD_MB = positive_int("ECS_FILE_SIZE_THRESHOLD_MB", 100)
 EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)

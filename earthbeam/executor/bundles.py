@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import logging
 import os
+import re
 import shutil
 import tarfile
 import tempfile
@@ -38,7 +39,9 @@ class Mirror:
 
     def redirection(self) -> dict[str, str]:
         """Environment that makes git take the public repository's address for this mirror."""
-        addresses = {self.repository, DEFAULT_BUNDLE_REPO, DEFAULT_BUNDLE_REPO.removesuffix(".git")}
+        # Without a user's name and token: bundles' code sees this, and packages name no such.
+        repository = re.sub(r"://[^/@]*@", "://", self.repository)
+        addresses = {repository, DEFAULT_BUNDLE_REPO, DEFAULT_BUNDLE_REPO.removesuffix(".git")}
         settings = [
             (f"url.{self.path}.insteadOf", address)
             for address in sorted(addresses, key=len, reverse=True)
@@ -50,14 +53,17 @@ class Mirror:
         return env | _plain_git()
 
 
-def refresh_mirror(repository: str, workspace: Workspace) -> Mirror:
+def refresh_mirror(
+    repository: str, workspace: Workspace, *, pauses: tuple[float, ...] | None = None
+) -> Mirror:
     """Bring the mirror of ``repository`` up to date and return it.
 
-    Raises StepFailed(bundle_git_pull) when the repository cannot be fetched, after three tries.
+    Raises StepFailed(bundle_git_pull) when the repository cannot be fetched: after three tries, or
+    one more than there are ``pauses``.
     """
     mirror = Mirror(mirror_path(repository), repository)
     with _locked(mirror.path.with_suffix(".lock")):
-        for pause in (*FETCH_PAUSES, None):
+        for pause in (*(FETCH_PAUSES if pauses is None else pauses), None):
             tail = _fetch(mirror, workspace)
             if tail is None:
                 return mirror
@@ -187,7 +193,7 @@ def _git(
     arguments: tuple[str, ...], workspace: Workspace, label: str | None = "git"
 ) -> processes.Completed:
     return processes.run(
-        ("git", "-c", "safe.directory=*", *arguments),
+        ("git", "-c", "safe.directory=*", "-c", f"core.hooksPath={os.devnull}", *arguments),
         label=label,
         env=workspace.child_environment() | _plain_git(),
         cwd=workspace.root,

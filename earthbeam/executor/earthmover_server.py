@@ -27,13 +27,14 @@ from typing import Any
 ANSWER = "\x1eanswer "
 """Begins the line that answers."""
 
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4  # linux/prctl.h
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SCRIPTS = ("prepare_bundle.py", "fast_earthmover.py")
 
 
 def main() -> None:
-    keep_private()
     here = Path(__file__).resolve().parent
+    # Keeps the programs, which run bundles' code, from changing the process that forked them.
+    _load(here.parent / "privacy.py").keep_private()
     modules = {name: _load(here / name) for name in _SCRIPTS}
     for line in sys.stdin:
         request = json.loads(line)
@@ -42,12 +43,6 @@ def main() -> None:
         # On a line of its own, whether or not the programs have ended theirs.
         sys.stdout.write(f"\n{ANSWER}{json.dumps(codes)}\n")
         sys.stdout.flush()
-
-
-def keep_private() -> None:
-    """Keep the programs, which run bundles' code, from changing the process that forked them."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def _load(script: Path) -> Any:

@@ -1,16 +1,12 @@
-"""The variables an executor is started with: contract section 7."""
+"""The variables an executor is started with: contract section 7, and BUNDLE_MIRROR of our own."""
 
-import ctypes
 import os
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 DEFAULT_BUNDLE_REPO = "https://github.com/edanalytics/earthmover_edfi_bundles.git"
 DEFAULT_TIMEOUT_SECONDS = 3600
-
-_PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 class BadEnvironment(Exception):
@@ -25,6 +21,9 @@ class Environment:
     init_job_url: str
     timeout_seconds: int
     bundle_repo: str
+    bundle_mirror: str | None = None
+    """A mirror of it that the launcher has brought up to date and that is for reading only; None:
+    the executor keeps its own."""
     possible_student_id_columns: str | None = None
     roster_gzip: bool = False
     """Whether to ask the app for a gzipped roster: for a slow link between the two."""
@@ -49,16 +48,7 @@ class Environment:
             init_job_url=url,
             timeout_seconds=int(seconds),
             bundle_repo=variables.get("BUNDLE_REPO") or DEFAULT_BUNDLE_REPO,
+            bundle_mirror=variables.get("BUNDLE_MIRROR") or None,
             possible_student_id_columns=variables.get("POSSIBLE_STUDENT_ID_COLUMNS") or None,
             roster_gzip=gzip == "1",
         )
-
-
-def keep_private() -> None:
-    """Keep other processes of this user out of this one's environment and memory, on Linux.
-
-    Children get an environment that is spelt out, but whoever runs as the same user could read
-    ours below /proc. Root still can: executors should not run as root.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -86,7 +86,11 @@ class Pipeline:
 
     def refresh_bundle_code(self) -> bundles.Mirror:
         self.progress.begin("refresh_bundle_code")
-        mirror = bundles.refresh_mirror(self.environment.bundle_repo, self.workspace)
+        repository, given = self.environment.bundle_repo, self.environment.bundle_mirror
+        if given is not None:
+            mirror = bundles.Mirror(Path(given), repository)
+        else:
+            mirror = bundles.refresh_mirror(repository, self.workspace)
         bundles.check_out(mirror, self.job.bundle_path, self.job.bundle_branch, self.workspace)
         # Now: from the next step on, the bundle's code may change its files.
         self.lightbeam_settings = lightbeam_config.read(self.workspace.bundle / "lightbeam.yaml")

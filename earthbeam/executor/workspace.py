@@ -33,7 +33,7 @@ class Workspace:
     ) -> None:
         # More than once: a thread that fetches something (ahead.py) may be writing to it.
         for _ in range(20):
-            _remove(self.root)
+            remove(self.root)
             if not self.root.exists():
                 break
             time.sleep(0.05)
@@ -100,12 +100,12 @@ def remove_all_but_plain_files(folder: Path) -> None:
     """Leave nothing in ``folder``, where a child wrote its results, but files."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
-            _remove(path)
+            remove(path)
         elif not is_plain_file(path):
             path.unlink()
 
 
-def _remove(folder: Path) -> None:
+def remove(folder: Path) -> None:
     """Remove a folder with all that is in it, however its children left their modes."""
     for parent, names, _ in os.walk(folder):
         for path in (Path(parent, name) for name in names):

@@ -16,6 +16,7 @@ __all__ = [
     "FileStore",
     "check_location",
     "checked_key",
+    "directory",
     "fault",
     "is_s3",
     "open_store",
@@ -29,7 +30,12 @@ def open_store(location: str) -> FileStore:
         from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
 
         return S3Store(*bucket_and_prefix(location))
-    return DirectoryStore(Path(location.removeprefix("file://")))
+    return DirectoryStore(directory(location))
+
+
+def directory(location: str) -> Path:
+    """The directory of a ``file://`` location."""
+    return Path(location.removeprefix("file://"))
 
 
 def check_location(location: str) -> None:

@@ -1,14 +1,23 @@
-"""Files in a directory of this machine, or of a file system that app and executors share."""
+"""Files in a directory of this machine, or of a file system that app and executors share.
 
+No link is followed below the directory, nor is anything read but plain files: a run's output may
+hold what a bundle put there, for whoever reads it with more rights.
+"""
+
+import errno
 import os
 import shutil
+import stat
 import tempfile
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from earthbeam.files.store import checked_key
+
+_BLOCK = 1024 * 1024
 
 
 def make_private(folder: Path) -> None:
@@ -27,16 +36,20 @@ class DirectoryStore:
     def __init__(self, root: Path) -> None:
         self.root = root
 
-    def _path(self, key: str) -> Path:
-        return self.root / PurePosixPath(checked_key(key))
-
     def open(self, key: str) -> BinaryIO:
         """The file, for reading; the caller closes it."""
-        return self._path(key).open("rb")
+        *folders, name = checked_key(key).split("/")
+        with self._folder(folders) as folder:
+            file = _open(name, os.O_RDONLY | os.O_NONBLOCK, folder)  # or it waits for a pipe
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise FileNotFoundError(errno.ENOENT, "no plain file")
+        return os.fdopen(file, "rb")
 
     def download(self, key: str, target: Path) -> None:
         """Copy the file to ``target``."""
-        shutil.copyfile(self._path(key), target)
+        with self.open(key) as source, target.open("wb") as copy:
+            shutil.copyfileobj(source, copy, _BLOCK)
 
     def upload(self, source: Path, key: str) -> None:
         """Store the file ``source``; readers see all of it or none."""
@@ -45,12 +58,14 @@ class DirectoryStore:
 
     def save(self, stream: BinaryIO, key: str) -> int:
         """Store what ``stream`` holds; readers see all of it or none. Returns its bytes."""
-        path = self._path(key)
+        path = self.root / PurePosixPath(checked_key(key))
+        if not self._is_below(path.parent):
+            raise PermissionError(errno.EACCES, "a link leads out of the folder")
         make_private(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
         try:
             with os.fdopen(handle, "wb") as target:
-                shutil.copyfileobj(stream, target, 1024 * 1024)
+                shutil.copyfileobj(stream, target, _BLOCK)
                 size = target.tell()
             Path(name).replace(path)
         except BaseException:
@@ -60,7 +75,9 @@ class DirectoryStore:
 
     def delete(self, key: str) -> None:
         """Remove the file, if there is one."""
-        self._path(key).unlink(missing_ok=True)
+        *folders, name = checked_key(key).split("/")
+        with suppress(FileNotFoundError), self._folder(folders) as folder:
+            os.unlink(name, dir_fd=folder)
 
     def clear(self) -> int:
         """Remove everything below the location, unfinished files too; returns how many files."""
@@ -72,16 +89,50 @@ class DirectoryStore:
 
     def exists(self, key: str) -> bool:
         """Whether there is such a file."""
-        return self._path(key).is_file()
+        *folders, name = checked_key(key).split("/")
+        try:
+            with self._folder(folders) as folder:
+                mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        return stat.S_ISREG(mode)
 
     def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]:
         """The files below the folder ``prefix``, stored at ``since`` or later: key and bytes."""
-        start = self._path(prefix) if prefix else self.root
+        start = self.root / PurePosixPath(checked_key(prefix)) if prefix else self.root
         oldest = since.timestamp() if since else 0.0
         found = {}
-        for path in sorted(start.rglob("*")):
-            if path.is_file() and not path.name.startswith(".partial-"):
-                state = path.stat()
-                if state.st_mtime >= oldest:
-                    found[path.relative_to(self.root).as_posix()] = state.st_size
+        for path in sorted(start.rglob("*")) if self._is_below(start) else ():
+            state = path.lstat()
+            if not stat.S_ISREG(state.st_mode) or path.name.startswith(".partial-"):
+                continue
+            if state.st_mtime >= oldest:
+                found[path.relative_to(self.root).as_posix()] = state.st_size
         return found
+
+    def _is_below(self, folder: Path) -> bool:
+        """Whether no part of the path, below the root, is a link."""
+        return folder.resolve() == self.root.resolve() / folder.relative_to(self.root)
+
+    @contextmanager
+    def _folder(self, parts: Iterable[str]) -> Iterator[int]:
+        """A file descriptor of a folder below the root, which nobody can put a link in place of."""
+        folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            for part in parts:
+                inner = _open(part, os.O_RDONLY | os.O_DIRECTORY, folder)
+                os.close(folder)
+                folder = inner
+            yield folder
+        finally:
+            os.close(folder)
+
+
+def _open(name: str, flags: int, folder: int) -> int:
+    """Open what is in a folder. A link counts as missing."""
+    try:
+        return os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+        raise

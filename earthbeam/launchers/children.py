@@ -3,8 +3,12 @@
 import os
 import signal
 import subprocess
+import time
 from contextlib import suppress
 from pathlib import Path
+
+_END_SECONDS = 10.0
+_BY_SIGNAL = 128
 
 
 def terminate(child: "subprocess.Popen[bytes]") -> None:
@@ -15,22 +19,39 @@ def terminate(child: "subprocess.Popen[bytes]") -> None:
 def kill(child: "subprocess.Popen[bytes]") -> int:
     """Kill what is left of the child, its group and its descendants; returns its exit code.
 
-    Descendants in sessions of their own are found while their parents live, on systems with /proc.
+    All are gone then, but for what takes the kernel seconds. Descendants in sessions of their own
+    are found while their parents live, on systems with /proc.
     """
     strays = _descendants(child.pid) if child.poll() is None else set()
     _signal_group(child.pid, signal.SIGKILL)
     for pid in strays:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, signal.SIGKILL)
-    return child.wait()
+    code = child.wait()
+    deadline = time.monotonic() + _END_SECONDS
+    while strays and time.monotonic() < deadline:
+        strays = {pid for pid in strays if _is_alive(pid)}
+        time.sleep(0.01 if strays else 0)
+    return code
 
 
 def exit_text(code: int) -> str:
-    """How a child ended, for people: its exit status, or the signal that ended it."""
+    """How a child ended, for people: its exit status, or the signal that ended it or, as shells and
+    sandboxes tell by a status above 128, the program that it waited for."""
+    if code > _BY_SIGNAL and code - _BY_SIGNAL in set(signal.Signals):
+        code = _BY_SIGNAL - code
     if code >= 0:
         return f"exit status {code}"
     name = signal.Signals(-code).name
     return f"{name} (often: out of memory)" if name == "SIGKILL" else name
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] != "Z"
 
 
 def _signal_group(pid: int, number: signal.Signals) -> None:

@@ -1,9 +1,10 @@
 """Executors as child processes of the queue worker, whose concurrency bounds how many run.
 
-The child gets the contract's variables and nothing of ours. It is given its whole time limit and a
-little more to report; then, or when the worker is told to end, or when somebody has ended the run,
-it is asked to end (and reports that by itself), and killed if it does not. Whatever happens, the
-run has ended when ``launch`` returns.
+The child gets the contract's variables and nothing of ours, in a sandbox where there is one: see
+sandbox.py, and docs/executor.md for what a bundle can do in it. It is given its whole time limit
+and a little more to report; then, or when the worker is told to end, or when somebody has ended the
+run, it is asked to end (and reports that by itself), and killed if it does not. Whatever happens,
+the run has ended when ``launch`` returns.
 """
 
 import logging
@@ -21,10 +22,11 @@ from django.db import Error as DatabaseFault
 from django.db import connection
 from django.utils import timezone
 
-from earthbeam import payload, runs, tokens
+from earthbeam import paths, payload, runs, tokens
 from earthbeam.errors import LaunchFailed
-from earthbeam.files import is_s3
-from earthbeam.launchers import children, orphans
+from earthbeam.executor.workspace import remove
+from earthbeam.files import directory, is_s3
+from earthbeam.launchers import bundle_mirror, children, orphans, sandbox
 from earthbeam.launchers.output import Masker, Output
 from earthbeam.models import Run, RunLog
 from partners.encryption import UndecryptableSecret
@@ -36,6 +38,18 @@ OVERTIME_SECONDS = 60.0
 """After the run's time limit, which the executor keeps by itself."""
 STOP_SECONDS = 20.0
 """For an executor that was asked to end: to end its children and to report."""
+EXECUTOR_CODE = (
+    *("manage.py", "runway/__init__.py", "runway/executor_settings.py"),
+    *(
+        "earthbeam/__init__.py",
+        "earthbeam/aws.py",
+        "earthbeam/plain_text.py",
+        "earthbeam/privacy.py",
+    ),
+    *("earthbeam/files", "earthbeam/matching", "earthbeam/executor"),
+)
+"""What Dockerfile.executor copies too: all of ours that an executor sees."""
+
 _SAVE_SECONDS = 2.0
 _POLL_SECONDS = 0.2
 
@@ -50,38 +64,52 @@ class _End:
 
 
 class LocalLauncher:
-    """Runs ``argv`` for each run and waits for its end; tests pass a program of their own."""
+    """Runs ``argv`` for each run and waits for its end.
+
+    Tests pass a program of their own, and as ``code`` what it is to see of the project.
+    """
 
     def __init__(
         self,
         argv: tuple[str, ...] | None = None,
         *,
+        code: tuple[str, ...] = EXECUTOR_CODE,
         overtime_seconds: float = OVERTIME_SECONDS,
         stop_seconds: float = STOP_SECONDS,
     ) -> None:
         self._argv = argv or (sys.executable, str(settings.BASE_DIR / "manage.py"), "executor")
+        self._code = tuple(settings.BASE_DIR / path for path in code)
         self._overtime_seconds = overtime_seconds
         self._stop_seconds = stop_seconds
 
     def launch(self, run: Run, should_stop: Callable[[], bool]) -> None:
         """See Launcher. No database connection is held while waiting."""
-        token = tokens.init_token(run)
-        mask = Masker([token, *_ods_secrets(run)])
+        sandboxed = sandbox.is_used()
         # Lower-case: bundles read facts from capital letters in their files' paths.
-        with tempfile.TemporaryDirectory(
-            prefix=orphans.SCRATCH_PREFIX, ignore_cleanup_errors=True
-        ) as scratch:
-            child = self._start(_environment(run, token, Path(scratch)), Path(scratch))
+        scratch = Path(tempfile.mkdtemp(prefix=orphans.SCRATCH_PREFIX))
+        try:
+            environment = _surroundings(scratch)
+            connection.close()
+            mirror = bundle_mirror.refresh(environment, should_stop)
+            if should_stop():
+                raise LaunchFailed("The worker was stopped before it started an executor.")
+            token = tokens.init_token(run)
+            mask = Masker([token, *_ods_secrets(run)])
+            environment |= _variables(run, token, mirror)
+            view = self._view(run, scratch, mirror) if sandboxed else None
+            child = self._start(environment, scratch, view)
             try:
                 assert child.stdout is not None
                 output = Output(child.stdout, mask)
                 Run.objects.filter(pk=run.pk).update(
                     launched_at=timezone.now(),
-                    launch_reference=orphans.reference(child.pid, scratch),
+                    launch_reference=orphans.reference(child.pid, str(scratch)),
                 )
                 end = self._wait(run, child, output, should_stop)
             finally:
                 children.kill(child)
+        finally:
+            remove(scratch)
         output.close()
         _save(run, output)
         _conclude(run, end)
@@ -90,8 +118,37 @@ class LocalLauncher:
         """See Launcher: only of executors whose worker was killed, since ``launch`` waits."""
         orphans.watch()
 
-    def _start(self, environment: dict[str, str], scratch: Path) -> "subprocess.Popen[bytes]":
+    def _view(self, run: Run, scratch: Path, mirror: Path | None) -> sandbox.View:
+        """What the run's executor needs of this machine's files, and no other job's."""
+        job = run.job
+        read_only, read_write = list(self._code), [scratch]
+        hidden = [settings.BASE_DIR, scratch.parent]
+        if mirror is not None:
+            read_only.append(mirror)
+        if not is_s3(job.files_base):
+            base = directory(job.files_base)
+            folder = directory(paths.app_data_base_path(job))
+            try:
+                (folder / "output").mkdir(mode=0o700, parents=True, exist_ok=True)
+            except OSError as error:
+                raise LaunchFailed(
+                    f"The folder for the job's results cannot be created: {error.strerror}."
+                ) from error
+            read_only.append(folder / "input")
+            read_write.append(folder / "output")
+            hidden.append(base)
+            if not job.send_to_ods:
+                read_only.append(base / paths.roster_key(job.tenant, job.school_year))
+        return sandbox.View(tuple(read_only), tuple(read_write), tuple(hidden))
+
+    def _start(
+        self, environment: dict[str, str], scratch: Path, view: sandbox.View | None
+    ) -> "subprocess.Popen[bytes]":
         try:
+            if view is not None:
+                return sandbox.start(
+                    self._argv, environment, view, cwd=scratch, stdout=subprocess.PIPE
+                )
             return subprocess.Popen(
                 self._argv,
                 env=environment,
@@ -135,21 +192,28 @@ class LocalLauncher:
             return children.kill(child)
 
 
-def _environment(run: Run, token: str, scratch: Path) -> dict[str, str]:
-    """All that an executor gets: contract section 7, and what programs need to work at all."""
+def _variables(run: Run, token: str, mirror: Path | None) -> dict[str, str]:
+    """What an executor is told: contract section 7, and of our own what is optional."""
     return {
         "INIT_TOKEN": token,
         "INIT_JOB_URL": payload.init_url(run.id),
         "TIMEOUT_SECONDS": str(run.timeout_seconds),
         "BUNDLE_REPO": settings.BUNDLE_REPO,
+        **({"BUNDLE_MIRROR": str(mirror)} if mirror else {}),
         **({"ROSTER_GZIP": "1"} if settings.ROSTER_GZIP else {}),
+        **_access_to_files(run),
+    }
+
+
+def _surroundings(scratch: Path) -> dict[str, str]:
+    """What programs need to work at all."""
+    return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(scratch),
         "TMPDIR": str(scratch),
         "LANG": "C.UTF-8",
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
-        **_access_to_files(run),
     }
 
 

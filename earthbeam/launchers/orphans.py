@@ -8,7 +8,6 @@ alone; where no worker runs there any more, the reaper ends the run by its time 
 import logging
 import os
 import re
-import shutil
 import socket
 import tempfile
 from contextlib import suppress
@@ -18,6 +17,7 @@ from django.db.models import Exists
 from django.utils import timezone
 
 from earthbeam import runs
+from earthbeam.executor.workspace import remove
 from earthbeam.models import Run
 from earthbeam.reaper import live_launches
 
@@ -46,7 +46,7 @@ def watch() -> None:
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
         run_of_it = without_worker.filter(launch_reference__endswith=f"{here}{folder}").first()
         if run_of_it and run_of_it.status not in Run.UNFINISHED and _is_gone(run_of_it):
-            shutil.rmtree(folder, ignore_errors=True)
+            remove(folder)
 
 
 def _is_gone(run: Run) -> bool:
@@ -56,7 +56,7 @@ def _is_gone(run: Run) -> bool:
         return False
     pid = int(parts[1])
     try:
-        os.kill(pid, 0)
+        os.killpg(pid, 0)  # an executor's group is its own, with its sandbox's process
     except ProcessLookupError:
         return True
     except PermissionError:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from django.conf import settings
 
+from earthbeam.launchers import sandbox
 from runway.demo.services import Services
 
 
@@ -40,6 +41,8 @@ class Stack:
             "DJANGO_SETTINGS_MODULE": "runway.settings",
             "RUNWAY_ENV": "development",
             "DATABASE_URL": _database_url(),
+            "SECRET_KEY": settings.SECRET_KEY,
+            "EXECUTOR_JWT_KEY": settings.EXECUTOR_JWT_KEY,
             "APP_URL": f"http://{self._address}",
             "ALLOWED_HOSTS": "127.0.0.1",
             "FILES_BASE": settings.FILES_BASE,
@@ -118,6 +121,10 @@ class Stack:
                     found[int(folder.name)] = command.decode(errors="replace").strip()
         found.pop(self._pids.get("worker", 0), None)
         return found
+
+    def is_sandboxed(self) -> bool:
+        """Whether the worker runs executors in a sandbox."""
+        return sandbox.is_used()
 
     def is_running(self, text: str) -> bool:
         """Whether a run has a process with ``text`` in its command line."""

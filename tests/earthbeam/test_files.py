@@ -3,6 +3,7 @@
 import io
 import os
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -158,6 +159,30 @@ def test_names_are_taken_literally(store, tmp_path, name):
 def test_a_key_cannot_leave_its_location(store, key):
     with pytest.raises(BadLocation):
         store.open(key)
+
+
+@pytest.mark.parametrize("key", ["output/link", "output/folder/secret", "output/pipe"])
+def test_what_a_bundle_put_among_a_runs_results_leads_nowhere(tmp_path, key):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "secret").write_text("hunter2")
+    output = tmp_path / "base" / "output"
+    output.mkdir(parents=True)
+    (output / "link").symlink_to(outside / "secret")
+    (output / "folder").symlink_to(outside)
+    os.mkfifo(output / "pipe")
+    store = open_store(f"file://{tmp_path}/base")
+    with pytest.raises((FileNotFoundError, NotADirectoryError)):
+        store.open(key)
+    with pytest.raises((FileNotFoundError, NotADirectoryError)):
+        store.download(key, tmp_path / "copy")
+    assert store.exists(key) is False
+    assert store.list() == store.list("output/folder") == {}
+    with pytest.raises(PermissionError):
+        store.save(io.BytesIO(b"rows"), "output/folder/planted")
+    with suppress(NotADirectoryError):
+        store.delete("output/folder/secret")
+    assert [path.name for path in outside.iterdir()] == ["secret"]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from django.conf import settings as tests_settings
 from django.core.checks import run_checks
 
 from access.issuers import Issuer
+from earthbeam.launchers import sandbox
 
 
 def ids(deploy=False):
@@ -160,3 +161,17 @@ def test_production_does_not_start_without_what_it_needs(production, name):
     done = deploy_check(production)
     assert done.returncode != 0
     assert name in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("chosen", "found"), [("auto", {"runway.E010"}), ("none", {"runway.W005"})]
+)
+def test_local_executors_without_a_sandbox_are_an_error_or_somebodys_choice(
+    settings, monkeypatch, chosen, found
+):
+    def unusable():
+        raise sandbox.Unusable("there is none")
+
+    monkeypatch.setattr(sandbox, "probe", unusable)
+    settings.IN_DEVELOPMENT, settings.EXECUTOR_SANDBOX = False, chosen
+    assert ids() & {"runway.E010", "runway.W005"} == found

@@ -1,17 +1,24 @@
 """`manage.py worker`: launches queued runs, and does the housekeeping beside it."""
 
 import asyncio
+import logging
 import signal
 from argparse import ArgumentParser
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
 from earthbeam import notices
+from earthbeam.errors import LauncherMisconfigured
+from earthbeam.launchers import sandbox
 from earthbeam.tasks import HOUSEKEEPING_QUEUE, LAUNCH_QUEUE
+
+logger = logging.getLogger(__name__)
 
 DEFAULT_CONCURRENCY = 2
 _HOUSEKEEPING_THREADS = 4
@@ -33,6 +40,9 @@ class Command(BaseCommand):
         assert isinstance(app.connector, DjangoConnector)
         if options["concurrency"] < 1:
             raise CommandError("--concurrency must be at least 1.")
+        if settings.EXECUTOR_LAUNCHER == "local":
+            with suppress(LauncherMisconfigured):  # which `check`, and every launch, reports
+                logger.info("%s", sandbox.describe())
         with app.replace_connector(app.connector.get_worker_connector()):
             asyncio.run(_serve(options["concurrency"]))
 

@@ -3,7 +3,8 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -37,17 +38,34 @@ def change_bundles(tmp_path: Path) -> Iterator[ChangeBundles]:
     def change(files: dict[str, Callable[[str], str] | str]) -> Path:
         repository = create_bundle_repository(tmp_path / "changed-bundles")
         made.append(repository)
-        for name, text in files.items():
-            path = repository / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text(path.read_text()) if callable(text) else text)
-        commit(repository)
+        _write(repository, files)
         return repository
 
     yield change
     for repository in made:
         shutil.rmtree(mirror_path(str(repository)), ignore_errors=True)
         mirror_path(str(repository)).with_suffix(".lock").unlink(missing_ok=True)
+
+
+@contextmanager
+def changed(repository: Path, files: dict[str, Callable[[str], str] | str]) -> Iterator[None]:
+    """Some files of a repository changed for a time, as above; then they are as they were."""
+    before = {name: (repository / name).read_text() for name in files if callable(files[name])}
+    _write(repository, files)
+    try:
+        yield
+    finally:
+        for name in files:
+            (repository / name).unlink()
+        _write(repository, before)
+
+
+def _write(repository: Path, files: Mapping[str, Callable[[str], str] | str]) -> None:
+    for name, text in files.items():
+        path = repository / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text(path.read_text()) if callable(text) else text)
+    commit(repository)
 
 
 def commit(repository: Path) -> None:

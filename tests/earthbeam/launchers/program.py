@@ -67,6 +67,7 @@ def graceful() -> None:
         sys.exit(0)
 
     signal.signal(signal.SIGTERM, told)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})  # blocked in a sandbox until here
     print("working", flush=True)
     time.sleep(60)
 

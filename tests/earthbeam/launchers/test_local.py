@@ -30,6 +30,12 @@ def never():
     return False
 
 
+@pytest.fixture(autouse=True)
+def no_sandbox(settings):
+    """In which processes have other numbers, and which test_sandbox.py is about."""
+    settings.EXECUTOR_SANDBOX = "none"
+
+
 @pytest.fixture
 def run():
     return factories.make_run()

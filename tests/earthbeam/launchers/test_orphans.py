@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("queue")
 
 @pytest.fixture
 def executor():
-    with subprocess.Popen(("sleep", "60")) as process:
+    with subprocess.Popen(("sleep", "60"), start_new_session=True) as process:
         yield process
         process.kill()
 

@@ -1,9 +1,10 @@
+import signal
 import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from earthbeam.executor.environment import BadEnvironment, Environment, keep_private
+from earthbeam.executor.environment import BadEnvironment, Environment
 from earthbeam.executor.program import main
 
 
@@ -15,9 +16,16 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        end_by_sigterm()
         try:
             environment = Environment.read()
         except BadEnvironment as error:
             raise CommandError(str(error), returncode=2) from None
-        keep_private()
         sys.exit(main(environment))
+
+
+def end_by_sigterm() -> None:
+    """Have SIGTERM end this process until its run begins, also where it is process 1 of a sandbox,
+    whom a signal without a handler does nothing. The launcher has it blocked until here."""
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})

@@ -1,0 +1,27 @@
+"""Child process of a launcher: brings a bundle repository's mirror up to date, and prints its path.
+
+    python -m earthbeam.executor.refresh_mirror REPOSITORY
+
+So the executor is given a mirror that it need not, and cannot, write to. Exit status 1: it could
+not be fetched. The executor then tries for itself, and reports why that fails.
+"""
+
+import sys
+
+from earthbeam.executor import bundles
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.workspace import Workspace
+
+
+def main() -> int:
+    with Workspace() as workspace:
+        try:
+            mirror = bundles.refresh_mirror(sys.argv[1], workspace, pauses=())
+        except StepFailed:
+            return 1
+    sys.stdout.write(str(mirror.path))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,47 @@
+"""The mirror of the bundle repository, brought up to date before an executor is started.
+
+Executors see it read-only: what a bundle's code could change in it would be code of later runs.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from django.conf import settings
+
+from earthbeam.launchers import children
+
+FETCH_SECONDS = 300.0
+"""Longer than a first fetch takes, and shorter than anybody waits for a launch."""
+
+
+def refresh(environment: dict[str, str], should_stop: Callable[[], bool]) -> Path | None:
+    """The mirror of BUNDLE_REPO as of now; None if it could not be fetched, or is to stop.
+
+    A process of its own, which can be ended. ``environment`` is all it gets. Its output is not
+    kept, as git quotes addresses in full; the executor, which tries again, logs what git says.
+    """
+    try:
+        child = subprocess.Popen(
+            (sys.executable, "-m", "earthbeam.executor.refresh_mirror", settings.BUNDLE_REPO),
+            cwd=settings.BASE_DIR,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError:
+        return None
+    deadline = time.monotonic() + FETCH_SECONDS
+    path = b""
+    try:
+        while child.returncode is None and not should_stop() and time.monotonic() < deadline:
+            with suppress(subprocess.TimeoutExpired):
+                path, _ = child.communicate(timeout=0.2)
+    finally:
+        children.kill(child)
+    return Path(path.decode()) if child.returncode == 0 else None
