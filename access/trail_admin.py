@@ -25,6 +25,9 @@ _CHANGES = {
 }
 EVENTS = (
     *("signed in", "signed out", "sign-in failed", "sign-in stopped"),
+    *("signed out everywhere", "password refused"),
+    *("second factor added", "second factor removed", "second factor reset"),
+    *("second factor refused", "recovery codes made"),
     *("file downloaded", "download links made"),
     *("EDU connections reset", "webhook secret replaced"),
 )
