@@ -4,6 +4,7 @@ from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.core.exceptions import ImmediateHttpResponse
+from allauth.mfa.adapter import DefaultMFAAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp, SocialLogin
 from allauth.socialaccount.providers.base import AuthError
@@ -12,15 +13,35 @@ from django.http import HttpRequest
 
 from access import issuers, people
 from access.pages import not_signed_in
-from partners import audit
+from partners import audit, encryption
 
 
 class AccountAdapter(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         return False
 
+    def get_login_stages(self) -> list[str]:
+        """Nothing comes after an issuer's word: a second factor is the issuer's to ask for."""
+        return []
+
     def add_message(self, *args: Any, **kwargs: Any) -> None:
         """Signing in is seen by what comes next."""
+
+
+class FactorAdapter(DefaultMFAAdapter):
+    """Second factors: what is secret about them is encrypted before it is stored."""
+
+    def encrypt(self, text: str) -> str:
+        return encryption.encrypt(text)
+
+    def decrypt(self, encrypted_text: str) -> str:
+        return encryption.decrypt(encrypted_text)
+
+    def get_totp_issuer(self) -> str:
+        return "Runway"
+
+    def _get_site_name(self) -> str:
+        return "Runway"
 
 
 class IssuerAdapter(DefaultSocialAccountAdapter):

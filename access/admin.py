@@ -2,22 +2,45 @@
 
 from typing import Any
 
+from allauth.account import admin as account_admin
 from allauth.account.models import EmailAddress
+from allauth.mfa import admin as mfa_admin
+from allauth.mfa.models import Authenticator
+from allauth.socialaccount import admin as socialaccount_admin
 from allauth.socialaccount.models import SocialAccount, SocialApp, SocialToken
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import UserChangeForm
 from django.contrib.auth.models import Group, User
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST
 
-from access import issuers
+from access import factors, issuers, recovery
 from access.trail_admin import TrailAdmin
 from partners.scoped_admin import SuperuserAdmin
 
 __all__ = ["LinkAdmin", "PersonAdmin", "TrailAdmin"]
 
+# They have registered their own pages.
+assert account_admin and mfa_admin and socialaccount_admin
+
 # Memberships say who may what, OIDC_ISSUERS who may vouch for whom: nothing else is to be set.
-admin.site.unregister([User, Group, EmailAddress, SocialAccount, SocialApp, SocialToken])
+admin.site.unregister(
+    [User, Group, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken]
+)
+
+
+class PersonForm(UserChangeForm):
+    def clean_username(self) -> str:
+        """No account gets the name that is its password."""
+        name: str = self.cleaned_data["username"]
+        if "username" in self.changed_data and self.instance.check_password(name):
+            raise ValidationError("This is the password of this account. Choose another name.")
+        return name
 
 
 @admin.register(User)
@@ -52,6 +75,39 @@ class PersonAdmin(SuperuserAdmin, UserAdmin):
             },
         )
     ]
+
+    form = PersonForm
+
+    def get_urls(self) -> list[URLPattern]:
+        reset = path(
+            "<int:user_id>/reset-second-factor/",
+            self.admin_site.admin_view(require_POST(self.reset_second_factor)),
+            name="auth_user_reset_second_factor",
+        )
+        return [reset, *super().get_urls()]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        person = context.get("original")
+        if person is not None:
+            context["factors"] = [factors.name_of(each) for each in factors.of(person)]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def reset_second_factor(self, request: HttpRequest, user_id: int) -> HttpResponse:
+        """For somebody who lost it; one's own is changed with the password, elsewhere."""
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        person = get_object_or_404(User, pk=user_id)
+        if person == request.user:
+            messages.error(request, "Change your own second factor under Security.")
+        else:
+            recovery.reset_second_factor(person)
+            messages.success(
+                request,
+                f"The second factor of {person} was reset, and all sessions of the account ended.",
+            )
+        return redirect("admin:auth_user_change", person.pk)
 
 
 class LinkForm(forms.ModelForm):

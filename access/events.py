@@ -7,6 +7,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.dispatch import receiver
 from django.http import HttpRequest
 
+from access import sessions
 from partners import audit
 
 BY_PASSWORD = "password"  # noqa: S105 -- a word, not one
@@ -14,8 +15,19 @@ BY_PASSWORD = "password"  # noqa: S105 -- a word, not one
 
 @receiver(user_logged_in, dispatch_uid="access.signed_in")
 def signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    by = getattr(request, "signed_in_by", BY_PASSWORD)
-    audit.record(user, "signed in", actor=user, by=by)
+    """Every way to sign in ends here, and so does every session begin here."""
+    issuer: str | None = getattr(request, "signed_in_by", None)
+    factor: str | None = getattr(request, "second_factor", None)
+    if request is not None:
+        # Issuers ask for a second factor themselves.
+        sessions.begin(
+            request,
+            user,
+            factor="issuer" if issuer else factor,
+            generation=getattr(request, "generation", None),
+        )
+    details = {"second_factor": factor} if factor else {}
+    audit.record(user, "signed in", actor=user, by=issuer or BY_PASSWORD, **details)
 
 
 @receiver(user_logged_out, dispatch_uid="access.signed_out")

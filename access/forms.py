@@ -1,26 +1,59 @@
-"""The form of the sign-in page."""
+"""The forms that take a password or a code, none of them more often than limits.py allows."""
 
 import math
 from typing import Any
 
-from django.contrib.admin.forms import AdminAuthenticationForm
+from django import forms
+from django.contrib.admin.forms import AdminAuthenticationForm, AdminPasswordChangeForm
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from access import limits
+from access import factors, limits
 from partners import audit
 from partners.client_address import client_address
 
+_AUTOFOCUS = {"autofocus": True}
 
-class SignInForm(AdminAuthenticationForm):
-    """Signs in by password, not more often than limits.py allows.
 
-    ``wait`` is the number of seconds to wait where it was tried too often, else None.
-    """
+class Limited(forms.BaseForm):
+    """``wait`` is the number of seconds to wait where it was tried too often, else None."""
 
     wait: int | None = None
+
+    def too_many(
+        self, error: limits.TooManyAttempts, user: User | None, what: str, help_text: str
+    ) -> ValidationError:
+        """The error for the person, who tried ``what``; the first one is kept in the trail."""
+        if error.first:
+            audit.record(user, "sign-in stopped", reason=f"too many failed attempts{what}")
+        seconds = (error.until - timezone.now()).total_seconds()
+        self.wait = max(1, math.ceil(seconds))
+        minutes = math.ceil(self.wait / 60)
+        text = (
+            f"Too many failed attempts{what or ' to sign in'}. Try again in {minutes} "
+            f"{'minute' if minutes == 1 else 'minutes'}, at {error.until:%H:%M} UTC. {help_text}"
+        )
+        return ValidationError(text.strip(), code="too_many")
+
+    def check_password_of(self, user: User, password: str, address: str | None) -> bool:
+        """Whether it is right. It counts with attempts to sign in, which guess the same thing."""
+        name = user.get_username()
+        try:
+            limits.count_attempt(name, address)
+        except limits.TooManyAttempts as error:
+            raise self.too_many(error, user, " at your password", "") from None
+        if not user.check_password(password):
+            audit.record(user, "password refused", actor=user)
+            return False
+        limits.forgive(name, address)
+        return True
+
+
+class SignInForm(Limited, AdminAuthenticationForm):
+    """Name and password."""
+
     error_messages = {
         **AuthenticationForm.error_messages,
         "invalid_login": "Name and password do not fit together. Both are case-sensitive.",
@@ -34,7 +67,13 @@ class SignInForm(AdminAuthenticationForm):
         try:
             limits.count_attempt(account, address)
         except limits.TooManyAttempts as error:
-            raise self._too_many(account, error) from None
+            known = User.objects.filter(username=account).first()
+            raise self.too_many(
+                error,
+                known,
+                "",
+                "If you do not remember your password, ask a superuser of Runway for a new one.",
+            ) from None
         values = super().clean()
         limits.forgive(account, address)
         return values
@@ -43,16 +82,116 @@ class SignInForm(AdminAuthenticationForm):
         """Members and others alike: what they have no access to, the next page says."""
         AuthenticationForm.confirm_login_allowed(self, user)
 
-    def _too_many(self, account: str, error: limits.TooManyAttempts) -> ValidationError:
-        if error.first:
-            known = User.objects.filter(username=account).first()
-            audit.record(known, "sign-in stopped", reason="too many failed attempts")
-        seconds = (error.until - timezone.now()).total_seconds()
-        self.wait = max(1, math.ceil(seconds))
-        minutes = math.ceil(self.wait / 60)
-        return ValidationError(
-            f"Too many failed attempts to sign in. Try again in {minutes} "
-            f"{'minute' if minutes == 1 else 'minutes'}, at {error.until:%H:%M} UTC. "
-            "If you do not remember your password, ask a superuser of Runway for a new one.",
-            code="too_many",
-        )
+
+class OwnPasswordForm(Limited, AdminPasswordChangeForm):
+    """A new password of one's own, for the old one."""
+
+    def __init__(self, *args: Any, address: str | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.address = address
+
+    def clean_old_password(self) -> str:
+        old: str = self.cleaned_data["old_password"]
+        if not self.check_password_of(self.user, old, self.address):
+            raise ValidationError(
+                self.error_messages["password_incorrect"], code="password_incorrect"
+            )
+        return old
+
+
+class ConfirmForm(Limited, forms.Form):
+    """The password again, before something that changes how one signs in."""
+
+    password = forms.CharField(
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", **_AUTOFOCUS}),
+    )
+
+    def __init__(self, *args: Any, user: User, address: str | None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user, self.address = user, address
+
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        if not self.check_password_of(self.user, password, self.address):
+            raise ValidationError("This is not your password. It is case-sensitive.")
+        return password
+
+
+class CodeInput(forms.PasswordInput):
+    """Readable, but empty again after a code that was not right."""
+
+    input_type = "text"
+
+
+class CodeForm(Limited, forms.Form):
+    """A code of a factor that ``user`` has; ``factor`` is the one that it was of."""
+
+    code = forms.CharField(
+        label="Code",
+        max_length=32,
+        widget=CodeInput(
+            attrs={
+                "autocomplete": "one-time-code",
+                "autocapitalize": "off",
+                "spellcheck": "false",
+                **_AUTOFOCUS,
+            }
+        ),
+    )
+    factor: Any = None
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+
+    def clean_code(self) -> str:
+        code: str = self.cleaned_data["code"]
+        self.count()
+        if not self.is_right(code):
+            audit.record(self.user, "second factor refused")
+            raise ValidationError(self.wrong)
+        limits.forgive_codes(self.user.pk)
+        return code
+
+    wrong = (
+        "This code is not right, or it was used already. Wait for the next one, and check that the "
+        "clock of your phone is right."
+    )
+
+    def count(self) -> None:
+        try:
+            limits.count_code(self.user.pk)
+        except limits.TooManyAttempts as error:
+            help_text = "A passkey works meanwhile, if you have one."
+            raise self.too_many(error, self.user, " at a code", help_text) from None
+
+    def is_right(self, code: str) -> bool:
+        self.factor = factors.check_code(self.user, code)
+        return self.factor is not None
+
+
+class AppForm(CodeForm):
+    """The first code of an authenticator app that knows ``secret``; ``step`` is when it is due."""
+
+    step: int | None = None
+    wrong = (
+        "This code is not right. Wait for the next one, and check that the clock of your phone is "
+        "right."
+    )
+
+    def __init__(self, *args: Any, secret: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.secret = secret
+
+    def is_right(self, code: str) -> bool:
+        self.step = factors.right_step(self.secret, "".join(code.split()))
+        return self.step is not None
+
+
+class PasskeyForm(forms.Form):
+    """What the browser answers about a passkey; a new one has a name."""
+
+    name = forms.CharField(label="Name", max_length=60, required=False)
+    credential = forms.JSONField(widget=forms.HiddenInput)

@@ -1,4 +1,4 @@
-"""How often a password may be tried: by account and by address, decided by the database.
+"""How often a password or a code may be tried: by account and by address, decided by the database.
 
 An attempt is counted before its password is checked, in one statement, so that any number of
 processes at once try no more often than the limit. Success takes its own attempt back.
@@ -6,6 +6,7 @@ processes at once try no more often than the limit. Success takes its own attemp
 
 import hashlib
 import ipaddress
+import unicodedata
 from datetime import datetime, timedelta
 
 from django.db import connection
@@ -18,6 +19,8 @@ WINDOW = timedelta(minutes=15)
 PER_ACCOUNT = 10
 PER_ADDRESS = 50
 """Above the account's: a whole district office may share one address."""
+CODES_PER_ACCOUNT = 5
+"""Codes have six digits, and three of them are right at any time."""
 
 _COUNT = """
 INSERT INTO access_failedsignins AS kept (key, count, since) VALUES (%(key)s, 1, %(now)s)
@@ -41,14 +44,7 @@ def count_attempt(account: str, address: str | None) -> None:
 
     Whether the account exists makes no difference. Without an address only the account counts.
     """
-    now = timezone.now()
-    FailedSignIns.objects.filter(since__lte=now - WINDOW).delete()
-    for key, limit in _keys(account, address):
-        with connection.cursor() as cursor:
-            cursor.execute(_COUNT, {"key": key, "now": now, "stale": now - WINDOW})
-            count, since = cursor.fetchone()
-        if count > limit:
-            raise TooManyAttempts(since + WINDOW, first=count == limit + 1)
+    _count(_keys(account, address))
 
 
 def forgive(account: str, address: str | None) -> None:
@@ -61,12 +57,42 @@ def forgive(account: str, address: str | None) -> None:
             kept.filter(count__gt=0).update(count=F("count") - 1)
 
 
+def count_code(user_key: int) -> None:
+    """Count a code that somebody is about to try as a second factor, as ``count_attempt``.
+
+    Only a right code starts the count anew: a right password must not, or whoever knows it could
+    try codes without end.
+    """
+    _count([(_key("code", str(user_key)), CODES_PER_ACCOUNT)])
+
+
+def forgive_codes(user_key: int) -> None:
+    """The code was right."""
+    FailedSignIns.objects.filter(key=_key("code", str(user_key))).delete()
+
+
+def _count(keys: list[tuple[str, int]]) -> None:
+    now = timezone.now()
+    FailedSignIns.objects.filter(since__lte=now - WINDOW).delete()
+    for key, limit in keys:
+        with connection.cursor() as cursor:
+            cursor.execute(_COUNT, {"key": key, "now": now, "stale": now - WINDOW})
+            count, since = cursor.fetchone()
+        if count > limit:
+            raise TooManyAttempts(since + WINDOW, first=count == limit + 1)
+
+
 def _keys(account: str, address: str | None) -> list[tuple[str, int]]:
-    keys = [(_key("account", account.casefold()), PER_ACCOUNT)]
+    keys = [(_key("account", _same(account)), PER_ACCOUNT)]
     if address is not None:
         # First the address: who is over its limit cannot use up accounts' attempts.
         keys.insert(0, (_key("address", _network(address)), PER_ADDRESS))
     return keys
+
+
+def _same(account: str) -> str:
+    """One text for all ways to write a name: capitals, blanks around it, Unicode's look-alikes."""
+    return unicodedata.normalize("NFKC", account).casefold().strip()
 
 
 def _network(address: str) -> str:

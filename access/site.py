@@ -3,11 +3,18 @@
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.views.decorators.cache import never_cache
 
 from access import issuers
 from partners import scoping
+
+# Models are not there yet when the site is made, so what needs them is imported when it is used.
 
 
 class RunwayAdminSite(admin.AdminSite):
@@ -15,8 +22,6 @@ class RunwayAdminSite(admin.AdminSite):
 
     Somebody else who signs in learns at the sign-in page what is missing.
     """
-
-    login_template = "access/sign_in.html"
 
     def has_permission(self, request: HttpRequest) -> bool:
         if not super().has_permission(request):
@@ -28,17 +33,46 @@ class RunwayAdminSite(admin.AdminSite):
             request._is_member = known  # type: ignore[attr-defined]
         return known[1]
 
+    @method_decorator(never_cache)
     def login(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        from access.forms import SignInForm  # models are not there yet when the site is made
+        from access.forms import SignInForm
+        from access.sign_in import SignInView, in_second_step, say_when
 
-        self.login_form = SignInForm
-        context = {"title": "Sign in", "issuers": issuers.configured(), **(extra_context or {})}
-        answer = super().login(request, context)
-        if isinstance(answer, TemplateResponse) and answer.context_data:
-            wait = getattr(answer.context_data.get("form"), "wait", None)
-            if wait is not None:
-                answer.status_code = 429
-                answer["Retry-After"] = str(wait)
-        return answer
+        start = reverse("admin:index")
+        if request.method == "GET" and self.has_permission(request):
+            return redirect(start)
+        if in_second_step(request):
+            return redirect("second_factor")
+        asked_for = {**request.GET.dict(), **request.POST.dict()}
+        context = {
+            **self.each_context(request),
+            "title": "Sign in",
+            "subtitle": None,
+            "app_path": request.get_full_path(),
+            "issuers": issuers.configured(),
+            **({} if REDIRECT_FIELD_NAME in asked_for else {REDIRECT_FIELD_NAME: start}),
+            **(extra_context or {}),
+        }
+        request.current_app = self.name
+        view = SignInView.as_view(
+            extra_context=context,
+            authentication_form=SignInForm,
+            template_name="access/sign_in.html",
+        )
+        return say_when(view(request))
+
+    def password_change(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> TemplateResponse:
+        from access.forms import OwnPasswordForm
+        from access.sign_in import ChangePasswordView, say_when
+
+        request.current_app = self.name
+        view = ChangePasswordView.as_view(
+            form_class=OwnPasswordForm,
+            success_url=reverse("admin:password_change_done"),
+            extra_context={**self.each_context(request), **(extra_context or {})},
+        )
+        return say_when(view(request))

@@ -25,6 +25,9 @@ _CHANGES = {
 }
 EVENTS = (
     *("signed in", "signed out", "sign-in failed", "sign-in stopped"),
+    *("signed out everywhere", "password refused"),
+    *("second factor added", "second factor removed", "second factor reset"),
+    *("second factor refused", "recovery codes made"),
     *("file downloaded", "download links made", "file fetched by link"),
     *("unmatched rows viewed", "run log downloaded"),
     *("job deleted", "files of a deleted job deleted"),

@@ -6,15 +6,12 @@ from collections.abc import Callable
 from allauth.socialaccount.adapter import get_adapter
 from allauth.socialaccount.providers.base import AuthProcess
 from allauth.socialaccount.providers.openid_connect import views as allauth_views
-from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import Http404, HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_POST
 from requests import RequestException
 
-from access import issuers
+from access import issuers, next_page
 from access.issuers import Issuer
 from access.pages import not_signed_in
 
@@ -30,7 +27,7 @@ def to_issuer(request: HttpRequest, provider_id: str) -> HttpResponse:
     def go() -> HttpResponse:
         provider = get_adapter(request).get_provider(request, provider_id)
         answer: HttpResponse = provider.redirect(
-            request, process=AuthProcess.LOGIN, next_url=_next(request)
+            request, process=AuthProcess.LOGIN, next_url=next_page.wanted(request)
         )
         return answer
 
@@ -50,14 +47,6 @@ def _issuer(provider_id: str) -> Issuer:
     if issuer is None:
         raise Http404
     return issuer
-
-
-def _next(request: HttpRequest) -> str:
-    wanted = request.POST.get(REDIRECT_FIELD_NAME, "")
-    safe = url_has_allowed_host_and_scheme(
-        wanted, allowed_hosts={request.get_host()}, require_https=request.is_secure()
-    )
-    return wanted if wanted and safe else reverse("admin:index")
 
 
 def _or_say_so(

@@ -18,6 +18,19 @@ def _fernet() -> MultiFernet:
     return MultiFernet([Fernet(key) for key in settings.ENCRYPTION_KEYS])
 
 
+def encrypt(text: str) -> str:
+    """``text`` as it may be stored; the first of ``ENCRYPTION_KEYS`` encrypts."""
+    return _fernet().encrypt(text.encode()).decode()
+
+
+def decrypt(stored: str) -> str:
+    """What was encrypted. Raises UndecryptableSecret when no key fits."""
+    try:
+        return _fernet().decrypt(stored.encode()).decode()
+    except InvalidToken:
+        raise UndecryptableSecret from None
+
+
 def seal(text: str, purpose: str) -> str:
     """``text`` for a page to hand back unread within some minutes: see ``unseal``."""
     return _fernet().encrypt(f"{purpose}:{text}".encode()).decode()
@@ -42,12 +55,7 @@ class EncryptedTextField(models.TextField):
 
     def get_prep_value(self, value: Any) -> Any:
         value = super().get_prep_value(value)
-        return value if value is None else _fernet().encrypt(value.encode()).decode()
+        return value if value is None else encrypt(value)
 
     def from_db_value(self, value: str | None, *_: Any) -> str | None:
-        if value is None:
-            return None
-        try:
-            return _fernet().decrypt(value.encode()).decode()
-        except InvalidToken:
-            raise UndecryptableSecret from None
+        return value if value is None else decrypt(value)

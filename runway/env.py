@@ -46,6 +46,14 @@ def optional(name: str) -> str | None:
     return os.environ.get(name) or None
 
 
+def flag(name: str, default: bool) -> bool:
+    """The variable ``name``: ``true`` or ``false``. Left empty it counts as unset."""
+    raw = (os.environ.get(name) or str(default)).lower()
+    if raw not in ("true", "false"):
+        raise ImproperlyConfigured(f"{name} must be true or false, not {raw!r}.")
+    return raw == "true"
+
+
 def positive_int(name: str, default: int) -> int:
     """The variable ``name`` as a whole number above 0."""
     raw = os.environ.get(name) or str(default)

@@ -11,6 +11,7 @@ from runway.env import (
     DEVELOPMENT,
     env,
     environment,
+    flag,
     networks,
     optional,
     positive_int,
@@ -38,6 +39,8 @@ ENCRYPTION_KEYS = required(
 ).split(",")
 
 # --- People ---------------------------------------------------------------------------------
+# Superusers and partner admins need a second factor for their passwords; others may have one.
+REQUIRE_SECOND_FACTOR = flag("REQUIRE_SECOND_FACTOR", not IN_DEVELOPMENT)
 OIDC_ISSUERS = issuers.read(optional("OIDC_ISSUERS"))
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
 # How many entries at the end of X-Forwarded-For our own proxies wrote; 0: it is not looked at.
@@ -98,6 +101,7 @@ ROSTER_STREAMS_MAX = positive_int("ROSTER_STREAMS_MAX", max(1, WEB_THREADS * 3 /
 
 # --- Django ---------------------------------------------------------------------------------
 INSTALLED_APPS = [
+    "access",  # before Django's own, whose command createsuperuser it stands in for
     "access.admin_config.RunwayAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -111,13 +115,13 @@ INSTALLED_APPS = [
     "drf_spectacular_sidecar",  # the page's scripts, so that it needs no other server
     "allauth",
     "allauth.account",
+    "allauth.mfa",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "auditlog",
     "runway",
     "edu",
     "partners",
-    "access",
     "earthbeam",
     "earthbeam.executor",
 ]
@@ -129,7 +133,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "runway.request_bodies.RequestBodies",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "access.middleware.PersonMiddleware",
     "partners.audit.AuditMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -183,26 +187,33 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
 
 LOGIN_REDIRECT_URL = "admin:index"
-SESSION_COOKIE_AGE = 2 * 60 * 60
-# django-allauth signs in by issuers, and does nothing else here.
+# Seconds without use, and in any case: access/session_store.py. Browsers keep no date of their own.
+SESSION_ENGINE = "access.session_store"
+SESSION_COOKIE_AGE = 30 * 60
+SESSION_LONGEST = 12 * 60 * 60
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+AUTHENTICATION_BACKENDS = ["access.sessions.Backend"]
+# django-allauth signs in by issuers and keeps second factors, and does nothing else here.
 ACCOUNT_ADAPTER = "access.adapter.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
-SOCIALACCOUNT_ONLY = True
 SOCIALACCOUNT_ADAPTER = "access.adapter.IssuerAdapter"
 SOCIALACCOUNT_STORE_TOKENS = False
+MFA_ADAPTER = "access.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds that a phone's clock may be off
+MFA_RECOVERY_CODE_COUNT = 10
+_VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in (
-        "UserAttributeSimilarityValidator",
-        "MinimumLengthValidator",
-        "CommonPasswordValidator",
-        "NumericPasswordValidator",
-    )
+    {"NAME": f"{_VALIDATION}.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "access.passwords.NotTheNameValidator"},
+    {"NAME": f"{_VALIDATION}.UserAttributeSimilarityValidator"},
+    {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
+    {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
 ]
 
 if not IN_DEVELOPMENT:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
-    SECURE_SSL_REDIRECT = env.bool("SECURE_SSL_REDIRECT", default=True)
+    SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT", True)
     SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True

@@ -2,7 +2,6 @@
 other systems."""
 
 from django.contrib import admin
-from django.contrib.auth.views import LogoutView
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.templatetags.static import static
@@ -25,9 +24,7 @@ urlpatterns = [
     path("healthz", healthz),
     path("favicon.ico", favicon),
     path("admin/", admin.site.urls),
-    path("sign-in/", include("access.urls")),
-    # The admin's own signs out members only.
-    path("sign-out/", LogoutView.as_view(next_page="admin:login"), name="sign_out"),
+    path("", include("access.urls")),
     path("api/earthbeam/", include("earthbeam.api.urls")),
     path("api/v1/", include("earthbeam.external.urls")),
 ]

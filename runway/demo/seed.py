@@ -38,6 +38,6 @@ def seed(ods_url: str) -> str:
         client_secret=CLIENT_SECRET,
     )
     partner.bundles.set(Bundle.objects.all())
-    password = secrets.token_urlsafe(9)
+    password = secrets.token_urlsafe(12)
     User.objects.create_superuser(USERNAME, password=password)
     return password

@@ -71,6 +71,8 @@ SUPERUSERS = _profile(NO, NO, NO, NO, YES)
 SUPERUSERS_AGAIN = _profile(NO, NO, NO, NO, AGAIN)
 NOBODY = _profile(NO, NO, NO, NO, NO)
 EVERYBODY = dict.fromkeys(MEMBERS, YES)
+SIGNED_IN = EVERYBODY | dict.fromkeys((ANONYMOUS, INACTIVE), SIGN_IN)
+TO_SIGN_IN = dict.fromkeys(MEMBERS, SIGN_IN)
 NOT_SO = dict.fromkeys(MEMBERS, NONE)
 
 
@@ -290,6 +292,35 @@ PAGES: dict[str, dict[str, Visit]] = {
     "sign_out": {"POST": Visit(dict.fromkeys(EVERYBODY, SIGN_IN))},
     "openid_connect_login": {"POST": Visit(NOT_SO, ("unknown",))},
     "openid_connect_callback": {"GET": Visit(NOT_SO, ("unknown",))},
+    # --- Second factors and sessions: everybody's own ---
+    # Without a password that was right a short while ago they lead to signing in.
+    "second_factor": {"GET": Visit(TO_SIGN_IN), "POST": Visit(TO_SIGN_IN, data={"code": "1"})},
+    "second_factor_cancel": {"POST": Visit(TO_SIGN_IN)},
+    # And in a session to entering the password again.
+    "second_factor_set_up": {"GET": Visit(SIGNED_IN)},
+    "second_factor_app": {
+        "GET": Visit(SIGNED_IN),
+        "POST": Visit(SIGNED_IN, data={"code": "1"}, stores_nothing=True),
+    },
+    "second_factor_passkey": {
+        "GET": Visit(SIGNED_IN),
+        "POST": Visit(SIGNED_IN, data={"credential": "{}"}, stores_nothing=True),
+    },
+    "second_factors": {"GET": Visit(SIGNED_IN)},
+    "second_factor_confirm": {
+        "GET": Visit(SIGNED_IN),
+        # Who has no password, as issuers' people, has nothing to confirm.
+        "POST": Visit(
+            SIGNED_IN | {SUPERUSER: AGAIN}, data={"password": "wrong"}, stores_nothing=True
+        ),
+    },
+    "second_factor_remove": {"POST": Visit(SIGNED_IN, ("1",), stores_nothing=True)},
+    "recovery_codes": {"POST": Visit(SIGNED_IN, stores_nothing=True)},
+    "sign_out_everywhere": {"POST": Visit(TO_SIGN_IN)},
+    "session": {
+        "GET": Visit(EVERYBODY),
+        "POST": Visit(EVERYBODY, answers_in_place=True, stores_nothing=True),
+    },
     # --- Everybody's own ---
     "admin:index": {"GET": Visit(MEMBERS)},
     "admin:password_change": {"GET": Visit(MEMBERS)},
@@ -390,6 +421,9 @@ PAGES: dict[str, dict[str, Visit]] = {
     "admin:earthbeam_webhook_test": {"POST": Visit(OF_PARTNER_PAGE, _WEBHOOK, stores_nothing=True)},
     "admin:earthbeam_webhook_again": {"POST": Visit(OF_PARTNER_PAGE, _WEBHOOK)},
     # --- People ---
+    "admin:auth_user_reset_second_factor": {
+        "POST": Visit(SUPERUSERS, ("{auth.user.pk}",), stores_nothing=True)  # there is none
+    },
     "admin:auth_user_password_change": {
         "GET": Visit(SUPERUSERS, ("{auth.user.pk}",)),
         "POST": Visit(

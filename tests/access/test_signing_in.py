@@ -71,12 +71,6 @@ def test_a_tenant_or_a_role_taken_away_is_so_from_the_next_request_on():
     assert (client.get(the_job).status_code, client.get(tenants).status_code) == (200, 403)
 
 
-def test_a_session_lasts_two_hours():
-    people.make_superuser("root")
-    client, _ = sign_in("root", "x")
-    assert client.session.get_expiry_age() == 2 * 60 * 60
-
-
 def test_a_superuser_makes_an_account_for_somebody_who_signs_in_by_an_issuer():
     root = people.logged_in(people.make_superuser())
     form = {"username": "ann", "email": "ann@example.org", "usable_password": "false"}

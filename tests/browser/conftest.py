@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from tests import people
 from tests.browser import chromium
 
 # Playwright's own five seconds are short on a machine that runs other tests too.
@@ -73,11 +73,5 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page
 
 def session_cookie(user: User, url: str) -> Any:
     """What the browser of somebody who has signed in holds."""
-    from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return {"name": settings.SESSION_COOKIE_NAME, "value": session.session_key, "url": url}
+    name = settings.SESSION_COOKIE_NAME
+    return {"name": name, "value": people.logged_in(user).cookies[name].value, "url": url}

@@ -33,6 +33,14 @@ def test_production_is_the_default_and_starts_with_what_it_needs():
     assert done.stdout.strip() == "production False https://runway.example.org", done.stderr
 
 
+def test_left_empty_what_protects_production_stays_on():
+    empty = {"REQUIRE_SECOND_FACTOR": "", "SECURE_SSL_REDIRECT": ""}
+    show = "settings.REQUIRE_SECOND_FACTOR, settings.SECURE_SSL_REDIRECT"
+    assert load_settings(PRODUCTION | empty, show).stdout.strip() == "True True"
+    refused = load_settings(PRODUCTION | {"REQUIRE_SECOND_FACTOR": "no"}, show)
+    assert "REQUIRE_SECOND_FACTOR must be true or false" in refused.stderr
+
+
 @pytest.mark.parametrize("name", PRODUCTION)
 def test_production_refuses_to_start_without(name):
     done = load_settings({key: value for key, value in PRODUCTION.items() if key != name})

@@ -5,7 +5,8 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[2]
 READERS = re.compile(
-    r"(?:required|optional|positive_int|networks|env\.\w+|os\.environ\.get)\(\s*f?\"([A-Z][A-Z0-9_]+)"
+    r"(?:required|optional|flag|positive_int|networks|env\.\w+|os\.environ\.get)"
+    r"\(\s*f?\"([A-Z][A-Z0-9_]+)"
 )
 # Read from lists of names, or by libraries.
 BUILT = {"EDU_SNOWFLAKE_"}

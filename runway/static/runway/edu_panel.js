@@ -3,8 +3,10 @@
 (function load() {
   const panel = document.getElementById("edu-panel");
   if (!panel) { return; }
-  fetch(panel.dataset.url).then((answer) => {
-    if (!answer.ok || answer.redirected) { throw new Error(answer.status); }
+  let reason = "(could not be loaded)";
+  fetch(panel.dataset.url, { redirect: "manual" }).then((answer) => {
+    if (answer.type === "opaqueredirect") { reason = "You have been signed out. Reload the page to sign in again."; }
+    if (!answer.ok) { throw new Error(answer.status); }
     return answer.text();
   }).then((text) => {
     const buttons = () => [...panel.querySelectorAll("button, input[type=submit]")];
@@ -13,7 +15,12 @@
     if (focused >= 0) { buttons()[focused]?.focus(); }
     if (panel.querySelector("[data-behind]")) { setTimeout(load, 3000); }
   }).catch(() => {
-    const status = panel.querySelector('[role="status"]');
-    if (status) { status.textContent = "(could not be loaded)"; }
+    let status = panel.querySelector('[role="status"]');
+    if (!status) {
+      status = document.createElement("p");
+      status.setAttribute("role", "status");
+      panel.append(status);
+    }
+    status.textContent = reason;
   });
 })();

@@ -64,6 +64,14 @@
     note.hidden = !text;
   }
 
+  function signedOut() {
+    trouble("You have been signed out. ");
+    const again = document.createElement("a");
+    again.href = location.href; // leads to the sign-in page, and back
+    again.textContent = "Sign in again";
+    document.getElementById("job-trouble").append(again, " to follow this job.");
+  }
+
   async function ask() {
     timer = null;
     if (asking || document.hidden) { return; }
@@ -71,7 +79,11 @@
     const query = new URLSearchParams(location.search);
     query.set("seen", head().dataset.version);
     try {
-      const answer = await fetch(`${page.dataset.url}?${query}`, { redirect: "error" });
+      const answer = await fetch(`${page.dataset.url}?${query}`, { redirect: "manual" });
+      if (answer.type === "opaqueredirect") {
+        signedOut();
+        return;
+      }
       if (answer.status === 403 || answer.status === 404) {
         trouble("This job cannot be followed any more. Reload the page.");
         return;
@@ -84,7 +96,7 @@
       if (document.getElementById("job-trouble")) { trouble(""); }
     } catch {
       failures += 1;
-      if (failures >= 3) { trouble("Runway does not answer, or you have been signed out. Trying again; if this stays, reload the page."); }
+      if (failures >= 3) { trouble("Runway does not answer. Trying again; if this stays, reload the page."); }
     } finally {
       asking = false;
     }

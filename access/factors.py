@@ -1,0 +1,192 @@
+"""Second factors: what somebody has, what somebody needs, and codes that work once.
+
+django-allauth keeps them (its model Authenticator), does the arithmetic of codes and speaks
+WebAuthn. That a code works once is decided here, by the database: its own way is a cache, which is
+each process's own.
+"""
+
+import hmac
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal import auth as totp
+from allauth.mfa.webauthn.internal.auth import WebAuthn
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from partners import audit, encryption, scoping
+
+logger = logging.getLogger(__name__)
+
+APP, PASSKEY = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN
+RECOVERY_CODES = Authenticator.Type.RECOVERY_CODES
+
+WORDS = {APP: "authenticator app", PASSKEY: "passkey", RECOVERY_CODES: "recovery code"}
+
+
+class CannotAdd(Exception):
+    """The account got a factor meanwhile; what was begun without one is void."""
+
+
+class IsNeeded(Exception):
+    """The last factor of somebody who must have one is not removed."""
+
+
+def main_factors() -> "QuerySet[Authenticator]":
+    """All but recovery codes, which stand in for another factor."""
+    return Authenticator.objects.exclude(type=RECOVERY_CODES)
+
+
+def of(user: User) -> list[Authenticator]:
+    """The factors of ``user`` without recovery codes, in the order in which they were added."""
+    return list(main_factors().filter(user=user).order_by("pk"))
+
+
+def required(user: User) -> bool:
+    """Whether ``user`` may not come in by a password alone."""
+    return settings.REQUIRE_SECOND_FACTOR and scoping.is_member(user, admins_only=True)
+
+
+def check_code(user: User, code: str) -> Authenticator | None:
+    """The factor that ``code`` is of: the app, or the recovery codes. A code works once."""
+    code = "".join(code.split()).replace("-", "")
+    with transaction.atomic():
+        rows = Authenticator.objects.select_for_update().filter(user=user).exclude(type=PASSKEY)
+        for row in rows.order_by("-type"):
+            try:
+                if _is_right(row, code):
+                    row.last_used_at = timezone.now()
+                    row.save()
+                    return row
+            except encryption.UndecryptableSecret:
+                logger.error("second factor %s: no key of ENCRYPTION_KEYS opens its secret", row.pk)
+    return None
+
+
+def _is_right(row: Authenticator, code: str) -> bool:
+    if row.type == APP:
+        step = right_step(encryption.decrypt(row.data["secret"]), code)
+        # RFC 6238, 5.2: a code is not accepted twice, nor one from before an accepted one.
+        if step is None or step <= row.data["last_step"]:
+            return False
+        row.data["last_step"] = step
+        return True
+    codes = RecoveryCodes(row)
+    for place, each in enumerate(codes.generate_codes()):
+        if not codes._is_code_used(place) and _same(each, code):
+            row.data["used_mask"] |= 1 << place
+            return True
+    return False
+
+
+def right_step(secret: str, code: str) -> int | None:
+    """The step of time whose code ``code`` is, of the present one and its neighbors."""
+    for step in totp.yield_hotp_counters_from_time():
+        if _same(totp.format_hotp_value(totp.hotp_value(secret, step)), code):
+            return int(step)
+    return None
+
+
+def _same(right: str, given: str) -> bool:
+    return hmac.compare_digest(right.encode(), given.encode())
+
+
+def add_app(user: User, secret: str, step: int, *, first: bool) -> list[str] | None:
+    """Keep the authenticator app that showed the code of ``step``; see ``_add``."""
+    data = {"secret": encryption.encrypt(secret), "last_step": step}
+    return _add(Authenticator(user=user, type=APP, data=data), first=first)
+
+
+def add_passkey(user: User, name: str, credential: dict, *, first: bool) -> list[str] | None:
+    """Keep a passkey; see ``_add``."""
+    data = {"name": name, "credential": credential}
+    return _add(Authenticator(user=user, type=PASSKEY, data=data), first=first)
+
+
+def _add(row: Authenticator, *, first: bool) -> list[str] | None:
+    """Returns new recovery codes, or None where there are some.
+
+    Raises CannotAdd where it was to be the ``first`` and is not, or another app is there.
+    """
+    with _locked(row.user):
+        there = of(row.user)
+        if (first and there) or (row.type == APP and any(each.type == APP for each in there)):
+            raise CannotAdd
+        row.last_used_at = timezone.now()
+        row.save()
+        audit.record(row.user, "second factor added", actor=row.user, kind=WORDS[row.type])
+        if Authenticator.objects.filter(user=row.user, type=RECOVERY_CODES).exists():
+            return None
+        return _new_recovery_codes(row.user)
+
+
+def new_recovery_codes(user: User) -> list[str] | None:
+    """New codes in place of the old ones; None for somebody without another factor."""
+    with _locked(user):
+        return _new_recovery_codes(user) if of(user) else None
+
+
+def _new_recovery_codes(user: User) -> list[str]:
+    Authenticator.objects.filter(user=user, type=RECOVERY_CODES).delete()
+    codes: list[str] = RecoveryCodes.activate(user).generate_codes()
+    audit.record(user, "recovery codes made", actor=user)
+    return codes
+
+
+def recovery_codes_left(user: User) -> int:
+    """How many recovery codes are not used yet."""
+    row = Authenticator.objects.filter(user=user, type=RECOVERY_CODES).first()
+    if row is None:
+        return 0
+    return settings.MFA_RECOVERY_CODE_COUNT - int(row.data["used_mask"]).bit_count()
+
+
+def remove(user: User, key: int) -> bool:
+    """Remove a factor of ``user``, and recovery codes with the last; False where it is not there.
+
+    Raises IsNeeded for the last one of somebody who must have one.
+    """
+    with _locked(user):
+        there = of(user)
+        row = next((each for each in there if each.pk == key), None)
+        if row is None:
+            return False
+        if len(there) == 1:
+            if required(user):
+                raise IsNeeded
+            Authenticator.objects.filter(user=user).delete()
+        else:
+            row.delete()
+        audit.record(user, "second factor removed", actor=user, kind=WORDS[row.type])
+        return True
+
+
+def reset(user: User) -> int:
+    """Remove everything that ``user`` has as a second factor; returns how many factors there were.
+
+    Who calls this ends the person's sessions.
+    """
+    with _locked(user):
+        count = len(of(user))
+        Authenticator.objects.filter(user=user).delete()
+        audit.record(user, "second factor reset")
+        return count
+
+
+@contextmanager
+def _locked(user: User) -> Iterator[None]:
+    """One change of a person's factors at a time."""
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        yield
+
+
+def name_of(row: Authenticator) -> str:
+    """What a factor is called: a passkey has a name of its own."""
+    return str(WebAuthn(row).name) if row.type == PASSKEY else "Authenticator app"

@@ -1,0 +1,84 @@
+"""Between the password and the second factor: a session that belongs to nobody yet.
+
+What is kept in it says who gave the right password, and when. It lasts ten minutes, and is void as
+soon as the password changes or the person is signed out everywhere.
+"""
+
+import time
+from dataclasses import asdict, dataclass
+
+from django.contrib import auth
+from django.contrib.auth.models import User
+from django.http import HttpRequest
+from django.utils.crypto import constant_time_compare
+
+from access import factors, sessions
+
+_SECONDS = 10 * 60
+
+
+@dataclass(frozen=True)
+class SecondStep:
+    """A sign-in that lacks its second factor; ``next`` is the page that was asked for."""
+
+    user: User
+    next: str
+    generation: int
+
+
+@dataclass(frozen=True)
+class _Kept:
+    user: int
+    password: str
+    """The hash by which sessions are bound to a password."""
+    generation: int
+    next: str
+    began: float
+
+
+def is_needed(user: User) -> bool:
+    """Whether a password alone does not sign ``user`` in."""
+    return bool(factors.of(user)) or factors.required(user)
+
+
+def begin(request: HttpRequest, user: User, next_page: str) -> None:
+    """The password of ``user`` was right. Whoever was signed in here is not any more."""
+    auth.logout(request)
+    kept = _Kept(
+        user.pk,
+        user.get_session_auth_hash(),
+        sessions.generation_of(user),
+        next_page,
+        time.time(),
+    )
+    request.session[sessions.SECOND_STEP] = asdict(kept)
+
+
+def current(request: HttpRequest) -> SecondStep | None:
+    """The sign-in that the request goes on with, if there is one that is still good."""
+    if sessions.SECOND_STEP not in request.session:
+        return None
+    kept = _Kept(**request.session[sessions.SECOND_STEP])
+    user = User.objects.filter(pk=kept.user, is_active=True).first()
+    if (
+        user is None
+        or time.time() - kept.began > _SECONDS
+        or not constant_time_compare(kept.password, user.get_session_auth_hash())
+        or kept.generation != sessions.generation_of(user)
+    ):
+        cancel(request)
+        return None
+    return SecondStep(user, kept.next, kept.generation)
+
+
+def finish(request: HttpRequest, step: SecondStep, factor: str) -> None:
+    """The second factor was right, or has just been set up: sign in, in a session of a new key."""
+    request.session.flush()
+    request.second_factor = factor  # type: ignore[attr-defined]
+    request.generation = step.generation  # type: ignore[attr-defined]
+    auth.login(request, step.user)
+
+
+def cancel(request: HttpRequest) -> None:
+    """Forget it."""
+    request.session.flush()

@@ -1,0 +1,35 @@
+// The passkey button of a page: django-allauth's script asks the browser, this one says what went wrong.
+"use strict";
+
+(function () {
+  const button = document.querySelector("[data-passkey]");
+  const trouble = document.getElementById("passkey-trouble");
+  const options = JSON.parse(document.getElementById("passkey-options").textContent);
+
+  function say(text) {
+    trouble.textContent = text;
+    trouble.hidden = !text;
+  }
+
+  if (!window.PublicKeyCredential) {
+    say("This browser, or a connection without https, has no passkeys. Choose another way.");
+    button.disabled = true;
+    return;
+  }
+  const reasons = {
+    NotAllowedError: "The passkey was not used: it was cancelled, or took too long. Try again.",
+    InvalidStateError: "This device has a passkey for your account already.",
+  };
+  document.addEventListener("allauth.error", (event) => {
+    event.preventDefault();
+    say(reasons[event.detail.exception.name] || "The passkey did not work. Try again, or choose another way.");
+    button.focus();
+  });
+  button.addEventListener("click", () => say(""));
+  // Enter in the field of its name: without a passkey there is nothing to submit.
+  button.form.addEventListener("submit", (event) => { event.preventDefault(); button.click(); });
+  window.allauth.webauthn.forms[button.dataset.passkey]({
+    ids: { credential: "id_credential", add: "passkey", authenticate: "passkey" },
+    data: { creation_options: options, request_options: options },
+  });
+})();
