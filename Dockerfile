@@ -2,7 +2,8 @@
 #   docker run IMAGE                                       the web process, on port 8000
 #   docker run IMAGE python manage.py worker               launches runs (EXECUTOR_LAUNCHER=ecs)
 # Settings come from the environment (.env.example); the image holds no secret.
-FROM python:3.11-slim-bookworm
+# By digest: the same bytes each time. `docker buildx imagetools inspect python:3.11-slim-bookworm` shows the newest.
+FROM python:3.11-slim-bookworm@sha256:a36c24f9cbdf4fd0f52d67f0823eeac19c2028c637cecc392d97f980d4fec56b
 
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1 \
     BIND=0.0.0.0:8000
@@ -16,7 +17,7 @@ RUN apt-get update \
 
 WORKDIR /srv/runway
 COPY requirements.txt ./
-RUN pip install -r requirements.txt
+RUN pip install --require-hashes -r requirements.txt
 COPY manage.py gunicorn.conf.py ./
 COPY runway runway
 COPY partners partners

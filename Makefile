@@ -8,7 +8,7 @@ INSTALLED := $(VENV)/.installed
 # Nothing is left outside the checkout.
 export TMPDIR := $(CURDIR)/var/tmp
 
-.PHONY: help install demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-roster bench-admin bench-api
+.PHONY: help install requirements demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-roster bench-admin bench-api
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -16,12 +16,22 @@ help:
 ## make install      the virtual environment in .venv
 install: $(INSTALLED)
 
-$(INSTALLED): requirements.txt requirements-executor.txt requirements-dev.txt
+$(INSTALLED): requirements-dev.txt
 	@mkdir -p $(TMPDIR)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Runway needs Python 3.11 or newer: make PYTHON=python3.11 …")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+# uv resolves for every platform and Python at once, and notes the hashes of all their files.
+PINNED := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
+  --custom-compile-command "make requirements"
+
+## make requirements  requirements*.txt anew from requirements*.in, with hashes  (ARGS=--upgrade: newest)
+requirements: $(INSTALLED)
+	$(PINNED) $(ARGS) requirements.in -o requirements.txt
+	$(PINNED) $(ARGS) requirements-executor.in -c requirements.txt -o requirements-executor.txt
+	$(PINNED) $(ARGS) requirements-dev.in -c requirements.txt -c requirements-executor.txt -o requirements-dev.txt
 
 ## make demo         everything on this machine, a job before your eyes, then an admin to look at
 demo: $(INSTALLED)

@@ -1,4 +1,4 @@
-"""The executor runs with exactly what its image has: the packages that requirements-executor.txt
+"""The executor runs with exactly what its image has: the packages that requirements-executor.in
 lists, with what they need, and the files that Dockerfile.executor copies."""
 
 import re
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 
 def listed() -> list[str]:
-    lines = (PROJECT / "requirements-executor.txt").read_text().splitlines()
+    lines = (PROJECT / "requirements-executor.in").read_text().splitlines()
     return [line for line in (line.split("#")[0].strip() for line in lines) if line]
 
 
