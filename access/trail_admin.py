@@ -30,7 +30,7 @@ EVENTS = (
     *("second factor refused", "recovery codes made"),
     *("file downloaded", "download links made", "file fetched by link"),
     *("unmatched rows viewed", "run log downloaded"),
-    *("job deleted", "files of a deleted job deleted"),
+    *("bundles made current", "job deleted", "files of a deleted job deleted"),
     *("EDU connections reset", "webhook secret replaced"),
 )
 

@@ -11,15 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from django.conf import settings
 from django.db import transaction
 
 from earthbeam.bundle_columns import LONGEST_YAML, student_id_columns
 from earthbeam.bundle_template import BadTemplate, BundleTemplate
 from earthbeam.errors import RegistryError
 from earthbeam.models import Bundle
+from earthbeam.text import storable
 
 GIT_SECONDS = 120.0
+LONGEST_DIFF = 300_000
+"""Characters of a diff that are kept for people to review."""
 
 
 @dataclass
@@ -31,27 +33,30 @@ class SyncReport:
     unchanged: list[str] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
-
-
-def sync() -> SyncReport:
-    """Make the bundles what the registry of BUNDLE_REPO at BUNDLE_BRANCH says.
-
-    A bundle that the registry lists no longer stays, out of the registry; one whose entry is
-    unusable stays as it was. Raises RegistryError, and changes nothing then.
-    """
-    return apply(read_registry(settings.BUNDLE_REPO, settings.BUNDLE_BRANCH))
+    available: str = ""
+    """A newer commit that waits for approval; nothing was changed then."""
 
 
 @dataclass(frozen=True)
 class Registry:
-    """``entries`` of registry.json, as they are; ``id_columns`` by path, where they are known."""
+    """``entries`` of registry.json, as they are; ``id_columns`` by path, where they are known.
 
+    ``changes`` and ``diff`` are against an earlier commit: a line a file, such as ``M\tREADME.md``,
+    and the text of it, cut at LONGEST_DIFF.
+    """
+
+    commit: str
     entries: list[object]
     id_columns: dict[str, list[str]]
+    changes: list[str] = field(default_factory=list)
+    diff: str = ""
 
 
-def read_registry(repository: str, branch: str) -> Registry:
-    """What the head of ``branch`` says of its bundles. Raises RegistryError."""
+def read_registry(repository: str, branch: str, *, since: str | None = None) -> Registry:
+    """What the head of ``branch`` says of its bundles, and what has changed ``since`` a commit.
+
+    Raises RegistryError.
+    """
     with tempfile.TemporaryDirectory(prefix="runway-registry-") as folder:
         clone = str(Path(folder) / "clone")
         source = _source(repository)
@@ -61,7 +66,20 @@ def read_registry(repository: str, branch: str) -> Registry:
         )
         entries = _entries(_git("--git-dir", clone, "show", "HEAD:registry.json"), branch)
         columns = {path: _id_columns(clone, path) for path in _paths(entries)}
-    return Registry(entries, columns)
+        commit = _git("--git-dir", clone, "rev-parse", "HEAD").strip()
+        changes, diff = _changes(clone, source, since) if since not in (None, commit) else ([], "")
+    return Registry(commit, entries, columns, changes, diff)
+
+
+def _changes(clone: str, source: str, since: str | None) -> tuple[list[str], str]:
+    """Against ``since``; nothing where the repository no longer has that commit."""
+    try:
+        _git("--git-dir", clone, "fetch", "--quiet", "--depth=1", "--no-tags", source, str(since))
+    except RegistryError:
+        return [], ""
+    names = _git("--git-dir", clone, "diff", "--no-renames", "--name-status", str(since), "HEAD")
+    diff = _git("--git-dir", clone, "diff", "--no-renames", "--no-color", str(since), "HEAD")
+    return names.splitlines(), storable(diff[:LONGEST_DIFF])
 
 
 def _entries(text: str, branch: str) -> list[object]:

@@ -9,7 +9,7 @@ from django.conf import settings
 
 from earthbeam import edu_rosters, paths, plain_text
 from earthbeam.bundle_template import API_YEAR, BundleTemplate
-from earthbeam.models import DescriptorMapping, Job, Run
+from earthbeam.models import BundleRevision, DescriptorMapping, Job, Run
 from edu import connections
 from edu.errors import EduError
 from partners import ods_address
@@ -57,12 +57,13 @@ def build(run: Run) -> dict[str, Any]:
     partner = job.tenant.partner
     cross_year = cross_year_match_available(partner)
     urls = {name: f"{job_url(run.id)}/{path}" for name, path in _REPORTS.items()}
+    commit = {"commit": at} if (at := bundle_commit(run)) else {}
     payload: dict[str, Any] = {
         "appDataBasePath": paths.app_data_base_path(job),
         "inputFiles": dict(job.files.values_list("template_key", "stored_name")),
         "inputParams": _input_params(job),
         "customDescriptorMappings": _descriptor_mappings(job),
-        "bundle": {"path": job.bundle_id, "branch": job.bundle_branch},
+        "bundle": {"path": job.bundle_id, "branch": job.bundle_branch, **commit},
         "appUrls": urls,
         "sendToOds": job.send_to_ods,
         "crossYearMatchAvailable": cross_year,
@@ -79,6 +80,15 @@ def build(run: Run) -> dict[str, Any]:
         key = paths.roster_key(job.tenant, job.school_year)
         payload["rosterFilePath"] = f"{job.files_base}/{key}"
     return payload
+
+
+def bundle_commit(run: Run) -> str:
+    """The commit that the run uses, from its first executor on; empty before a first sync."""
+    if not run.bundle_commit:
+        revision = BundleRevision.objects.filter(branch=run.job.bundle_branch, is_current=True)
+        run.bundle_commit = revision.values_list("commit", flat=True).first() or ""
+        Run.objects.filter(pk=run.pk).update(bundle_commit=run.bundle_commit)
+    return run.bundle_commit
 
 
 def cross_year_match_available(partner: Partner) -> bool:

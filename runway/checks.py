@@ -10,6 +10,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 
+from earthbeam import bundle_revisions
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.files import BadLocation, is_s3, open_store
 from earthbeam.launchers import LAUNCHERS, sandbox
@@ -155,6 +156,20 @@ def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Ch
             )
         )
     return found
+
+
+@register()
+def check_bundles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E011: nobody knows whether bundles need approval."""
+    if settings.BUNDLE_APPROVAL in bundle_revisions.APPROVALS:
+        return []
+    return [
+        Error(
+            f"BUNDLE_APPROVAL is {settings.BUNDLE_APPROVAL!r}.",
+            hint=f"Set it to one of: {', '.join(bundle_revisions.APPROVALS)}.",
+            id="runway.E011",
+        )
+    ]
 
 
 @register()

@@ -55,6 +55,10 @@ BUNDLE_REPO = (
     optional("BUNDLE_REPO") or "https://github.com/edanalytics/earthmover_edfi_bundles.git"
 )
 BUNDLE_BRANCH = optional("BUNDLE_BRANCH") or "main"
+# Whether a newer commit of it is used as soon as it is synced (auto), or when approved (manual).
+BUNDLE_APPROVAL = optional("BUNDLE_APPROVAL") or "auto"
+# Hosts that bundles' packages may be cloned from, beside BUNDLE_REPO itself.
+BUNDLE_HOSTS = env.list("BUNDLE_HOSTS", default=[]) or ["github.com"]
 EXECUTOR_LAUNCHER = env.str("EXECUTOR_LAUNCHER", default="local")
 # What local executors run in: auto, bubblewrap or none.
 EXECUTOR_SANDBOX = env.str("EXECUTOR_SANDBOX", default="") or "auto"

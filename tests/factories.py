@@ -15,6 +15,7 @@ from earthbeam import paths, unmatched
 from earthbeam.files import open_store
 from earthbeam.models import (
     Bundle,
+    BundleRevision,
     Job,
     JobFile,
     OutputSet,
@@ -127,6 +128,12 @@ def make_bundle(template: Mapping[str, Any] = BUNDLE_TEMPLATE) -> Bundle:
     )
     bundle.enabled_for.add(*Partner.objects.all())
     return bundle
+
+
+def make_bundle_revision(commit: str = "a" * 40, **fields: Any) -> BundleRevision:
+    return BundleRevision.objects.create(
+        branch="main", commit=commit, **{"entries": [], "synced_at": timezone.now(), **fields}
+    )
 
 
 def make_job(

@@ -1,5 +1,6 @@
 """The admin of bundles, jobs and runs, a module for each; Django finds them here."""
 
+from earthbeam.admin.bundle_revisions import BundleRevisionAdmin
 from earthbeam.admin.bundles import BundleAdmin, DescriptorMappingAdmin
 from earthbeam.admin.jobs import JobAdmin
 from earthbeam.admin.output_sets import OutputSetAdmin
@@ -11,6 +12,7 @@ from earthbeam.admin.webhooks import WebhookAdmin
 
 __all__ = [
     "BundleAdmin",
+    "BundleRevisionAdmin",
     "DescriptorMappingAdmin",
     "JobAdmin",
     "OutputSetAdmin",

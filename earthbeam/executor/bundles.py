@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from earthbeam.executor import processes
 from earthbeam.executor.environment import DEFAULT_BUNDLE_REPO
@@ -27,6 +28,11 @@ logger = logging.getLogger(__name__)
 
 FETCH_PAUSES = (2.0, 5.0)
 _PROJECT = Path(__file__).resolve().parents[2]
+REFUSED = "refused://"
+"""What git is given instead of an address that packages may not come from."""
+REFUSED_HELPER = "remote-refused"
+"""What git says that it lacks then."""
+_TRANSPORTS = ("http", "https", "git", "ssh", "ftp", "ftps", "file")
 _REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
@@ -37,8 +43,9 @@ class Mirror:
     path: Path
     repository: str
 
-    def redirection(self) -> dict[str, str]:
-        """Environment that makes git take the public repository's address for this mirror."""
+    def redirection(self, hosts: tuple[str, ...] = ("github.com",)) -> dict[str, str]:
+        """Environment that makes git take the public repository's address for this mirror, and that
+        has it clone from no other server than ``hosts``, and by https alone."""
         # Without a user's name and token: bundles' code sees this, and packages name no such.
         repository = re.sub(r"://[^/@]*@", "://", self.repository)
         addresses = {repository, DEFAULT_BUNDLE_REPO, DEFAULT_BUNDLE_REPO.removesuffix(".git")}
@@ -46,6 +53,12 @@ class Mirror:
             (f"url.{self.path}.insteadOf", address)
             for address in sorted(addresses, key=len, reverse=True)
         ]
+        # Git takes the longest prefix that fits: allowed hosts stay, everything else leads nowhere.
+        own = urlsplit(repository)
+        allowed = {*hosts, own.netloc} if own.scheme == "https" else set(hosts)
+        settings += [(f"url.https://{host}/.insteadOf", f"https://{host}/") for host in allowed]
+        settings += [(f"url.{REFUSED}{kind}/.insteadOf", f"{kind}://") for kind in _TRANSPORTS]
+        settings += [(f"url.{REFUSED}ssh/.insteadOf", "git@")]
         settings += [("safe.directory", "*"), ("advice.detachedHead", "false")]
         env = {"GIT_CONFIG_COUNT": str(len(settings))}
         for number, (key, value) in enumerate(settings):
@@ -54,17 +67,27 @@ class Mirror:
 
 
 def refresh_mirror(
-    repository: str, workspace: Workspace, *, pauses: tuple[float, ...] | None = None
+    repository: str,
+    workspace: Workspace,
+    *,
+    commit: str | None = None,
+    pauses: tuple[float, ...] | None = None,
 ) -> Mirror:
-    """Bring the mirror of ``repository`` up to date and return it.
+    """Bring the mirror of ``repository`` up to date and return it; one that has the ``commit`` that
+    is wanted stays as it is.
 
     Raises StepFailed(bundle_git_pull) when the repository cannot be fetched: after three tries, or
     one more than there are ``pauses``.
     """
     mirror = Mirror(mirror_path(repository), repository)
     with _locked(mirror.path.with_suffix(".lock")):
+        if commit is not None and _has(mirror, commit, workspace):
+            return mirror
         for pause in (*(FETCH_PAUSES if pauses is None else pauses), None):
             tail = _fetch(mirror, workspace)
+            if tail is None and commit is not None and not _has(mirror, commit, workspace):
+                done = _fetch_into(mirror.path, repository, workspace, commit)
+                tail = None if done.exit_code == 0 else done.tail
             if tail is None:
                 return mirror
             if pause is not None:
@@ -75,6 +98,41 @@ def refresh_mirror(
         "The bundle repository could not be fetched; see the log for git's reason.",
         stacktrace=tail,
     )
+
+
+def at_commit(mirror: Mirror, branch: str, commit: str, workspace: Workspace) -> Mirror:
+    """A mirror of the run's own in which ``branch``, and nothing else, is at ``commit``.
+
+    Packages that bundles name by the repository's address come from it too, so that no code runs
+    that is not of that commit. Raises StepFailed(bundle_git_pull) when the mirror lacks it.
+    """
+    pinned = Mirror(workspace.root / "bundles.git", mirror.repository)
+    if not _has(mirror, commit, workspace):
+        raise StepFailed(
+            "bundle_git_pull",
+            f"The bundle repository has no commit {commit[:12]} any more: sync the bundles, then"
+            " run the job again.",
+        )
+    _git(("init", "--quiet", "--bare", str(pinned.path)), workspace, label=None)
+    (pinned.path / "objects" / "info" / "alternates").write_text(f"{mirror.path / 'objects'}\n")
+    if (shallow := mirror.path / "shallow").is_file():
+        shutil.copyfile(shallow, pinned.path / "shallow")
+    head = f"refs/heads/{branch}"
+    for command in (("update-ref", head, commit), ("symbolic-ref", "HEAD", head)):
+        _git(("-C", str(pinned.path), *command), workspace, label=None)
+    return pinned
+
+
+def _has(mirror: Mirror, commit: str, workspace: Workspace) -> bool:
+    """Whether the mirror has the commit with all its files."""
+    if not mirror.path.is_dir():
+        return False
+    found = _git(
+        ("-C", str(mirror.path), "rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}"),
+        workspace,
+        label=None,
+    )
+    return found.exit_code == 0
 
 
 def mirror_path(repository: str) -> Path:
@@ -170,7 +228,9 @@ def half_fetched(mirror: Mirror) -> Path:
     return mirror.path.with_suffix(".fetching")
 
 
-def _fetch_into(path: Path, repository: str, workspace: Workspace) -> processes.Completed:
+def _fetch_into(
+    path: Path, repository: str, workspace: Workspace, *what: str
+) -> processes.Completed:
     depth = () if _is_local(repository) else ("--depth=1",)
     return _git(
         (
@@ -183,7 +243,7 @@ def _fetch_into(path: Path, repository: str, workspace: Workspace) -> processes.
             *depth,
             "--",
             repository,
-            *_REFS,
+            *(what or _REFS),
         ),
         workspace,
     )

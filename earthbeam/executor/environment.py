@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 DEFAULT_BUNDLE_REPO = "https://github.com/edanalytics/earthmover_edfi_bundles.git"
+DEFAULT_BUNDLE_HOSTS = ("github.com",)
 DEFAULT_TIMEOUT_SECONDS = 3600
 
 
@@ -24,6 +25,8 @@ class Environment:
     bundle_mirror: str | None = None
     """A mirror of it that the launcher has brought up to date and that is for reading only; None:
     the executor keeps its own."""
+    bundle_hosts: tuple[str, ...] = DEFAULT_BUNDLE_HOSTS
+    """Hosts that bundles' packages may be cloned from."""
     possible_student_id_columns: str | None = None
     roster_gzip: bool = False
     """Whether to ask the app for a gzipped roster: for a slow link between the two."""
@@ -48,6 +51,8 @@ class Environment:
             init_job_url=url,
             timeout_seconds=int(seconds),
             bundle_repo=variables.get("BUNDLE_REPO") or DEFAULT_BUNDLE_REPO,
+            bundle_hosts=tuple(filter(None, variables.get("BUNDLE_HOSTS", "").split(",")))
+            or DEFAULT_BUNDLE_HOSTS,
             bundle_mirror=variables.get("BUNDLE_MIRROR") or None,
             possible_student_id_columns=variables.get("POSSIBLE_STUDENT_ID_COLUMNS") or None,
             roster_gzip=gzip == "1",

@@ -16,6 +16,7 @@ _RESERVED = re.compile(
     r"|(LC|LD|DYLD|GIT|BASH|MALLOC|DASK|OPENSSL|SSL|REQUESTS|CURL|AWS|INIT|EDFI_API)_.*",
     re.IGNORECASE,
 )
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
 
 
@@ -58,6 +59,8 @@ class Job:
     cross_year_match_available: bool
     roster_file_path: str | None
     ods: Ods | None
+    bundle_commit: str | None = None
+    """Of the bundle repository; None: the head of the branch."""
     student_id_columns: tuple[str, ...] = ()
     """The only columns to look for students in; empty: those that the bundle names."""
     keep_edu_rosters: bool = False
@@ -110,6 +113,7 @@ def parse(payload: Any) -> Job:
         cross_year_match_available=fields.boolean("crossYearMatchAvailable"),
         roster_file_path=fields.optional_text("rosterFilePath"),
         ods=_ods(fields) if send_to_ods else None,
+        bundle_commit=_commit(bundle),
         keep_edu_rosters=payload.get("keepEduRosters") is True,
     )
     if "INPUT_FILE" not in job.input_files:
@@ -150,6 +154,13 @@ def _student_id_columns(fields: "_Fields") -> tuple[str, ...]:
         return (column,)
     listed = fields.mapping("inputParams").optional_text(_ID_COLUMNS) or ""
     return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _commit(bundle: "_Fields") -> str | None:
+    commit = bundle.optional_text("commit")
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        raise invalid("bundle.commit must be a full commit id")
+    return commit
 
 
 def _ods(fields: "_Fields") -> Ods:

@@ -87,11 +87,14 @@ class Pipeline:
     def refresh_bundle_code(self) -> bundles.Mirror:
         self.progress.begin("refresh_bundle_code")
         repository, given = self.environment.bundle_repo, self.environment.bundle_mirror
+        branch, commit = self.job.bundle_branch, self.job.bundle_commit
         if given is not None:
             mirror = bundles.Mirror(Path(given), repository)
         else:
-            mirror = bundles.refresh_mirror(repository, self.workspace)
-        bundles.check_out(mirror, self.job.bundle_path, self.job.bundle_branch, self.workspace)
+            mirror = bundles.refresh_mirror(repository, self.workspace, commit=commit)
+        if commit is not None:
+            mirror = bundles.at_commit(mirror, branch, commit, self.workspace)
+        bundles.check_out(mirror, self.job.bundle_path, branch, self.workspace)
         # Now: from the next step on, the bundle's code may change its files.
         self.lightbeam_settings = lightbeam_config.read(self.workspace.bundle / "lightbeam.yaml")
         return mirror
@@ -100,7 +103,9 @@ class Pipeline:
         self, mirror: bundles.Mirror, earthmover: Earthmover
     ) -> transform.BundleDescription:
         self.progress.begin("earthmover_deps")
-        return transform.prepare_bundle(self.job, mirror, self.workspace, earthmover)
+        return transform.prepare_bundle(
+            self.job, mirror, self.workspace, earthmover, self.environment.bundle_hosts
+        )
 
     def begin_roster(self) -> Ahead[Path] | None:
         """Begin to fetch a roster that no program fetches. (lightbeam waits for its turn: the ODS's

@@ -1,6 +1,6 @@
 """Child process of a launcher: brings a bundle repository's mirror up to date, and prints its path.
 
-    python -m earthbeam.executor.refresh_mirror REPOSITORY
+    python -m earthbeam.executor.refresh_mirror REPOSITORY [COMMIT]
 
 So the executor is given a mirror that it need not, and cannot, write to. Exit status 1: it could
 not be fetched. The executor then tries for itself, and reports why that fails.
@@ -16,7 +16,8 @@ from earthbeam.executor.workspace import Workspace
 def main() -> int:
     with Workspace() as workspace:
         try:
-            mirror = bundles.refresh_mirror(sys.argv[1], workspace, pauses=())
+            repository, commit = sys.argv[1], next(iter(sys.argv[2:]), None)
+            mirror = bundles.refresh_mirror(repository, workspace, commit=commit, pauses=())
         except StepFailed:
             return 1
     sys.stdout.write(str(mirror.path))

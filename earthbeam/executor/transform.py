@@ -1,15 +1,17 @@
 """earthmover as child processes: a bundle made ready, and run once for each output set."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from earthbeam.executor import processes
-from earthbeam.executor.bundles import Mirror
+from earthbeam.executor.bundles import REFUSED_HELPER, Mirror
 from earthbeam.executor.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.earthmover import Earthmover, Program
+from earthbeam.executor.environment import DEFAULT_BUNDLE_HOSTS
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.input_files import local_path
 from earthbeam.executor.job import Job
@@ -27,6 +29,7 @@ RAW_INPUT = "$sources.input"
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _LAST_ENCODING = "iso-8859-1"
 """In which every file is valid."""
+_PACKAGE = re.compile(r"^\s*git:\s*['\"]?(?:\w+://)?(?:[^\s/@'\"]*@)?([^\s/:'\"]+)", re.MULTILINE)
 _LONGEST_DESCRIPTION = 1024 * 1024
 
 
@@ -76,7 +79,11 @@ class RowsToMatch:
 
 
 def prepare_bundle(
-    job: Job, mirror: Mirror, workspace: Workspace, earthmover: Earthmover
+    job: Job,
+    mirror: Mirror,
+    workspace: Workspace,
+    earthmover: Earthmover,
+    hosts: tuple[str, ...] = DEFAULT_BUNDLE_HOSTS,
 ) -> BundleDescription:
     """Install the packages that the bundle names, compile it, and tell how it reads its input.
 
@@ -88,10 +95,18 @@ def prepare_bundle(
         label="deps",
         script="prepare_bundle.py",
         arguments=(_config(workspace), str(description)),
-        environment={**environment, **mirror.redirection()},
+        environment={**environment, **mirror.redirection(hosts)},
     )
     done = earthmover.run(program, cwd=workspace.bundle)
     read = _read_description(description) if done.exit_code == 0 else None
+    if REFUSED_HELPER in done.tail:
+        where = ", ".join(_other_hosts(workspace, hosts)) or "another server"
+        raise StepFailed(
+            "earthmover_deps",
+            f"The bundle names a package at {where}, which packages may not come from: review it,"
+            " and add the host to BUNDLE_HOSTS if it is meant.",
+            stacktrace=done.tail,
+        )
     if read is None:
         raise StepFailed(
             "earthmover_deps",
@@ -99,6 +114,15 @@ def prepare_bundle(
             stacktrace=done.tail,
         )
     return read
+
+
+def _other_hosts(workspace: Workspace, hosts: tuple[str, ...]) -> list[str]:
+    """Hosts that the bundle, or a package of it, names and that are not among ``hosts``."""
+    named: set[str] = set()
+    for path in workspace.bundle.rglob("earthmover.y*ml"):
+        if is_plain_file(path) and path.stat().st_size <= _LONGEST_DESCRIPTION:
+            named |= set(_PACKAGE.findall(path.read_text(errors="replace")))
+    return sorted(named - set(hosts))
 
 
 def _read_description(path: Path) -> BundleDescription | None:

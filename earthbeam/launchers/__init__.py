@@ -7,6 +7,7 @@ from django.conf import settings
 from django.utils.module_loading import import_string
 
 from earthbeam.errors import LauncherMisconfigured
+from earthbeam.executor.environment import DEFAULT_BUNDLE_HOSTS
 from earthbeam.models import Run
 
 LAUNCHERS = {
@@ -31,6 +32,12 @@ class Launcher(Protocol):
         """Called each minute, also while a launch is under way: see to executors that ``launch``
         does not wait for. End the runs of those that are gone, and those of runs that have ended.
         """
+
+
+def bundle_hosts() -> dict[str, str]:
+    """The executor's variable for the hosts of packages, where they are not its own default."""
+    hosts = settings.BUNDLE_HOSTS
+    return {} if tuple(hosts) == DEFAULT_BUNDLE_HOSTS else {"BUNDLE_HOSTS": ",".join(hosts)}
 
 
 def get_launcher() -> Launcher:

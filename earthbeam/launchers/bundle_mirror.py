@@ -18,15 +18,21 @@ FETCH_SECONDS = 300.0
 """Longer than a first fetch takes, and shorter than anybody waits for a launch."""
 
 
-def refresh(environment: dict[str, str], should_stop: Callable[[], bool]) -> Path | None:
-    """The mirror of BUNDLE_REPO as of now; None if it could not be fetched, or is to stop.
+def refresh(
+    environment: dict[str, str], commit: str, should_stop: Callable[[], bool]
+) -> Path | None:
+    """The mirror of BUNDLE_REPO with ``commit``, or as of now where that is empty; None if it could
+    not be fetched, or is to stop.
 
     A process of its own, which can be ended. ``environment`` is all it gets. Its output is not
     kept, as git quotes addresses in full; the executor, which tries again, logs what git says.
     """
     try:
         child = subprocess.Popen(
-            (sys.executable, "-m", "earthbeam.executor.refresh_mirror", settings.BUNDLE_REPO),
+            (
+                *(sys.executable, "-m", "earthbeam.executor.refresh_mirror"),
+                *(settings.BUNDLE_REPO, *filter(None, [commit])),
+            ),
             cwd=settings.BASE_DIR,
             env=environment,
             stdin=subprocess.DEVNULL,

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from earthbeam import aws, payload, tokens
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
-from earthbeam.launchers import ecs_watcher, job_credentials
+from earthbeam.launchers import bundle_hosts, ecs_watcher, job_credentials
 from earthbeam.launchers.ecs_parameters import EcsParameters, forget_parameters, get_parameters
 from earthbeam.models import Job, Run
 from earthbeam.relaunch import LARGE, MEDIUM
@@ -118,6 +118,7 @@ def _environment(run: Run, credentials: dict[str, str], region: str) -> dict[str
         "INIT_JOB_URL": payload.init_url(run.pk),
         "TIMEOUT_SECONDS": str(run.timeout_seconds),
         "BUNDLE_REPO": settings.BUNDLE_REPO,
+        **bundle_hosts(),
         **({"ROSTER_GZIP": "1"} if settings.ROSTER_GZIP else {}),
         **credentials,
         "AWS_REGION": region,

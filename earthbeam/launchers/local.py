@@ -26,7 +26,7 @@ from earthbeam import paths, payload, runs, tokens
 from earthbeam.errors import LaunchFailed
 from earthbeam.executor.workspace import remove
 from earthbeam.files import directory, is_s3
-from earthbeam.launchers import bundle_mirror, children, orphans, sandbox
+from earthbeam.launchers import bundle_hosts, bundle_mirror, children, orphans, sandbox
 from earthbeam.launchers.output import Masker, Output
 from earthbeam.models import Run, RunLog
 from partners.encryption import UndecryptableSecret
@@ -89,8 +89,9 @@ class LocalLauncher:
         scratch = Path(tempfile.mkdtemp(prefix=orphans.SCRATCH_PREFIX))
         try:
             environment = _surroundings(scratch)
+            commit = payload.bundle_commit(run)
             connection.close()
-            mirror = bundle_mirror.refresh(environment, should_stop)
+            mirror = bundle_mirror.refresh(environment, commit, should_stop)
             if should_stop():
                 raise LaunchFailed("The worker was stopped before it started an executor.")
             token = tokens.init_token(run)
@@ -199,6 +200,7 @@ def _variables(run: Run, token: str, mirror: Path | None) -> dict[str, str]:
         "INIT_JOB_URL": payload.init_url(run.id),
         "TIMEOUT_SECONDS": str(run.timeout_seconds),
         "BUNDLE_REPO": settings.BUNDLE_REPO,
+        **bundle_hosts(),
         **({"BUNDLE_MIRROR": str(mirror)} if mirror else {}),
         **({"ROSTER_GZIP": "1"} if settings.ROSTER_GZIP else {}),
         **_access_to_files(run),

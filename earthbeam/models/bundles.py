@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.db import models
 
 from partners.models import Partner
@@ -27,6 +28,42 @@ class Bundle(models.Model):
 
     def __str__(self) -> str:
         return self.display_name
+
+
+class BundleRevision(models.Model):
+    """The bundle repository at one commit, as a sync found it: see bundle_revisions.py."""
+
+    branch = models.CharField(max_length=200)
+    commit = models.CharField(max_length=64)
+    entries = models.JSONField(help_text="registry.json's assessments.")
+    id_columns = models.JSONField(default=dict)
+    changes = models.JSONField(
+        default=list, help_text="Files that differ from the revision that was current then."
+    )
+    diff = models.TextField(blank=True)
+    synced_at = models.DateTimeField()
+    is_current = models.BooleanField("current", default=False)
+    current_since = models.DateTimeField(null=True, blank=True)
+    approved_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    declined_at = models.DateTimeField(
+        null=True, blank=True, help_text="When somebody went back to an earlier revision."
+    )
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["branch", "commit"], name="bundle_revision_once"),
+            models.UniqueConstraint(
+                fields=["branch"],
+                condition=models.Q(is_current=True),
+                name="one_current_bundle_revision",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.branch} at {self.commit[:12]}"
 
 
 class DescriptorMapping(models.Model):

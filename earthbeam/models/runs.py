@@ -36,6 +36,9 @@ class Run(models.Model):
         max_length=300, blank=True, help_text="What the launcher started: a process id, a task ARN."
     )
 
+    bundle_commit = models.CharField(
+        max_length=64, blank=True, help_text="Of the bundle repository, which the run uses."
+    )
     progress = models.JSONField(
         null=True,
         blank=True,

@@ -232,6 +232,7 @@ MODELS: dict[str, Model] = {
             "role": "partner_admin",
         },
     ),
+    "earthbeam.bundlerevision": Model(add=NOBODY, create=NOBODY, change=NOBODY, delete=NOBODY),
     "earthbeam.bundle": Model(
         list=ADMINS,
         add=NOBODY,
@@ -332,6 +333,9 @@ PAGES: dict[str, dict[str, Visit]] = {
     # What it answers is tried in test_matrix.py, for every field that has it.
     "admin:autocomplete": {"GET": Visit(_profile(*[NO] * 5))},
     # --- Partners ---
+    "admin:earthbeam_bundlerevision_make_current": {
+        "POST": Visit(SUPERUSERS, ("{earthbeam.bundlerevision.pk}",))
+    },
     "admin:partners_partner_edu_panel": {"GET": Visit(OF_PARTNER_PAGE, _PARTNER)},
     "admin:partners_partner_edu_test": {
         "POST": Visit(OF_PARTNER_PAGE, _PARTNER, answers_in_place=True, stores_nothing=True)

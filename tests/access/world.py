@@ -8,6 +8,7 @@ somebody carries a mark in its text: ``of-ea-…``, ``of-grand-bend-…``, ``of-
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
+from uuid import uuid4
 
 from allauth.socialaccount.models import SocialAccount
 from auditlog.models import LogEntry
@@ -160,6 +161,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         "partners.odsconnection": ods,
         "partners.membership": Membership.objects.get(user=person),
         "earthbeam.bundle": job.bundle,
+        "earthbeam.bundlerevision": factories.make_bundle_revision(uuid4().hex),
         "earthbeam.descriptormapping": mapping,
         "earthbeam.job": job,
         "earthbeam.run": run,

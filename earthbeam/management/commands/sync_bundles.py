@@ -2,9 +2,10 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from earthbeam import bundles
+from earthbeam import bundle_revisions
 from earthbeam.errors import RegistryError
 
 
@@ -13,9 +14,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            report = bundles.sync()
+            report = bundle_revisions.sync(
+                settings.BUNDLE_REPO, settings.BUNDLE_BRANCH, settings.BUNDLE_APPROVAL
+            )
         except RegistryError as error:
             raise CommandError(str(error)) from error
+        if report.available:
+            self.stdout.write(
+                f"A newer version is available, commit {report.available[:12]}. Nothing changes "
+                "until a superuser makes it current in the admin, under Bundle revisions."
+            )
+            return
         for path in report.added:
             self.stdout.write(f"added {path}")
         for path in report.changed:

@@ -1,3 +1,5 @@
+import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -5,6 +7,7 @@ import tarfile
 import pytest
 
 from earthbeam.executor import bundles
+from earthbeam.executor.environment import DEFAULT_BUNDLE_REPO
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.workspace import Workspace
 from runway.sandbox.bundle_repository import create_bundle_repository
@@ -111,3 +114,57 @@ def test_a_bundle_whose_links_lead_out_of_it_is_refused(python_with, mirrors, tm
 def head_of(repository):
     command = ("git", "-C", str(repository), "rev-parse", "refs/heads/main")
     return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def test_bundle_and_packages_come_from_the_commit_that_was_synced(mirrors, tmp_path):
+    repository = create_bundle_repository(tmp_path / "repository")
+    commit_id = head_of(repository).decode().strip()
+    with Workspace() as workspace:
+        for number in range(2):  # the second time the branch has moved on
+            if number:
+                for name in (f"{BUNDLE}/README.md", "packages/sample_shared/README.md"):
+                    (repository / name).write_text("unreviewed")
+                commit(repository)
+            mirror = bundles.refresh_mirror(str(repository), workspace, commit=commit_id)
+        pinned = bundles.at_commit(mirror, "main", commit_id, workspace)
+        bundles.check_out(pinned, BUNDLE, "main", workspace)
+        assert (workspace.bundle / "README.md").read_text() != "unreviewed"
+        # As earthmover clones a package: by the public address.
+        for address in (str(repository), DEFAULT_BUNDLE_REPO):
+            package = workspace.folder("package")
+            env = os.environ | pinned.redirection()
+            subprocess.run(("git", "clone", "-q", address, "."), cwd=package, env=env, check=True)
+            assert (package / "packages/sample_shared/README.md").read_text() != "unreviewed"
+            shutil.rmtree(package)
+
+
+def test_a_commit_that_is_gone_is_said_to_be(mirrors, bundle_repo):
+    with Workspace() as workspace:
+        mirror = bundles.refresh_mirror(str(bundle_repo), workspace)
+        with pytest.raises(StepFailed, match="no commit bbbbbbbbbbbb any more") as failed:
+            bundles.at_commit(mirror, "main", "b" * 40, workspace)
+    assert failed.value.code == "bundle_git_pull"
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "https://elsewhere.example.org/x.git",
+        "http://github.com/x.git",
+        "ssh://git@github.com/x.git",
+        "git@github.com:x.git",
+        "file:///etc",
+    ],
+)
+def test_packages_come_from_allowed_hosts_by_https_alone(mirrors, bundle_repo, tmp_path, address):
+    with Workspace() as workspace:
+        mirror = bundles.refresh_mirror(str(bundle_repo), workspace)
+        done = subprocess.run(
+            ("git", "clone", address, "package"),
+            cwd=tmp_path,
+            env=os.environ | mirror.redirection(("github.com",)),
+            capture_output=True,
+            text=True,
+        )
+    assert done.returncode != 0
+    assert bundles.REFUSED_HELPER in done.stderr

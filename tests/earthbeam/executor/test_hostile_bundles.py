@@ -276,3 +276,12 @@ def test_a_bundle_that_ends_no_line_costs_a_run_nothing(prepare, app, workbench)
     prepare(hostile.running("sys.stdout.write('x' * 20_000)\nsys.stdout.flush()"))
     ended = workbench.run(TIMEOUT_SECONDS="100")
     assert app.outcome() == "done success", ended.log[-3000:]
+
+
+def test_a_package_of_a_host_that_is_not_allowed_is_refused_by_its_name(prepare, app, workbench):
+    package = "packages:\n  theirs:\n    git: https://elsewhere.example.org/theirs.git\n\nsources:"
+    prepare(
+        {f"{INTERIM}/earthmover.yaml": lambda text: text.replace("\nsources:", "\n" + package, 1)}
+    )
+    told = fails(app, workbench, "earthmover_deps")
+    assert "a package at elsewhere.example.org" in told["message"]
