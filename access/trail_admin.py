@@ -29,7 +29,7 @@ EVENTS = (
     *("second factor added", "second factor removed", "second factor reset"),
     *("second factor refused", "recovery codes made"),
     *("file downloaded", "download links made", "file fetched by link"),
-    *("unmatched rows viewed", "run log downloaded"),
+    *("unmatched rows viewed", "run log downloaded", "run log viewed"),
     *("bundles made current", "job deleted", "files of a deleted job deleted"),
     *("EDU connections reset", "webhook secret replaced"),
 )

@@ -15,7 +15,11 @@ MAX_SHOWN = 20
 """Problems that are listed; of more there is only the number."""
 
 # Not "-1", nor "+ Pre-K (4 years)", which are what they look like.
-_FORMULA = re.compile(r"\s*(?:[=@]|[+-].*(?:\w\(|\|.*!))")
+_FORMULA = re.compile(
+    r"\s*(?:[=@\uff1d\uff20]"  # full-width ones too
+    r"|[+\-\uff0b\uff0d](?!\s|[\d.,]+(?:[\s%]|$))."
+    r"|[+\-\uff0b\uff0d].*(?:\w\(|\(\s*[\"']|[|!]))"
+)
 
 
 class BadMappings(Exception):

@@ -11,6 +11,8 @@ from earthbeam.models import Job, Run
 from partners import audit
 
 TASK = "delete_job_files"
+LATE_SECONDS = 2 * 60 * 60
+"""Longer than a link to upload a file lives."""
 
 
 class JobsInProgress(Exception):
@@ -43,9 +45,14 @@ def delete_jobs(ids: Iterable[UUID]) -> int:
             raise JobsInProgress(busy)
         for job in jobs:
             audit.record(job, "job deleted", tenant=str(job.tenant), input_files=job.files.count())
-            delete_job_files.defer(
-                job_id=str(job.pk), name=str(job), location=paths.app_data_base_path(job)
-            )
+            work = {
+                "job_id": str(job.pk),
+                "name": str(job),
+                "location": paths.app_data_base_path(job),
+            }
+            delete_job_files.defer(**work)
+            # And once more, for what a link or an executor that was still open has brought.
+            delete_job_files.configure(schedule_in={"seconds": LATE_SECONDS}).defer(**work)
         Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
     return len(jobs)
 
@@ -54,5 +61,6 @@ def delete_files(job_id: str, name: str, location: str) -> int:
     """Delete all files of a job that is gone; returns how many. Raises OSError."""
     count = open_store(location).clear()
     gone = Job(pk=UUID(job_id), bundle_template={"display_name": name.rpartition(" ")[0]})
-    audit.record(gone, "files of a deleted job deleted", files=count)
+    if count:
+        audit.record(gone, "files of a deleted job deleted", files=count)
     return count

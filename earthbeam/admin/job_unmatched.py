@@ -76,7 +76,6 @@ class JobUnmatched(admin.ModelAdmin):
             if not self.has_add_permission(request):
                 raise PermissionDenied
             return self._post(request, job, run, told, file, taken)
-        audit.record(job, "unmatched rows viewed", run=str(run.pk))
         return self._show_table(request, job, told, file, taken, _Page())
 
     def _post(
@@ -182,6 +181,7 @@ class JobUnmatched(admin.ModelAdmin):
         taken: Mapping[int, Job],
         page: _Page,
     ) -> HttpResponse:
+        audit.record(job, "unmatched rows viewed", run=str(job.last_run_id))
         context = {
             "told": told,
             "file": file,

@@ -22,9 +22,10 @@ class JobAdmin(JobList, NewJob, JobUnmatched, JobPage):
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
         """A job whose run is in progress stays; the page says so."""
-        listed, counts, missing, protected = super().get_deleted_objects(objs, request)
+        # Whoever may delete a job deletes what belongs to it, which nobody deletes by itself.
+        listed, counts, _, protected = super().get_deleted_objects(objs, request)
         busy = [f"{job} (its run is in progress)" for job in job_deletion.in_progress(list(objs))]
-        return listed, counts, missing, [*protected, *busy]
+        return listed, counts, set(), [*protected, *busy]
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         job_deletion.delete_jobs([obj.pk])

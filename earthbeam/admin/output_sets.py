@@ -57,6 +57,9 @@ class OutputSetAdmin(WordSearch, ScopedAdmin):
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
+    def has_delete_permission(self, request: HttpRequest, obj: OutputSet | None = None) -> bool:
+        return False  # with its job alone, or its files would stay
+
     def has_change_permission(self, request: HttpRequest, obj: OutputSet | None = None) -> bool:
         return False
 

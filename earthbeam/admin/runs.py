@@ -6,7 +6,7 @@ from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -29,7 +29,7 @@ from earthbeam.models import (
     RunUpdate,
     UnmatchedIds,
 )
-from partners import scoping
+from partners import audit, scoping
 from partners.list_filters import PartnerFilter, TenantFilter
 from partners.scoped_admin import ScopedAdmin
 
@@ -147,6 +147,18 @@ class RunAdmin(WordSearch, ScopedAdmin):
             *(UnmatchedIdsInline, SummaryInline, OutputSetInline, OutputFileInline),
         ]
         return [*inlines, LogInline] if admin else inlines
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        answer = super().change_view(request, object_id, form_url, extra_context)
+        run = self.get_object(request, object_id) if answer.status_code == 200 else None
+        if run is not None and LogInline in self.get_inlines(request, run):
+            audit.record(run.job, "run log viewed", run=str(run.pk))
+        return answer
+
+    def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
+        return False  # with its job alone, or its files would stay
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return super().get_queryset(request).select_related("job__tenant", "job__school_year")

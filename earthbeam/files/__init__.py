@@ -16,7 +16,7 @@ __all__ = [
     "FileStore",
     "check_location",
     "checked_key",
-    "directory",
+    "directory_of",
     "fault",
     "is_s3",
     "open_store",
@@ -30,10 +30,10 @@ def open_store(location: str) -> FileStore:
         from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
 
         return S3Store(*bucket_and_prefix(location))
-    return DirectoryStore(directory(location))
+    return DirectoryStore(directory_of(location))
 
 
-def directory(location: str) -> Path:
+def directory_of(location: str) -> Path:
     """The directory of a ``file://`` location."""
     return Path(location.removeprefix("file://"))
 

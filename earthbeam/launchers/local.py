@@ -25,7 +25,7 @@ from django.utils import timezone
 from earthbeam import paths, payload, runs, tokens
 from earthbeam.errors import LaunchFailed
 from earthbeam.executor.workspace import remove
-from earthbeam.files import directory, is_s3
+from earthbeam.files import directory_of, is_s3
 from earthbeam.launchers import bundle_hosts, bundle_mirror, children, orphans, sandbox
 from earthbeam.launchers.output import Masker, Output
 from earthbeam.models import Run, RunLog
@@ -127,8 +127,8 @@ class LocalLauncher:
         if mirror is not None:
             read_only.append(mirror)
         if not is_s3(job.files_base):
-            base = directory(job.files_base)
-            folder = directory(paths.app_data_base_path(job))
+            base = directory_of(job.files_base)
+            folder = directory_of(paths.app_data_base_path(job))
             try:
                 (folder / "output").mkdir(mode=0o700, parents=True, exist_ok=True)
             except OSError as error:
@@ -230,9 +230,10 @@ def _access_to_files(run: Run) -> dict[str, str]:
 
 
 def _was_ended(run: Run) -> bool:
-    """Whether the run failed meanwhile: by its own report, or because somebody cancelled it."""
+    """Whether the run failed meanwhile, by its own report or because somebody cancelled it, or was
+    deleted with its job."""
     try:
-        return Run.objects.filter(pk=run.pk, status=Run.Status.ERROR).exists()
+        return not Run.objects.filter(pk=run.pk).exclude(status=Run.Status.ERROR).exists()
     except DatabaseFault:
         return False
     finally:
@@ -264,7 +265,10 @@ def _save(run: Run, output: Output) -> None:
 
 def _conclude(run: Run, end: _End) -> None:
     """See to it that the run has ended: whatever its executor did not report is reported here."""
-    run.refresh_from_db(fields=["status"])
+    try:
+        run.refresh_from_db(fields=["status"])
+    except Run.DoesNotExist:
+        return  # deleted with its job
     how = children.exit_text(end.exit_code)
     if run.status == Run.Status.NEW:
         if end.stopped:

@@ -401,11 +401,15 @@ def test_looking_at_unmatched_rows_and_whole_logs_is_kept():
     clean_slate()
     client.get(page("job", "unmatched", run.job_id, app="earthbeam"))
     client.get(page("job", "log", run.job_id, run.pk, app="earthbeam"))
+    client.get(page("run", "change", run.pk, app="earthbeam"))
+    client.post(page("job", "unmatched", run.job_id, app="earthbeam"), {"content": "stale"})
     client.get(page("job", "change", run.job_id, app="earthbeam"))  # is no such look
     kept = [(each.additional_data["event"], each.object_pk) for each in entries()]
     assert kept == [
         ("unmatched rows viewed", str(run.job_id)),
         ("run log downloaded", str(run.job_id)),
+        ("run log viewed", str(run.job_id)),
+        ("unmatched rows viewed", str(run.job_id)),
     ]
 
 

@@ -13,7 +13,7 @@ from django.core.management import call_command
 
 from earthbeam import paths
 from earthbeam.executor.bundles import mirror_path
-from earthbeam.files import directory
+from earthbeam.files import directory_of
 from earthbeam.jobs import start_run
 from tests import bubblewrap
 from tests.e2e.jobs import output, submit, wait_for_end
@@ -237,7 +237,7 @@ def decoy():
 def test_a_hostile_bundle_gets_nothing_that_is_not_its_own_runs(stack, ods, interim, decoy):
     listener = Listener()
     job = submit(interim)
-    base = directory(settings.FILES_BASE)
+    base = directory_of(settings.FILES_BASE)
     for name in ("other/tenant/2526/id/input/scores.csv", "__rosters/other/tenant/2026/r.jsonl"):
         (base / name).parent.mkdir(parents=True, exist_ok=True)
         (base / name).write_text(SECRET)
@@ -251,7 +251,7 @@ def test_a_hostile_bundle_gets_nothing_that_is_not_its_own_runs(stack, ods, inte
         "decoy_name": "sleep\00086399",
         "project": str(settings.BASE_DIR),
         "files": str(base),
-        "job": str(directory(paths.app_data_base_path(job))),
+        "job": str(directory_of(paths.app_data_base_path(job))),
         "scratch": str(stack.scratch),
         "home": str(Path.home()),
         "postgres": f"{database['host']}/.s.PGSQL.{database['port']}",

@@ -84,6 +84,14 @@ def test_values_that_only_look_a_little_like_formulas_are_taken(value):
     assert read(f"{HEAD}{value},x,y\n").rows == ((value, "x", "y"),)
 
 
+@pytest.mark.parametrize(
+    "value",
+    ["+HYPERLINK (x)", "-A1+B2", "+Sheet1!A1", "＝1+1", "@SUM(1)", "+ LINK ('x')", "-2+cmd|'x'!A0"],
+)
+def test_values_that_a_spreadsheet_program_would_calculate_are_refused(value):
+    assert is_formula(value)
+
+
 def test_an_assessment_may_stand_for_several_grades():
     second = FIRST.replace("First", "Second")
     assert len(read(f"{HEAD}K,{FIRST},a\nK,{second},b\n").rows) == 2

@@ -251,3 +251,9 @@ def test_the_runs_of_a_launcher_do_not_share_their_scratch(run):
     homes = {json.loads(log_of(each))["environment"]["HOME"] for each in (run, other)}
     assert len(homes) == 2
     assert Run.objects.filter(status="error").count() == 2
+
+
+def test_an_executor_of_a_deleted_job_is_ended(run):
+    threading.Timer(1, lambda: Run.objects.filter(pk=run.pk).delete()).start()
+    launcher("sleep").launch(running(run), never)
+    assert not Run.objects.exists()
