@@ -8,11 +8,12 @@ from urllib.parse import urlsplit
 from cryptography.fernet import Fernet
 from django.apps import AppConfig
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 
 from earthbeam import bundle_revisions
 from earthbeam.errors import LauncherMisconfigured
-from earthbeam.files import BadLocation, is_s3, open_store
+from earthbeam.files import BadLocation, DirectoryStore, is_s3, open_store
+from earthbeam.files.directory import is_open_to_others
 from earthbeam.launchers import LAUNCHERS, sandbox
 
 _SHORTEST_KEY = 32  # bytes; RFC 7518, 3.2: HS256 needs a key as long as its hash
@@ -86,9 +87,9 @@ def check_issuers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register()
 def check_files_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E004: jobs' files have no place."""
+    """runway.E004: jobs' files have no place. runway.W006: others can read them."""
     try:
-        open_store(settings.FILES_BASE)
+        store = open_store(settings.FILES_BASE)
     except BadLocation as error:
         return [
             Error(
@@ -96,6 +97,16 @@ def check_files_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
                 hint="Set it to where jobs' files shall lie, such as file:///srv/runway/files "
                 "or s3://BUCKET.",
                 id="runway.E004",
+            )
+        ]
+    if settings.IN_DEVELOPMENT or not isinstance(store, DirectoryStore):
+        return []
+    if is_open_to_others(store.root):
+        return [
+            Warning(
+                "The folder of FILES_BASE can be read by other users of this machine.",
+                hint=f"Close it: chmod 700 {store.root}",
+                id="runway.W006",
             )
         ]
     return []
@@ -174,7 +185,8 @@ def check_bundles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register()
 def check_sandbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E010: local executors could reach everything. runway.W005: they can, as was chosen."""
+    """runway.E010: local executors could reach everything. runway.W005: they can, as was chosen.
+    runway.I001: what they run in."""
     if settings.EXECUTOR_LAUNCHER != "local":
         return []
     try:
@@ -182,7 +194,7 @@ def check_sandbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     except LauncherMisconfigured as error:
         return [Error(str(error), hint=sandbox.HINT, id="runway.E010")]
     if used or (settings.IN_DEVELOPMENT and settings.EXECUTOR_SANDBOX != sandbox.NONE):
-        return []
+        return [Info(sandbox.describe(), id="runway.I001")]
     return [Warning(sandbox.describe(), hint=sandbox.HINT, id="runway.W005")]
 
 

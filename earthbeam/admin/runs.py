@@ -44,7 +44,7 @@ def _folded(title: str, text: str) -> SafeString | str:
 
 _FIELDS = (
     *("id", "job_page", "status", "created_at", "launched_at", "started_at", "ended_at"),
-    *("timeout_seconds", "launch_reference"),
+    *("timeout_seconds", "launch_reference", "bundle_commit"),
 )
 
 

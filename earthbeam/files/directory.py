@@ -25,9 +25,14 @@ def make_private(folder: Path) -> None:
     closed to others where it is this user's."""
     for missing in (*reversed(folder.parents), folder):
         missing.mkdir(mode=0o700, exist_ok=True)
-    if folder.stat().st_mode & 0o077:
+    if is_open_to_others(folder):
         with suppress(PermissionError):
             folder.chmod(0o700)
+
+
+def is_open_to_others(folder: Path) -> bool:
+    """Whether other users of the machine may read, or change, what is in it."""
+    return folder.is_dir() and bool(folder.stat().st_mode & 0o077)
 
 
 class DirectoryStore:

@@ -5,22 +5,37 @@ import sys
 import pytest
 from cryptography.fernet import Fernet
 from django.conf import settings as tests_settings
-from django.core.checks import run_checks
+from django.core.checks import WARNING, run_checks
 
 from access.issuers import Issuer
 from earthbeam.launchers import sandbox
 
 
 def ids(deploy=False):
+    """Of errors and warnings."""
     return {
         message.id
         for message in run_checks(include_deployment_checks=deploy)
-        if message.id and message.id.startswith("runway.")
+        if message.id and message.id.startswith("runway.") and message.level >= WARNING
     }
 
 
 def test_the_development_fallbacks_pass():
     assert ids() == set()
+
+
+def test_what_local_executors_run_in_is_said():
+    [message] = [each for each in run_checks() if each.id == "runway.I001"]
+    assert message.msg.startswith("Executors run in a bubblewrap sandbox") or (
+        "without a sandbox" in message.msg
+    )
+
+
+def test_a_folder_of_files_that_others_can_read_is_warned_about(settings, tmp_path):
+    settings.FILES_BASE, settings.IN_DEVELOPMENT = f"file://{tmp_path}", False
+    for mode, warned in ((0o755, True), (0o700, False)):
+        tmp_path.chmod(mode)
+        assert ("runway.W006" in ids()) is warned
 
 
 @pytest.mark.parametrize(
