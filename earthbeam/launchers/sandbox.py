@@ -8,7 +8,9 @@ The executor is process 1 in there. Nothing inside can kill it, and nothing outl
 outlive a worker that was killed (orphans.py), so bubblewrap is not asked to end it with its parent.
 """
 
+import errno
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -139,6 +141,8 @@ def start(
     The process is bubblewrap's, and ends as the program does: 128 and the signal's number, if one
     ended it. SIGTERM to its group is the program's, which must unblock it. Raises OSError.
     """
+    if shutil.which(argv[0]) is None:  # which bubblewrap would only tell by its exit status
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
     fd = os.memfd_create("arguments")  # which hold a token, and everybody sees a command line
     try:
         os.write(fd, b"".join(os.fsencode(each) + b"\0" for each in _arguments(environment, view)))

@@ -15,8 +15,13 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="run",
             name="bundle_commit",
+            # A default of the database's own: the release before does not know the column.
             field=models.CharField(
-                blank=True, help_text="Of the bundle repository, which the run uses.", max_length=64
+                blank=True,
+                db_default="",
+                default="",
+                help_text="Of the bundle repository, which the run uses.",
+                max_length=64,
             ),
         ),
         migrations.CreateModel(

@@ -37,7 +37,11 @@ class Run(models.Model):
     )
 
     bundle_commit = models.CharField(
-        max_length=64, blank=True, help_text="Of the bundle repository, which the run uses."
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of the bundle repository, which the run uses.",
     )
     progress = models.JSONField(
         null=True,

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 from auditlog.models import LogEntry
+from django.db import connection
 from django.urls import reverse
 
 from earthbeam import bundle_revisions, payload
@@ -100,3 +101,16 @@ def test_of_several_approvals_at_once_one_is_current():
     results = at_once([partial(bundle_revisions.make_current, each) for each in others])
     assert not [each for each in results if isinstance(each, Exception)]
     assert BundleRevision.objects.filter(is_current=True).count() == 1
+
+
+def test_the_release_before_still_creates_runs():
+    # While an installation is upgraded, its old processes insert rows without the new column.
+    job = factories.make_job()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "insert into earthbeam_run (id, job_id, status, timeout_seconds, created_at,"
+            " has_problems, executor_size, api_client, launch_reference)"
+            " values (gen_random_uuid(), %s, 'new', 60, now(), false, '', '', '')",
+            [job.pk],
+        )
+    assert Run.objects.get().bundle_commit == ""

@@ -10,7 +10,9 @@ PROGRAM = str(Path(__file__).with_name("program.py"))
 
 class Graceful(LocalLauncher):
     def __init__(self) -> None:
-        super().__init__((sys.executable, PROGRAM, "graceful"))
+        super().__init__(
+            (sys.executable, PROGRAM, "graceful"), code=("tests/earthbeam/launchers/program.py",)
+        )
 
 
 class NoProgram(LocalLauncher):
