@@ -48,7 +48,7 @@ def test_a_variable_that_is_missing_or_unusable_is_named(change, named):
 def test_a_child_cannot_read_what_its_parent_was_started_with(private):
     code = f"""
 import ctypes, os, subprocess, sys
-from earthbeam.executor.environment import keep_private
+from earthbeam.privacy import keep_private
 if os.getuid() == 0:  # root may read everything
     os.setgroups([])
     os.setgid(65534)
