@@ -258,10 +258,10 @@ def with_unmatched_rows(jobs: "QuerySet[Job]") -> "Job":
     from django.conf import settings
 
     from earthbeam.files import open_store
-    from earthbeam.job_status import JobStatus, has_status
+    from earthbeam.jobs.status import JobStatus, has_status
+    from earthbeam.jobs.unmatched import ARTIFACT
     from earthbeam.models import Job
     from earthbeam.paths import app_data_base_path
-    from earthbeam.unmatched import ARTIFACT
 
     troubled = has_status(JobStatus.COMPLETE_WITH_ERRORS, JobStatus.RESOLVED)
     job = jobs.filter(troubled, last_run__matches__unmatched__gt=0).latest("created_at")

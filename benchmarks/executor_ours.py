@@ -6,12 +6,13 @@ import shutil
 import sys
 from pathlib import Path
 
-from earthbeam.executor import bundles, transform
-from earthbeam.executor.earthmover import Earthmover
+from earthbeam.executor.bundle import checkout
+from earthbeam.executor.earthmover import transform
+from earthbeam.executor.earthmover.companion import Earthmover
 from earthbeam.executor.job import AppUrls, Job
-from earthbeam.executor.log import Redactor
 from earthbeam.executor.match_step import match_students
-from earthbeam.executor.workspace import Workspace
+from earthbeam.executor.reporting.log import Redactor
+from earthbeam.executor.workspace.folders import Workspace
 
 
 def main(job_file: Path) -> None:
@@ -32,8 +33,8 @@ def main(job_file: Path) -> None:
     )
     logging.basicConfig(level=logging.INFO)
     with Workspace() as workspace, Earthmover(workspace) as earthmover:
-        mirror = bundles.refresh_mirror(given["repository"], workspace)
-        bundles.check_out(mirror, job.bundle_path, job.bundle_branch, workspace)
+        mirror = checkout.refresh_mirror(given["repository"], workspace)
+        checkout.check_out(mirror, job.bundle_path, job.bundle_branch, workspace)
         bundle = transform.prepare_bundle(job, mirror, workspace, earthmover)
         local = workspace.input / input_file.name
         shutil.copyfile(input_file, local)

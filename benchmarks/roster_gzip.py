@@ -15,7 +15,7 @@ import pyarrow
 
 from benchmarks.roster_rows import DATA
 from benchmarks.roster_web import Web, World
-from earthbeam.executor.gzip_stream import inflate
+from earthbeam.executor.rosters.gzip_stream import inflate
 
 RATES = {"loopback": 0, "100 MB/s": 100_000_000, "50 MB/s": 50_000_000, "10 MB/s": 10_000_000}
 _PIECE = 128 * 1024

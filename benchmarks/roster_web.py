@@ -95,8 +95,8 @@ def make_world(runs: int) -> World:
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
-    from earthbeam import tokens
     from earthbeam.models import Run
+    from earthbeam.runs import tokens
     from tests import factories
 
     factories.make_partner(cross_year_match_enabled=True)

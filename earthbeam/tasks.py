@@ -14,10 +14,12 @@ from procrastinate.contrib.django import app
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Status
 
-from earthbeam import job_deletion, notices, reaper, runs
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
+from earthbeam.jobs import deletion
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
+from earthbeam.notify import notices
+from earthbeam.runs import reaper, states
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +49,14 @@ def launch_run(context: JobContext, run_id: str) -> None:
     except LaunchFailed as error:
         if context.job.attempts < LAUNCH_RETRIES:
             raise
-        runs.fail_to_start(run.id, {"message": str(error)})
+        states.fail_to_start(run.id, {"message": str(error)})
     except Exception as error:
         # A fault of ours or of the configuration, which another try does not mend. A run that has
         # begun is left to its executor, and to the reaper.
         message = f"The launcher failed ({type(error).__name__}); the worker's log says why."
         if isinstance(error, LauncherMisconfigured):
             message = str(error)
-        runs.fail_to_start(run.id, {"message": message})
+        states.fail_to_start(run.id, {"message": message})
         raise
 
 
@@ -80,13 +82,13 @@ def deliver_notices(timestamp: int) -> None:
 
 
 @app.task(
-    name=job_deletion.TASK,
+    name=deletion.TASK,
     queue=HOUSEKEEPING_QUEUE,
     retry=RetryStrategy(max_attempts=20, exponential_wait=2, retry_exceptions=[OSError]),
 )
 def delete_job_files(job_id: str, name: str, location: str) -> None:
     """Delete the files of a job that is gone; tried again, for days, while the storage fails."""
-    job_deletion.delete_files(job_id, name, location)
+    deletion.delete_files(job_id, name, location)
 
 
 @app.periodic(cron="47 * * * *")

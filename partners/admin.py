@@ -17,7 +17,7 @@ from partners.models import (
     SchoolYearConfig,
     Tenant,
 )
-from partners.ods_admin import OdsConnectionAdmin
+from partners.ods.admin import OdsConnectionAdmin
 from partners.scoped_admin import ScopedAdmin, SuperuserAdmin
 
 __all__ = [

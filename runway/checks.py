@@ -10,7 +10,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, Warning, register
 
-from earthbeam import bundle_revisions
+from earthbeam.bundles import revisions
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.files import BadLocation, DirectoryStore, is_s3, open_store
 from earthbeam.files.directory import is_open_to_others
@@ -172,12 +172,12 @@ def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Ch
 @register()
 def check_bundles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """runway.E011: nobody knows whether bundles need approval."""
-    if settings.BUNDLE_APPROVAL in bundle_revisions.APPROVALS:
+    if settings.BUNDLE_APPROVAL in revisions.APPROVALS:
         return []
     return [
         Error(
             f"BUNDLE_APPROVAL is {settings.BUNDLE_APPROVAL!r}.",
-            hint=f"Set it to one of: {', '.join(bundle_revisions.APPROVALS)}.",
+            hint=f"Set it to one of: {', '.join(revisions.APPROVALS)}.",
             id="runway.E011",
         )
     ]

@@ -243,7 +243,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"JobStatus": "earthbeam.job_status.JobStatus"},
+    "ENUM_NAME_OVERRIDES": {"JobStatus": "earthbeam.jobs.status.JobStatus"},
 }
 
 LOGGING = {

@@ -11,8 +11,9 @@ from typing import Any
 from django.conf import settings
 from django.utils import timezone
 
-from earthbeam import paths, unmatched
+from earthbeam import paths
 from earthbeam.files import open_store
+from earthbeam.jobs import unmatched
 from earthbeam.models import (
     Bundle,
     BundleRevision,

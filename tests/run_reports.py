@@ -6,8 +6,9 @@ from typing import Any
 
 from django.utils import timezone
 
-from earthbeam import paths, reports, runs
+from earthbeam import paths
 from earthbeam.models import Job, Run, RunLog, RunUpdate
+from earthbeam.runs import reports, states
 from tests import factories
 
 STEPS = [
@@ -86,7 +87,7 @@ def succeeded(
         content = json.dumps(answers).encode()
         factories.store_file(run.job, "output/lb-send-results.json", content)
     factories.store_file(run.job, "output/student_id_match_rates.csv", b"a,b\n")
-    assert runs.finish(run.pk, True)
+    assert states.finish(run.pk, True)
     return _aged(run)
 
 
@@ -115,7 +116,7 @@ def failed(
     run = _in_step(step, job)
     reports.record_update(run, step, RunUpdate.Status.FAILURE)
     reports.record_error(run, code, payload)
-    assert runs.finish(run.pk, False)
+    assert states.finish(run.pk, False)
     return _aged(run)
 
 

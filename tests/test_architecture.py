@@ -18,10 +18,47 @@ FORBIDDEN = {
     "earthbeam/matching": ("django", "partners", "edu", "runway", "requests", "logging", "pathlib"),
     "earthbeam/executor": (
         *("access", "partners", "edu", "runway", "rest_framework", "procrastinate", "psycopg"),
-        *("django.db", "earthbeam.models", "earthbeam.api", "earthbeam.runs", "earthbeam.jobs"),
+        *(
+            "django.db",
+            "earthbeam.models",
+            "earthbeam.api",
+            "earthbeam.runs.states",
+            "earthbeam.jobs.lifecycle",
+        ),
     ),
     "runway/sandbox": ("access", "partners", "earthbeam.models", "earthbeam.executor"),
 }
+
+# Which rooms of earthbeam each room may use; the executor's own rows are in FORBIDDEN too.
+ROOMS = {
+    "models": set(),
+    "files": set(),
+    "matching": set(),
+    "wording": set(),
+    "bundles": {"models"},
+    "notify": {"models"},
+    "runs": {"models", "files", "bundles", "notify"},
+    "jobs": {"models", "files", "bundles", "runs", "executor"},
+    "launchers": {"models", "files", "runs", "executor"},
+    "api": {"models", "runs"},
+    "external": {"models", "files", "jobs", "wording", "api"},
+    "executor": {"files", "matching"},
+    "admin": {"models", "files", "bundles", "jobs", "runs", "notify", "wording"},
+    "management": {"models", "bundles", "jobs", "runs", "launchers", "notify"},
+    "templatetags": {"admin"},
+}
+
+# Rooms with a face: what others use of them, their __init__ exports.
+FACES = {"models", "files", "matching"}
+
+# What of the executor the app may use: pure, and without its program.
+LENT_BY_THE_EXECUTOR = {
+    "earthbeam.executor.environment",
+    "earthbeam.executor.workspace.delimited",
+    "earthbeam.executor.workspace.folders",
+}
+
+LOOSE = {"apps", "aws", "errors", "paths", "plain_text", "privacy", "tasks", "text"}
 
 # The only module outside runway that may know Django beside the executor's command and app.
 EXECUTOR_DJANGO = {"apps.py", "management/commands/executor.py"}
@@ -47,6 +84,52 @@ def test_imports_run_one_way(folder):
         if name == barred or name.startswith(f"{barred}.")
     ]
     assert broken == []
+
+
+def room_imports(room: str) -> list[tuple[str, str, str]]:
+    """Of each import across rooms: the file, the other room, and the module or name."""
+    return [
+        (path.relative_to(PROJECT).as_posix(), name.split(".")[1], name)
+        for path in sorted((PROJECT / "earthbeam" / room).rglob("*.py"))
+        for name in sorted(imports(path))
+        if name.startswith("earthbeam.") and name.split(".")[1] not in {room, *LOOSE}
+    ]
+
+
+def test_every_module_of_earthbeam_has_a_room():
+    folder = PROJECT / "earthbeam"
+    assert {path.stem for path in folder.glob("*.py")} == {"__init__", *LOOSE}
+    rooms = {path.parent.name for path in folder.glob("*/__init__.py")}
+    assert rooms - {"migrations"} == set(ROOMS)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_use_only_rooms_below_them(room):
+    used = room_imports(room)
+    assert [
+        f"{path} imports {name}" for path, other, name in used if other not in ROOMS[room]
+    ] == []
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_nobody_reaches_past_a_rooms_face(room):
+    past = [
+        f"{path} imports {name}"
+        for path, other, name in room_imports(room)
+        if other in FACES and (PROJECT / name.replace(".", "/")).with_suffix(".py").is_file()
+    ]
+    assert past == []
+
+
+@pytest.mark.parametrize("room", sorted(set(ROOMS) - {"executor"}))
+def test_the_app_borrows_only_what_the_executor_lends(room):
+    borrowed = {name for _, other, name in room_imports(room) if other == "executor"}
+    beyond = {
+        name
+        for name in borrowed
+        if not any(name == lent or name.startswith(f"{lent}.") for lent in LENT_BY_THE_EXECUTOR)
+    }
+    assert beyond <= {"earthbeam.executor.workspace"}
 
 
 def test_edus_pool_and_stream_know_no_django():

@@ -1,14 +1,14 @@
 """The admin of bundles, jobs and runs, a module for each; Django finds them here."""
 
-from earthbeam.admin.bundle_revisions import BundleRevisionAdmin
-from earthbeam.admin.bundles import BundleAdmin, DescriptorMappingAdmin
-from earthbeam.admin.jobs import JobAdmin
-from earthbeam.admin.output_sets import OutputSetAdmin
-from earthbeam.admin.partner import PartnerAdmin
+from earthbeam.admin.bundles.admin import BundleAdmin, DescriptorMappingAdmin
+from earthbeam.admin.bundles.revisions import BundleRevisionAdmin
+from earthbeam.admin.jobs.admin import JobAdmin
+from earthbeam.admin.partners.admin import PartnerAdmin
+from earthbeam.admin.partners.tenant import TenantAdmin
+from earthbeam.admin.partners.webhooks import WebhookAdmin
 from earthbeam.admin.queue import QueueAdmin
-from earthbeam.admin.runs import RunAdmin
-from earthbeam.admin.tenant import TenantAdmin
-from earthbeam.admin.webhooks import WebhookAdmin
+from earthbeam.admin.runs.admin import RunAdmin
+from earthbeam.admin.runs.output_sets import OutputSetAdmin
 
 __all__ = [
     "BundleAdmin",

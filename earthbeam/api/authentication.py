@@ -14,7 +14,7 @@ from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from earthbeam import tokens
+from earthbeam.runs import tokens
 
 
 class _TokenAuthentication(BaseAuthentication):

@@ -14,10 +14,10 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from earthbeam import reports
 from earthbeam.api.compression import Gzipped, prefers_gzip
 from earthbeam.api.views import RunView
 from earthbeam.models import Run
+from earthbeam.runs import reports
 from edu import connections
 from edu.errors import EduError
 

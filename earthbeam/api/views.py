@@ -11,7 +11,6 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from earthbeam import payload, relaunch, reports, runs, tokens
 from earthbeam.api import serializers
 from earthbeam.api.authentication import (
     AccessTokenAuthentication,
@@ -20,6 +19,7 @@ from earthbeam.api.authentication import (
 )
 from earthbeam.api.parsers import StrictJSONParser
 from earthbeam.models import Run
+from earthbeam.runs import payload, relaunch, reports, states, tokens
 
 
 class Conflict(APIException):
@@ -75,7 +75,7 @@ class InitView(RunView):
 
     def get(self, request: Request, run_id: str) -> Response:
         run = self.run()
-        if not runs.begin(run.pk, executor_size=run.executor_size):
+        if not states.begin(run.pk, executor_size=run.executor_size):
             raise AuthenticationFailed("The run is no longer new: an init token works once.")
         return _private({"token": tokens.access_token(run), "jobUrl": payload.job_url(run.pk)})
 
@@ -97,7 +97,7 @@ class JobView(RunView):
             return _private(payload.build(run))
         except payload.NoPayload as error:
             why = {"message": str(error)}
-            runs.fail(run.pk, "invalid_job", why, executor_size=run.executor_size)
+            states.fail(run.pk, "invalid_job", why, executor_size=run.executor_size)
             raise Conflict(str(error)) from None
 
 
@@ -130,7 +130,7 @@ class StatusView(ReportView):
         if report["action"] == "done":
             success = report["status"] == "success"
             if success or not relaunch.after_failure(run):
-                runs.finish(run.pk, success, executor_size=run.executor_size)
+                states.finish(run.pk, success, executor_size=run.executor_size)
 
 
 class ErrorView(ReportView):

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import Any
 
 from earthbeam import matching
-from earthbeam.executor.delimited import BadFile, DelimitedFile, writing_rows
+from earthbeam.executor.earthmover.transform import (
+    STUDENT_ID_COLUMN,
+    BundleDescription,
+    RowsToMatch,
+)
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
-from earthbeam.executor.log import Redactor
-from earthbeam.executor.rosters import CROSS_YEAR_ROSTER_NAME
-from earthbeam.executor.transform import STUDENT_ID_COLUMN, BundleDescription, RowsToMatch
-from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace
+from earthbeam.executor.reporting.log import Redactor
+from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME
+from earthbeam.executor.workspace.delimited import BadFile, DelimitedFile, writing_rows
+from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace
 from earthbeam.matching import Outcome, Plan
 
 logger = logging.getLogger(__name__)

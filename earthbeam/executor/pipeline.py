@@ -5,36 +5,32 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from earthbeam.executor import (
-    bundles,
-    descriptor_mappings,
-    input_files,
-    lightbeam_config,
-    rosters,
-    sending,
-    transform,
-)
-from earthbeam.executor.ahead import Ahead
-from earthbeam.executor.app_client import AppClient
-from earthbeam.executor.artifacts import Artifacts
-from earthbeam.executor.delimited import BadFile
-from earthbeam.executor.earthmover import Earthmover
+from earthbeam.executor.bundle import checkout, descriptor_mappings
+from earthbeam.executor.earthmover import transform
+from earthbeam.executor.earthmover.companion import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job, Ods
-from earthbeam.executor.lightbeam import Lightbeam
-from earthbeam.executor.lightbeam_config import BundleSettings
-from earthbeam.executor.log import Redactor
+from earthbeam.executor.lightbeam import config, sending
+from earthbeam.executor.lightbeam.commands import Lightbeam
+from earthbeam.executor.lightbeam.config import BundleSettings
+from earthbeam.executor.lightbeam.sending import Counts
 from earthbeam.executor.match_step import (
     RATES_NAME,
     UNMATCHED_NAME,
     Matched,
     match_students,
 )
-from earthbeam.executor.progress import Progress
-from earthbeam.executor.rosters import CROSS_YEAR_ROSTER_NAME, ROSTER_NAME
-from earthbeam.executor.sending import Counts
-from earthbeam.executor.workspace import ODS_SET, OTHER_SET, Workspace, is_plain_file
+from earthbeam.executor.processes.ahead import Ahead
+from earthbeam.executor.reporting.app_client import AppClient
+from earthbeam.executor.reporting.log import Redactor
+from earthbeam.executor.reporting.progress import Progress
+from earthbeam.executor.rosters import fetching
+from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME, ROSTER_NAME
+from earthbeam.executor.workspace import input_files
+from earthbeam.executor.workspace.artifacts import Artifacts
+from earthbeam.executor.workspace.delimited import BadFile
+from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace, is_plain_file
 from earthbeam.files import FileStore, open_store
 
 logger = logging.getLogger(__name__)
@@ -84,23 +80,23 @@ class Pipeline:
         summary = self.send_to_ods(outputs)
         self.report_results(matched, outputs, summary)
 
-    def refresh_bundle_code(self) -> bundles.Mirror:
+    def refresh_bundle_code(self) -> checkout.Mirror:
         self.progress.begin("refresh_bundle_code")
         repository, given = self.environment.bundle_repo, self.environment.bundle_mirror
         branch, commit = self.job.bundle_branch, self.job.bundle_commit
         if given is not None:
-            mirror = bundles.Mirror(Path(given), repository)
+            mirror = checkout.Mirror(Path(given), repository)
         else:
-            mirror = bundles.refresh_mirror(repository, self.workspace, commit=commit)
+            mirror = checkout.refresh_mirror(repository, self.workspace, commit=commit)
         if commit is not None:
-            mirror = bundles.at_commit(mirror, branch, commit, self.workspace)
-        bundles.check_out(mirror, self.job.bundle_path, branch, self.workspace)
+            mirror = checkout.at_commit(mirror, branch, commit, self.workspace)
+        checkout.check_out(mirror, self.job.bundle_path, branch, self.workspace)
         # Now: from the next step on, the bundle's code may change its files.
-        self.lightbeam_settings = lightbeam_config.read(self.workspace.bundle / "lightbeam.yaml")
+        self.lightbeam_settings = config.read(self.workspace.bundle / "lightbeam.yaml")
         return mirror
 
     def prepare_bundle(
-        self, mirror: bundles.Mirror, earthmover: Earthmover
+        self, mirror: checkout.Mirror, earthmover: Earthmover
     ) -> transform.BundleDescription:
         self.progress.begin("earthmover_deps")
         return transform.prepare_bundle(
@@ -117,7 +113,7 @@ class Pipeline:
             return Ahead("roster", lambda: self._stream_edu_roster(draft))
         location = job.roster_file_path
         assert location is not None  # checked when the payload was read
-        return Ahead("roster", lambda: rosters.download_roster_file(location, draft))
+        return Ahead("roster", lambda: fetching.download_roster_file(location, draft))
 
     def get_student_roster(self, ahead: Ahead[Path] | None) -> Path:
         self.progress.begin("get_student_roster")
@@ -126,7 +122,7 @@ class Pipeline:
         else:
             assert self.job.ods is not None
             draft = self.workspace.draft(ROSTER_NAME)
-            rosters.fetch_ods_roster(self._lightbeam(self.job.ods), self.workspace, draft)
+            fetching.fetch_ods_roster(self._lightbeam(self.job.ods), self.workspace, draft)
         from_edu = self.job.ods is None and self.job.cross_year_match_available
         return self._roster(ROSTER_NAME, from_edu=from_edu)
 
@@ -151,7 +147,7 @@ class Pipeline:
 
     def _stream_edu_roster(self, draft: Path) -> Path:
         assert self.job.urls.roster is not None  # checked when the payload was read
-        return rosters.stream_edu_roster(
+        return fetching.stream_edu_roster(
             self.app,
             self.job.urls.roster,
             draft,

@@ -7,9 +7,6 @@ from typing import Any
 import requests
 
 from earthbeam.executor import job as jobs
-from earthbeam.executor import log, strays
-from earthbeam.executor.app_client import AppClient, Refused
-from earthbeam.executor.discretion import mask_words_of
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import (
     NO_SPACE,
@@ -20,10 +17,14 @@ from earthbeam.executor.errors import (
     TimedOut,
     is_no_space,
 )
-from earthbeam.executor.interruption import interruptible
 from earthbeam.executor.pipeline import Pipeline
-from earthbeam.executor.progress import Progress
-from earthbeam.executor.workspace import Workspace
+from earthbeam.executor.processes import strays
+from earthbeam.executor.processes.interruption import interruptible
+from earthbeam.executor.reporting import log
+from earthbeam.executor.reporting.app_client import AppClient, Refused
+from earthbeam.executor.reporting.discretion import mask_words_of
+from earthbeam.executor.reporting.progress import Progress
+from earthbeam.executor.workspace.folders import Workspace
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,7 @@ from django.urls import reverse
 from rest_framework.request import Request
 
 from earthbeam import paths
-from earthbeam.files import is_s3
-from earthbeam.files.store import bucket_and_prefix
+from earthbeam.files import is_s3, s3_store
 from earthbeam.models import Job
 
 LIFE = 60 * 60
@@ -35,9 +34,7 @@ class BadLink(Exception):
 def link(request: HttpRequest | Request, job: Job, key: str, purpose: Purpose) -> str:
     """The URL to PUT the job's file ``key`` to, or to GET it from."""
     if is_s3(job.files_base):
-        from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
-
-        store = S3Store(*bucket_and_prefix(paths.app_data_base_path(job)))
+        store = s3_store(paths.app_data_base_path(job))
         return store.presigned(key, "put_object" if purpose == "upload" else "get_object", LIFE)
     token = signing.dumps([str(job.pk), key, purpose], salt=_SALT)
     return request.build_absolute_uri(reverse("external:file", args=[token]))

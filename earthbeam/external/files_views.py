@@ -13,7 +13,7 @@ from earthbeam import errors, paths
 from earthbeam.external import file_links
 from earthbeam.external.errors import StorageAway
 from earthbeam.files import fault, open_store
-from earthbeam.jobs import store_file
+from earthbeam.jobs.lifecycle import store_file
 from earthbeam.models import Job
 from partners import audit
 

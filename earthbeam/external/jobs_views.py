@@ -18,9 +18,9 @@ from earthbeam.external.idempotency import HEADER, made_once
 from earthbeam.external.listing import filtered
 from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
-from earthbeam.job_rules import JobRequest, problems
-from earthbeam.job_status import JobStatus, has_status
-from earthbeam.jobs import cancel_run, create_job, find_uploads, start_run
+from earthbeam.jobs.lifecycle import cancel_run, create_job, find_uploads, start_run
+from earthbeam.jobs.rules import JobRequest, problems
+from earthbeam.jobs.status import JobStatus, has_status
 from earthbeam.models import Bundle, Job
 from partners.models import Partner, SchoolYear, Tenant
 

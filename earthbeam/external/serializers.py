@@ -5,12 +5,11 @@ from typing import Any
 
 from rest_framework import serializers
 
-from earthbeam import error_words
 from earthbeam.external.paging import MAX_LIMIT
-from earthbeam.job_status import JobStatus, status_of
-from earthbeam.models import Job, OutputSet, Run, RunError
-from earthbeam.models.reports import ResourceSummary
+from earthbeam.jobs.status import JobStatus, status_of
+from earthbeam.models import Job, OutputSet, ResourceSummary, Run, RunError
 from earthbeam.text import storable
+from earthbeam.wording import run_errors
 
 _SCHOOL_YEAR = r"^[0-9]{4}\Z"
 _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)\Z")
@@ -228,7 +227,7 @@ class ErrorAnswer(serializers.Serializer[Any]):
     message = serializers.SerializerMethodField(help_text="What happened and what to do, in words.")
 
     def get_message(self, error: RunError) -> str:
-        said = error_words.words(error.code, error.payload, to_ods=error.run.job.send_to_ods)
+        said = run_errors.words(error.code, error.payload, to_ods=error.run.job.send_to_ods)
         return " ".join(part for part in (said.what, said.detail, said.next_step) if part)
 
 

@@ -6,9 +6,13 @@ literally, never unquoted.
 """
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from earthbeam.files.directory import DirectoryStore
 from earthbeam.files.store import BadLocation, FileStore, bucket_and_prefix, checked_key, fault
+
+if TYPE_CHECKING:
+    from earthbeam.files.s3 import S3Store
 
 __all__ = [
     "BadLocation",
@@ -20,17 +24,21 @@ __all__ = [
     "fault",
     "is_s3",
     "open_store",
+    "s3_store",
 ]
 
 
 def open_store(location: str) -> FileStore:
     """The store for a location. Asks nobody yet; raises BadLocation for what nobody serves."""
     check_location(location)
-    if is_s3(location):
-        from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
+    return s3_store(location) if is_s3(location) else DirectoryStore(directory_of(location))
 
-        return S3Store(*bucket_and_prefix(location))
-    return DirectoryStore(directory_of(location))
+
+def s3_store(location: str) -> "S3Store":
+    """The store for a location on S3, which also gives out links. Raises BadLocation."""
+    from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
+
+    return S3Store(*bucket_and_prefix(location))
 
 
 def directory_of(location: str) -> Path:

@@ -30,7 +30,7 @@ def refresh(
     try:
         child = subprocess.Popen(
             (
-                *(sys.executable, "-m", "earthbeam.executor.refresh_mirror"),
+                *(sys.executable, "-m", "earthbeam.executor.bundle.refresh_mirror"),
                 *(settings.BUNDLE_REPO, *filter(None, [commit])),
             ),
             cwd=settings.BASE_DIR,

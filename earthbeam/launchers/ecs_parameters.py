@@ -9,7 +9,7 @@ from django.conf import settings
 
 from earthbeam import aws
 from earthbeam.errors import LauncherMisconfigured
-from earthbeam.relaunch import LARGE, MEDIUM
+from earthbeam.runs.relaunch import LARGE, MEDIUM
 
 KEEP_SECONDS = 300
 

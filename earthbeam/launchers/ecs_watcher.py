@@ -12,8 +12,9 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from earthbeam import aws, relaunch, runs
+from earthbeam import aws
 from earthbeam.models import Run
+from earthbeam.runs import relaunch, states
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +85,11 @@ def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
         else f"The executor's task stopped before it reported the outcome: {_reason(task)}."
     )
     if run.status == Run.Status.NEW:
-        ended = runs.fail_to_start(run.pk, {"message": message}, executor_size=run.executor_size)
+        ended = states.fail_to_start(run.pk, {"message": message}, executor_size=run.executor_size)
     else:
-        ended = runs.fail(run.pk, "unknown", {"message": message}, executor_size=run.executor_size)
+        ended = states.fail(
+            run.pk, "unknown", {"message": message}, executor_size=run.executor_size
+        )
     if ended:
         logger.warning("run %s: %s", run.pk, message)
 

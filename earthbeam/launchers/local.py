@@ -22,13 +22,14 @@ from django.db import Error as DatabaseFault
 from django.db import connection
 from django.utils import timezone
 
-from earthbeam import paths, payload, runs, tokens
+from earthbeam import paths
 from earthbeam.errors import LaunchFailed
-from earthbeam.executor.workspace import remove
+from earthbeam.executor.workspace.folders import remove
 from earthbeam.files import directory_of, is_s3
 from earthbeam.launchers import bundle_hosts, bundle_mirror, children, orphans, sandbox
 from earthbeam.launchers.output import Masker, Output
 from earthbeam.models import Run, RunLog
+from earthbeam.runs import payload, states, tokens
 from partners.encryption import UndecryptableSecret
 from partners.models import OdsConnection
 
@@ -274,7 +275,7 @@ def _conclude(run: Run, end: _End) -> None:
         if end.stopped:
             Run.objects.filter(pk=run.pk, status=Run.Status.NEW).update(launched_at=None)
             raise LaunchFailed("The worker was stopped before the executor reported for work.")
-        runs.fail_to_start(
+        states.fail_to_start(
             run.pk,
             {
                 "message": f"The executor ended with {how} before it reported for work. "
@@ -282,10 +283,10 @@ def _conclude(run: Run, end: _End) -> None:
             },
         )
     elif end.overdue:
-        runs.fail(run.pk, "executor_timeout", {"timeout_seconds": run.timeout_seconds})
+        states.fail(run.pk, "executor_timeout", {"timeout_seconds": run.timeout_seconds})
     elif end.stopped:
         message = f"The worker was stopped, and the executor with it ({how}). Run the job again."
-        runs.fail(run.pk, "unknown", {"message": message})
+        states.fail(run.pk, "unknown", {"message": message})
     else:
         message = f"The executor ended with {how} before it reported the outcome."
-        runs.fail(run.pk, "unknown", {"message": message})
+        states.fail(run.pk, "unknown", {"message": message})

@@ -16,10 +16,10 @@ from pathlib import Path
 from django.db.models import Exists
 from django.utils import timezone
 
-from earthbeam import runs
-from earthbeam.executor.workspace import remove
+from earthbeam.executor.workspace.folders import remove
 from earthbeam.models import Run
-from earthbeam.reaper import live_launches
+from earthbeam.runs import states
+from earthbeam.runs.reaper import live_launches
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ def watch() -> None:
     here = f" on {socket.gethostname()} in "
     running = without_worker.filter(status=Run.Status.RUNNING, launch_reference__contains=here)
     for run in running:
-        if _is_gone(run) and runs.fail(run.pk, "unknown", {"message": GONE}):
+        if _is_gone(run) and states.fail(run.pk, "unknown", {"message": GONE}):
             logger.warning("run %s: its executor and its worker are gone", run.pk)
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
         run_of_it = without_worker.filter(launch_reference__endswith=f"{here}{folder}").first()

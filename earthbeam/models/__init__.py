@@ -1,7 +1,7 @@
 from earthbeam.models.bundles import Bundle, BundleRevision, DescriptorMapping
 from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import Job, JobFile, JobNote
-from earthbeam.models.notices import Notice, Webhook
+from earthbeam.models.notices import Notice, Webhook, new_webhook_secret
 from earthbeam.models.reports import (
     OutputFile,
     OutputSet,
@@ -33,4 +33,5 @@ __all__ = [
     "RunUpdate",
     "UnmatchedIds",
     "Webhook",
+    "new_webhook_secret",
 ]

@@ -8,7 +8,7 @@ from earthbeam.models.jobs import Job
 
 
 class Run(models.Model):
-    """One attempt at a job. Its status moves by conditional update only: see earthbeam/runs.py."""
+    """One attempt at a job. Its status moves by conditional update only: runs/states.py."""
 
     class Status(models.TextChoices):
         NEW = "new", "Queued"

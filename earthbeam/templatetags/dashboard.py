@@ -4,7 +4,7 @@ from typing import Any
 
 from django import template
 
-from earthbeam.admin.dashboard import dashboard as dashboard_of
+from earthbeam.admin.dashboard.start_page import dashboard as dashboard_of
 
 register = template.Library()
 

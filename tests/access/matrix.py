@@ -33,7 +33,8 @@ from typing import Any
 from django.core import signing
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from earthbeam import descriptor_mappings, school_years
+from earthbeam.bundles import descriptor_mappings
+from earthbeam.jobs import year_settings
 from tests import factories
 from tests.access.world import (
     ADMIN,
@@ -163,7 +164,7 @@ def _file(name: str) -> Callable[[Targets], SimpleUploadedFile]:
 
 
 def _seen_years(targets: Targets) -> str:
-    return school_years.fingerprint(school_years.settings_of(targets["partners.partner"]))
+    return year_settings.fingerprint(year_settings.settings_of(targets["partners.partner"]))
 
 
 def _seen_rows(targets: Targets) -> str:

@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from earthbeam import school_years
 from earthbeam.external.file_links import link
+from earthbeam.jobs import year_settings
 from earthbeam.models import Run, RunLog, Webhook
 from partners.models import Membership, OdsConnection, Partner
 from tests import factories, people
@@ -176,7 +176,7 @@ def test_school_years_saved_on_the_partners_page_are_kept():
             "year": "2526",
             "enabled-2526": "on",
             "to-2526": "edu",
-            "seen": school_years.fingerprint(school_years.settings_of(partner)),
+            "seen": year_settings.fingerprint(year_settings.settings_of(partner)),
             "confirmed": "yes",
         },
     )

@@ -21,7 +21,7 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import (
     DescriptorMapping,
     JobNote,

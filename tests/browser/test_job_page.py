@@ -4,8 +4,9 @@ import pytest
 from django.core.cache import cache
 from playwright.sync_api import expect
 
-from earthbeam import job_resolution, jobs, reports, runs
+from earthbeam.jobs import lifecycle, resolution
 from earthbeam.models import Job, JobNote, Run
+from earthbeam.runs import reports, states
 from tests import factories, people, run_reports
 from tests.browser.screens import look
 
@@ -32,7 +33,7 @@ def waiting():
 
 
 def queued():
-    return jobs.start_run(factories.make_job(), started_by=people.make_user("ada")).job
+    return lifecycle.start_run(factories.make_job(), started_by=people.make_user("ada")).job
 
 
 def preparing():
@@ -78,7 +79,7 @@ def split():
 def unmatched_of_others():
     run = run_reports.running("upload_output")
     reports.record_unmatched_ids(run, "StateID", "State", 17)
-    runs.finish(run.pk, True)
+    states.finish(run.pk, True)
     return run.job
 
 
@@ -113,13 +114,13 @@ def send_failed():
 
 def not_started():
     run = factories.make_run()
-    runs.fail_to_start(run.pk, {"message": "No capacity."})
+    states.fail_to_start(run.pk, {"message": "No capacity."})
     return run.job
 
 
 def cancelled():
     run = run_reports.running("earthmover_run")
-    jobs.cancel_run(run, "ada")
+    lifecycle.cancel_run(run, "ada")
     return run.job
 
 
@@ -138,7 +139,7 @@ def with_everything():
     child = factories.make_job(parent=job)
     run_reports.running("earthmover_run", job=child)
     job.refresh_from_db()
-    job_resolution.resolve([job.pk], by=ada)
+    resolution.resolve([job.pk], by=ada)
     return job
 
 
@@ -172,7 +173,7 @@ def test_technical_details_and_the_log_unfold(open_page):
 def test_the_page_follows_a_run_to_its_end_without_being_loaded_again(open_page):
     with_toggle()
     job = factories.make_job()
-    run = jobs.start_run(job)
+    run = lifecycle.start_run(job)
     page = open_page(people.make_partner_admin(), url(job))
     page.clock.install()
     page.reload()
@@ -181,7 +182,7 @@ def test_the_page_follows_a_run_to_its_end_without_being_loaded_again(open_page)
     expect(page.get_by_role("heading", name="Queued")).to_be_visible()
     page.get_by_label("Add a note").fill("half a thought")
 
-    runs.begin(run.pk)
+    states.begin(run.pk)
     for step, words in (
         ("get_student_roster", "Fetching the district's roster"),
         ("earthmover_run", "Matching rows to students and transforming them"),
@@ -199,7 +200,7 @@ def test_the_page_follows_a_run_to_its_end_without_being_loaded_again(open_page)
         run_reports.MATCHES
         | {"input_rows": 312, "ods_matched": 312, "cross_year_matched": 0, "unmatched": 0},
     )
-    runs.finish(run.pk, True)
+    states.finish(run.pk, True)
 
     expect(told).to_contain_text("Of 312 rows")
     expect(page.get_by_role("heading", name="What happened")).to_be_visible()

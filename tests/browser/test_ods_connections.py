@@ -5,7 +5,7 @@ from partners.models import OdsConnection
 from runway.sandbox.ods import Faults
 from tests import factories, people
 from tests.browser.screens import look
-from tests.partners.ods import sandbox_ods
+from tests.partners.ods.servers import sandbox_ods
 
 
 @pytest.fixture(scope="module")

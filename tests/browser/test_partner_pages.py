@@ -5,11 +5,11 @@ from django.conf import settings
 from playwright.sync_api import expect
 
 from earthbeam import paths
-from earthbeam.descriptor_mapping_csv import MappingTable
-from earthbeam.descriptor_mappings import current, fingerprint, replace
+from earthbeam.bundles.descriptor_mapping_csv import MappingTable
+from earthbeam.bundles.descriptor_mappings import current, fingerprint, replace
 from earthbeam.files import open_store
+from earthbeam.jobs.year_settings import YearSetting, settings_of
 from earthbeam.models import Run
-from earthbeam.school_years import YearSetting, settings_of
 from partners.models import OdsConnection
 from tests import factories, people
 from tests.browser.screens import look

@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 from earthbeam.models import Notice, Run, Webhook
 from tests import factories, people
 from tests.browser.screens import look
-from tests.earthbeam.receiver import Receiver
+from tests.earthbeam.notify.receiver import Receiver
 
 LIST = reverse("admin:earthbeam_webhook_changelist")
 

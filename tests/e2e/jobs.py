@@ -11,10 +11,10 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import paths
 from earthbeam.files import DirectoryStore, open_store
-from earthbeam.job_rules import JobRequest
-from earthbeam.jobs import create_job, store_file
+from earthbeam.jobs.lifecycle import create_job, store_file
+from earthbeam.jobs.rules import JobRequest
 from earthbeam.models import Bundle, Job, Run
-from earthbeam.reaper import LAUNCH_TASK
+from earthbeam.runs.reaper import LAUNCH_TASK
 from partners.models import SchoolYear, Tenant
 from runway.sandbox.input_files import InputFile
 from runway.sandbox.ods import SandboxOds

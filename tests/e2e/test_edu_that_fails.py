@@ -4,7 +4,7 @@ import socket
 
 import pytest
 
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from tests.e2e import impatient
 from tests.e2e.jobs import (
     csv_rows,

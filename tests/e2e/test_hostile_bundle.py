@@ -12,9 +12,9 @@ from django.conf import settings
 from django.core.management import call_command
 
 from earthbeam import paths
-from earthbeam.executor.bundles import mirror_path
+from earthbeam.executor.bundle.checkout import mirror_path
 from earthbeam.files import directory_of
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from tests import bubblewrap
 from tests.e2e.jobs import output, submit, wait_for_end
 from tests.earthbeam.executor import hostile

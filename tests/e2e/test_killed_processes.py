@@ -10,11 +10,11 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from earthbeam import reaper
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from earthbeam.launchers import orphans
 from earthbeam.launchers.local import LocalLauncher
 from earthbeam.models import Run, RunLog
+from earthbeam.runs import reaper
 from runway.sandbox.input_files import InputFile
 from runway.sandbox.ods import SandboxOds
 from tests.e2e import impatient

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from runway.sandbox.population import CURRENT, EARLIER, in_group, students
 from tests.e2e.holds import slow_roster
 from tests.e2e.jobs import (

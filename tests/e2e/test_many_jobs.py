@@ -6,7 +6,7 @@ import signal
 import pytest
 
 from earthbeam.errors import RunInProgress
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from runway.sandbox.ods import Faults
 from tests.e2e.holds import without_the_end_of
 from tests.e2e.jobs import executor_pid, life, submit, wait_for_end, wait_for_step, wait_until

@@ -2,7 +2,7 @@
 
 import pytest
 
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from partners.models import OdsConnection
 from runway.sandbox.ods import Faults
 from tests.e2e.holds import without_the_end_of

@@ -2,10 +2,10 @@
 
 import pytest
 
-from earthbeam import unmatched
-from earthbeam.jobs import start_run
-from earthbeam.rerun_rows import rerun_rows
-from earthbeam.story import story
+from earthbeam.jobs import unmatched
+from earthbeam.jobs.lifecycle import start_run
+from earthbeam.jobs.lineage import story
+from earthbeam.jobs.rerun_rows import rerun_rows
 from runway.sandbox.population import CURRENT, in_group
 from tests import factories, people
 from tests.e2e.jobs import student_ids, submit, wait_for_end

@@ -9,7 +9,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import launchers
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import IdempotencyKey, RequestCount, Run
 from earthbeam.tasks import forget_requests, purge_queue, reap_runs
 from tests import factories

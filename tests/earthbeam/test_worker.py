@@ -14,9 +14,9 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from earthbeam import runs
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import Run, RunLog
+from earthbeam.runs import states
 from earthbeam.tasks import purge_queue
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
@@ -76,7 +76,7 @@ def test_a_worker_bounds_launches_keeps_house_beside_them_and_stops_with_its_chi
     process = worker(2)
     wait_until(lambda: Run.objects.filter(launched_at__isnull=False).count() == 2)
     wait_until(lambda: RunLog.objects.filter(text__contains="working").count() == 2)
-    runs.begin(first.pk)
+    states.begin(first.pk)
     third.refresh_from_db()
     assert third.launched_at is None
     children = [pid_of(first), pid_of(second)]

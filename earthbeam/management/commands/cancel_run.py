@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError
 
-from earthbeam.jobs import cancel_run
+from earthbeam.jobs.lifecycle import cancel_run
 from earthbeam.management.operator import operator
 from earthbeam.models import Run
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from earthbeam import progress
-from earthbeam.bundle_template import BundleTemplate
+from earthbeam.bundles.template import BundleTemplate
 from earthbeam.errors import JobError
-from earthbeam.job_rules import JobRequest, problems
-from earthbeam.jobs import submit
+from earthbeam.jobs.lifecycle import submit
+from earthbeam.jobs.rules import JobRequest, problems
 from earthbeam.management.operator import operator
 from earthbeam.models import Bundle, Run
+from earthbeam.runs import follow
 from partners.models import SchoolYear, Tenant
 
 RUN_FAILED = 3
@@ -61,7 +61,7 @@ class Command(BaseCommand):
 
     def _wait(self, run: Run) -> None:
         try:
-            for line in progress.follow(run):
+            for line in follow.follow(run):
                 self.stdout.write(line)
         except KeyboardInterrupt:
             raise CommandError(

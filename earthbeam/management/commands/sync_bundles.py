@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from earthbeam import bundle_revisions
+from earthbeam.bundles import revisions
 from earthbeam.errors import RegistryError
 
 
@@ -14,7 +14,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            report = bundle_revisions.sync(
+            report = revisions.sync(
                 settings.BUNDLE_REPO, settings.BUNDLE_BRANCH, settings.BUNDLE_APPROVAL
             )
         except RegistryError as error:

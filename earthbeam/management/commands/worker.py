@@ -13,9 +13,9 @@ from django.core.management.base import BaseCommand, CommandError
 from procrastinate.contrib.django import app
 from procrastinate.contrib.django.django_connector import DjangoConnector
 
-from earthbeam import notices
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.launchers import sandbox
+from earthbeam.notify import notices
 from earthbeam.tasks import HOUSEKEEPING_QUEUE, LAUNCH_QUEUE
 
 logger = logging.getLogger(__name__)

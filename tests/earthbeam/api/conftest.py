@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from earthbeam import tokens
 from earthbeam.models import Run
+from earthbeam.runs import tokens
 from tests import factories
 
 

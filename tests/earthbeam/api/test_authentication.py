@@ -8,8 +8,8 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from earthbeam import tokens
 from earthbeam.models import Run
+from earthbeam.runs import tokens
 from tests import factories
 from tests.earthbeam.api.conftest import Executor
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earthbeam.api.compression import Gzipped, prefers_gzip
-from earthbeam.executor.gzip_stream import BrokenGzip, inflate
+from earthbeam.executor.rosters.gzip_stream import BrokenGzip, inflate
 from edu.errors import StreamCut
 
 

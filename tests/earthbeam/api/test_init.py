@@ -4,8 +4,8 @@ import pytest
 import requests
 from django.db import connection
 
-from earthbeam import payload, tokens
 from earthbeam.models import Run
+from earthbeam.runs import payload, tokens
 from tests import factories
 from tests.earthbeam.api.conftest import Executor
 

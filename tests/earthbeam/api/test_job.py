@@ -1,7 +1,7 @@
 import pytest
 from django.utils import timezone
 
-from earthbeam import payload
+from earthbeam.runs import payload
 from partners.models import OdsConnection
 
 

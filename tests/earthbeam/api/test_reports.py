@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from earthbeam import reports, runs, tokens
 from earthbeam.models import OutputSet, Run, RunUpdate
+from earthbeam.runs import reports, states, tokens
 from tests import factories
 from tests.earthbeam.api.conftest import Executor
 from tests.earthbeam.api.test_bodies import COUNTS, MATCHES
@@ -63,7 +63,7 @@ def test_done_again_changes_nothing(run, executor):
 
 
 def test_late_reports_of_a_run_given_up_are_kept_but_it_stays_ended(run, executor):
-    runs.fail(run.pk, "executor_timeout", {"timeout_seconds": 60})
+    states.fail(run.pk, "executor_timeout", {"timeout_seconds": 60})
     assert_created(executor.post("status", {"action": "lightbeam_send", "status": "success"}))
     assert_created(executor.post("summary", {"studentAssessments": COUNTS}))
     assert_created(executor.post("status", {"action": "done", "status": "success"}))
@@ -226,7 +226,7 @@ def test_a_set_is_reported_once_a_run(run, executor, base):
 def test_the_next_runs_set_at_the_same_path_holds_only_what_that_run_stored(run, executor, base):
     body = {"path": f"{base}/output/non-ods", "sentToOds": False}
     executor.post("output-files", body)
-    runs.finish(run.pk, success=False)
+    states.finish(run.pk, success=False)
     again = factories.make_run(run.job, status="running")
     factories.store_file(run.job, "output/non-ods/studentAssessments.jsonl")
     response = Executor(again, tokens.access_token(again)).post("output-files", body)

@@ -5,10 +5,10 @@ import pytest
 from django.db import OperationalError
 from django.db import connections as databases
 
-from earthbeam import tokens
 from earthbeam.api import roster
-from earthbeam.executor.app_client import BUSY
+from earthbeam.executor.reporting.app_client import BUSY
 from earthbeam.models import Job, Run
+from earthbeam.runs import tokens
 from edu import connections
 from edu.connect import connect
 from edu.credentials import lookup
@@ -227,7 +227,7 @@ def test_a_database_that_fails_takes_no_place_for_good(executor, snowflake, monk
     def fail(run):
         raise OperationalError("the connection is lost")
 
-    monkeypatch.setattr("earthbeam.reports.record_cross_year", fail)
+    monkeypatch.setattr("earthbeam.runs.reports.record_cross_year", fail)
     with pytest.raises(OperationalError):
         executor.get("roster")
     assert roster._slots._taken == 0

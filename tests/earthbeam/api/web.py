@@ -15,8 +15,8 @@ from typing import Any
 
 from django.db import connection
 
-from earthbeam import tokens
 from earthbeam.models import Run
+from earthbeam.runs import tokens
 from runway.sandbox.chunked_snowflake import lines_table
 from runway.sandbox.edu import encode_key, generate_key
 from tests import factories

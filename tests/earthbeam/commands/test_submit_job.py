@@ -7,9 +7,10 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from earthbeam import paths, progress, reports, runs
+from earthbeam import paths
 from earthbeam.files import open_store
 from earthbeam.models import Job, Run
+from earthbeam.runs import follow, reports, states
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 
@@ -89,7 +90,7 @@ def test_all_that_is_wrong_is_said_at_once():
 @pytest.fixture
 def executor(monkeypatch):
     """Does to the run that is queued, in a thread, what a test says."""
-    monkeypatch.setattr(progress, "POLL_SECONDS", 0.02)
+    monkeypatch.setattr(follow, "POLL_SECONDS", 0.02)
     threads = []
 
     def start(act):
@@ -97,7 +98,7 @@ def executor(monkeypatch):
             try:
                 while not (run := Run.objects.first()):
                     time.sleep(0.02)
-                runs.begin(run.pk)
+                states.begin(run.pk)
                 act(run)
             finally:
                 connection.close()
@@ -126,7 +127,7 @@ def test_waiting_shows_the_steps_and_the_outcome(scores, executor):
             },
         )
         reports.record_update(run, "done", "success")
-        runs.finish(run.pk, success=True)
+        states.finish(run.pk, success=True)
 
     executor(act)
     told = submit(*PLACE, f"INPUT_FILE={scores}", "--wait").splitlines()
@@ -144,7 +145,7 @@ def test_a_run_that_fails_is_told_with_its_reason_and_a_status_of_its_own(scores
         reports.record_update(run, "earthmover_run", "begin")
         reports.record_update(run, "earthmover_run", "failure")
         reports.record_error(run, "earthmover_run", {"message": "It is not this export."})
-        runs.finish(run.pk, success=False)
+        states.finish(run.pk, success=False)
 
     executor(act)
     out = io.StringIO()
@@ -162,7 +163,7 @@ def test_whoever_stops_waiting_is_told_that_the_run_goes_on_and_how_to_end_it(sc
     def interrupt(run):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(progress, "follow", interrupt)
+    monkeypatch.setattr(follow, "follow", interrupt)
     with pytest.raises(CommandError, match="the run goes on") as caught:
         submit(*PLACE, f"INPUT_FILE={scores}", "--wait")
     run = Run.objects.get()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from earthbeam.executor.bundles import mirror_path
+from earthbeam.executor.bundle.checkout import mirror_path
 from runway.sandbox.bundle_repository import create_bundle_repository
 
 BUNDLE = "assessments/SAMPLE_INTERIM"

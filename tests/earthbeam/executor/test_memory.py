@@ -14,12 +14,12 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 MATCH = """
 import json, sys
 from pathlib import Path
-from earthbeam.executor.delimited import DelimitedFile
-from earthbeam.executor.log import Redactor
+from earthbeam.executor.workspace.delimited import DelimitedFile
+from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.match_step import match_students
 from earthbeam.executor.job import parse
-from earthbeam.executor.transform import BundleDescription, RowsToMatch
-from earthbeam.executor.workspace import Workspace
+from earthbeam.executor.earthmover.transform import BundleDescription, RowsToMatch
+from earthbeam.executor.workspace.folders import Workspace
 from tests.earthbeam.executor.test_job import PAYLOAD
 
 rows, roster = map(Path, sys.argv[1:3])

@@ -13,11 +13,11 @@ from django.db import connection
 from django.test import Client as HttpClient
 from django.test import RequestFactory
 
-from earthbeam import reports, runs
 from earthbeam.external import file_links
 from earthbeam.files import open_store
 from earthbeam.models import Bundle, Job, Run
 from earthbeam.paths import app_data_base_path
+from earthbeam.runs import reports, states
 from partners.models import OdsConnection
 from tests import factories
 from tests.earthbeam.external.conftest import AUDIENCE, ApiClient
@@ -329,7 +329,7 @@ def test_a_job_tells_all_that_its_run_has_reported(client, body):
     uid = brought(client, body)
     client.post(f"jobs/{uid}/start")
     run = Run.objects.get()
-    runs.begin(run.pk)
+    states.begin(run.pk)
     reports.record_update(run, "refresh_bundle_code", "begin")
     reports.record_summary(
         run,
@@ -344,7 +344,7 @@ def test_a_job_tells_all_that_its_run_has_reported(client, body):
             "match_rate": 0.5,
         },
     )  # fmt: skip
-    runs.finish(run.pk, success=True)
+    states.finish(run.pk, success=True)
     answer = client.get(f"jobs/{uid}").json()
     assert {
         name: answer[name] for name in ("uid", "partner", "tenant", "schoolYear", "status")
@@ -366,7 +366,7 @@ def test_a_job_tells_all_that_its_run_has_reported(client, body):
 
 def test_a_failed_job_says_why_in_words_without_the_stack_trace(client):
     run = factories.make_run(status=Run.Status.RUNNING)
-    runs.fail(run.pk, "missing_ods_roster", {"stacktrace": "Traceback secret"})
+    states.fail(run.pk, "missing_ods_roster", {"stacktrace": "Traceback secret"})
     answer = client.get(f"jobs/{run.job_id}")
     (error,) = answer.json()["run"]["errors"]
     assert error["code"] == "missing_ods_roster"
@@ -515,13 +515,13 @@ def test_on_s3_files_are_brought_and_fetched_by_presigned_urls(client, body, buc
     job = Job.objects.get()
     assert job.files.get().size == len(factories.SCORES)
     run = Run.objects.get()
-    runs.begin(run.pk)
+    states.begin(run.pk)
     content = b'{"a": 1}\n'
     open_store(app_data_base_path(job)).save(io.BytesIO(content), "output/non-ods/a.jsonl")
     path = f"{app_data_base_path(job).removeprefix(settings.FILES_BASE + '/')}/output/non-ods"
     output_set = reports.add_output_set(run, path, sent_to_ods=False)
     assert output_set
-    runs.finish(run.pk, success=True)
+    states.finish(run.pk, success=True)
     links = client.post(f"output-sets/{output_set.uid}/download-links").json()["downloadLinks"]
     assert requests.get(links["a.jsonl"], timeout=30).content == content
 

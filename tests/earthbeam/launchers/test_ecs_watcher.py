@@ -9,9 +9,9 @@ from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 from rest_framework.test import APIClient
 
-from earthbeam import reports, runs, tokens
 from earthbeam.launchers import ecs_watcher
 from earthbeam.models import OutputSet, Run, RunLog
+from earthbeam.runs import reports, states, tokens
 from tests import factories
 from tests.at_once import overtaken
 from tests.aws import Answering
@@ -32,7 +32,7 @@ def run(launcher):
 
 def begun(launcher, run):
     launcher.launch(run, lambda: False)
-    runs.begin(run.pk)
+    states.begin(run.pk)
     run.refresh_from_db()
     return run
 
@@ -82,7 +82,7 @@ def test_a_task_that_could_not_start_ends_its_run_as_such(launcher, ecs):
 
 
 def test_an_outcome_that_the_executor_reported_stands(launcher, ecs, run):
-    runs.finish(run.pk, success=True)
+    states.finish(run.pk, success=True)
     ecs.stop(ecs.tasks()[0], EXITED, exitCode=0)
     launcher.watch()
     assert outcome(run) == ("success",)
@@ -157,7 +157,7 @@ def test_late_words_of_the_first_executor_are_taken_and_change_nothing_in_the_se
 ):
     url = f"/api/earthbeam/jobs/{run.pk}"
     first = as_executor(tokens.access_token(run))
-    assert runs.start_over(run, executor_size="large")
+    assert states.start_over(run, executor_size="large")
     assert first.post(f"{url}/{name}", body, format="json").status_code == 201
     run.refresh_from_db()
     begun(launcher, run)
@@ -180,7 +180,7 @@ def test_the_first_executors_init_token_does_not_begin_the_second_try(launcher):
     launcher.launch(run, lambda: False)
     run.refresh_from_db()
     first = as_executor(tokens.init_token(run))
-    assert runs.start_over(run, executor_size="large")
+    assert states.start_over(run, executor_size="large")
     assert first.get(f"/api/earthbeam/auth/{run.pk}/init").status_code == 401
     assert outcome(run) == ("new",)
 
@@ -275,24 +275,24 @@ def test_of_many_watchers_one_starts_a_run_over(launcher, ecs, run):
 
 def test_the_end_of_the_first_task_does_not_end_the_second_try(launcher, ecs, run):
     ecs.stop(ecs.tasks()[0], EXITED, exitCode=0)
-    overtaken(launcher.watch, by=lambda: runs.start_over(run, executor_size="large"))
+    overtaken(launcher.watch, by=lambda: states.start_over(run, executor_size="large"))
     assert outcome(run) == ("new",)
 
 
 def test_a_run_that_was_ended_meanwhile_does_not_start_over(run):
     stale = Run.objects.get(pk=run.pk)
-    runs.fail(run.pk, "unknown", {"message": "Cancelled by ops."})
-    assert runs.start_over(stale, executor_size="large") is False
+    states.fail(run.pk, "unknown", {"message": "Cancelled by ops."})
+    assert states.start_over(stale, executor_size="large") is False
     assert outcome(run)[2] == "Cancelled by ops."
 
 
 def test_a_run_that_has_started_over_does_not_do_so_again(launcher, run):
     stale = Run.objects.get(pk=run.pk)
     Run.objects.filter(pk=run.pk).update(progress={"cross_year_at": "of the first executor"})
-    assert runs.start_over(stale, executor_size="large") is True
+    assert states.start_over(stale, executor_size="large") is True
     assert Run.objects.get(pk=run.pk).progress is None
     begun(launcher, run)
-    assert runs.start_over(stale, executor_size="large") is False
+    assert states.start_over(stale, executor_size="large") is False
     assert outcome(run) == ("running",)
 
 
@@ -301,8 +301,8 @@ def test_the_task_of_a_run_that_was_ended_is_stopped(launcher, ecs, status):
     run = factories.make_run()
     launcher.launch(run, lambda: False)
     if status == "running":
-        runs.begin(run.pk)
-    runs.fail(run.pk, "unknown", {"message": "Cancelled by ops."})
+        states.begin(run.pk)
+    states.fail(run.pk, "unknown", {"message": "Cancelled by ops."})
     launcher.watch()
     (task,) = ecs.tasks()
     assert task.desired_status == "STOPPED"
@@ -362,7 +362,7 @@ def test_runs_of_other_launchers_and_of_long_ago_are_none_of_its_business(launch
     local = factories.make_run(
         factories.make_job(), status="running", launch_reference="process 7 on host"
     )
-    runs.fail(run.pk, "unknown")
+    states.fail(run.pk, "unknown")
     Run.objects.filter(pk=run.pk).update(ended_at=timezone.now() - ecs_watcher.STRAGGLERS)
     launcher.watch()
     assert ecs.tasks()[0].desired_status == "RUNNING"

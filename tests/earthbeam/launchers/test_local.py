@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from django.db import connection
 
-from earthbeam import runs
 from earthbeam.errors import LaunchFailed
 from earthbeam.launchers.local import LocalLauncher
 from earthbeam.models import Run, RunLog
+from earthbeam.runs import states
 from tests import factories
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -43,7 +43,7 @@ def run():
 
 def running(run):
     """The same run after the handshake that the program does not do."""
-    runs.begin(run.pk)
+    states.begin(run.pk)
     return run
 
 
@@ -129,7 +129,7 @@ def test_a_running_executor_that_dies_is_reported_with_its_signal(run):
 
 def test_an_outcome_that_the_executor_reported_stands(run):
     running(run)
-    runs.finish(run.pk, success=True)
+    states.finish(run.pk, success=True)
     launcher("exit_three").launch(run, never)
     run.refresh_from_db()
     assert run.status == "success"
@@ -218,7 +218,7 @@ def test_an_executor_whose_run_was_cancelled_is_ended_with_all_it_started(run, s
     thread = threading.Thread(target=launch)
     thread.start()
     wait_until(lambda: RunLog.objects.filter(run=run, text__startswith="grandchild").exists())
-    runs.fail(run.pk, "unknown", {"message": "Cancelled by ops."})
+    states.fail(run.pk, "unknown", {"message": "Cancelled by ops."})
     thread.join(timeout=60)
     assert not thread.is_alive()
     assert error_of(run) == ("unknown", {"message": "Cancelled by ops."})

@@ -7,14 +7,14 @@ import tempfile
 import pytest
 from django.utils import timezone
 
-from earthbeam import runs
-from earthbeam.jobs import start_run
+from earthbeam.jobs.lifecycle import start_run
 from earthbeam.launchers import orphans
 from earthbeam.launchers.local import LocalLauncher
 from earthbeam.models import Run
+from earthbeam.runs import states
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
-from tests.earthbeam.test_reaper import queue_job, silent_worker
+from tests.earthbeam.runs.test_reaper import queue_job, silent_worker
 
 pytestmark = pytest.mark.usefixtures("queue")
 
@@ -39,7 +39,7 @@ def scratch(tmp_path, monkeypatch):
 def run(executor, scratch):
     """A run that a worker, which has been silent for long, has launched."""
     run = start_run(factories.make_job())
-    assert runs.begin(run.pk)
+    assert states.begin(run.pk)
     Run.objects.update(
         launched_at=timezone.now(), launch_reference=orphans.reference(executor.pid, str(scratch))
     )
@@ -74,7 +74,7 @@ def test_an_executor_that_has_lost_its_worker_may_finish(run, executor, scratch)
     assert status(run) == "running"
     assert scratch.exists()
 
-    runs.finish(run.pk, success=True)
+    states.finish(run.pk, success=True)
     LocalLauncher().watch()
     assert scratch.exists()  # it is about to exit
     end(executor)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from django.conf import settings as tests_settings
 
-from earthbeam import runs
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.launchers import sandbox
 from earthbeam.launchers.local import EXECUTOR_CODE, LocalLauncher
 from earthbeam.models import RunLog
+from earthbeam.runs import states
 from tests import bubblewrap, factories
 
 PROGRAM = "tests/earthbeam/launchers/program.py"
@@ -29,7 +29,7 @@ def launch(act, run, should_stop=lambda: False):
 @pytest.mark.django_db(transaction=True)
 def test_how_an_executor_ended_comes_through():
     run = factories.make_run()
-    runs.begin(run.pk)
+    states.begin(run.pk)
     launch("exit_three", run)
     assert "exit status 3" in run.errors.get().payload["message"]
 
@@ -39,7 +39,7 @@ def test_how_an_executor_ended_comes_through():
 @pytest.mark.django_db(transaction=True)
 def test_a_worker_that_ends_lets_its_executor_report():
     run = factories.make_run()
-    runs.begin(run.pk)
+    states.begin(run.pk)
     stop = threading.Event()
 
     def should_stop():

@@ -1,0 +1,1 @@
+"""Pages about bundles and the revisions of the bundle repository."""

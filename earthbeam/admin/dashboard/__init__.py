@@ -1,0 +1,1 @@
+"""The start page: what needs attention, connections in trouble, and matches by week."""

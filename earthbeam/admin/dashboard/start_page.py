@@ -1,0 +1,155 @@
+"""What the start page says: what needs somebody, what is at work, what was done.
+
+All of it is what the database knows of the tenants that the person may see.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib.auth.models import User
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.urls import reverse
+
+from earthbeam.admin.dashboard.connection_trouble import (
+    EduTrouble,
+    OdsTrouble,
+    edu_trouble,
+    ods_trouble,
+)
+from earthbeam.admin.dashboard.matches_chart import Chart, chart
+from earthbeam.admin.jobs.checks import MAIN_KEY
+from earthbeam.admin.jobs.list import RELATED, row_counts
+from earthbeam.admin.lists.filters import IN_PROGRESS, TO_LOOK_AT
+from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, has_status, status_of
+from earthbeam.models import Job, JobFile, Run, RunUpdate
+from partners import readiness, scoping
+
+SHOWN, RECENT = 5, 8
+COUNTED = 25
+"""What needs somebody is counted up to here, newest first: counting all would read all jobs."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """A job as the dashboard shows it."""
+
+    job: Job
+    status: JobStatus
+    url: str
+    assessment: str
+    file: str
+    """The main file's name; empty where there is none yet."""
+    detail: str
+
+
+@dataclass(frozen=True)
+class Dashboard:
+    to_look_at: Sequence[Line]
+    to_look_at_count: int | str
+    in_progress: Sequence[Line]
+    running: int
+    queued: int
+    edu_trouble: Sequence[EduTrouble]
+    ods_trouble: Sequence[OdsTrouble]
+    more_ods_trouble: bool
+    gaps: Sequence[readiness.Gap]
+    more_gaps: int
+    recent: Sequence[Line]
+    chart: Chart
+    links: dict[str, str]
+    administered: Collection[str]
+    """The keys of those partners among the shown that the person is an admin of."""
+    administers: bool
+    """Whether they are an admin of any partner."""
+
+    @property
+    def all_is_well(self) -> bool:
+        return not (self.to_look_at or self.edu_trouble or self.ods_trouble or self.gaps)
+
+
+def dashboard(user: User) -> Dashboard:
+    """The start page of ``user``."""
+    jobs = scoping.visible(
+        Job.objects.order_by("-created_at"), user, partner="tenant__partner", tenant="tenant"
+    )
+    to_look_at = _newest(jobs.filter(has_status(*NEEDS_SOMEBODY)))
+    at_work = _at_work(jobs)
+    troubled, gaps = ods_trouble(user), readiness.gaps(user)
+    partners = {each.tenant.partner_id for each in troubled} | {gap.partner.pk for gap in gaps}
+    return Dashboard(
+        to_look_at=_lines(jobs.filter(pk__in=to_look_at[:SHOWN])),
+        to_look_at_count=f"more than {COUNTED}" if len(to_look_at) > COUNTED else len(to_look_at),
+        in_progress=_lines(_with_steps(jobs)[:SHOWN]) if at_work else [],
+        running=at_work.get(Run.Status.RUNNING, 0),
+        queued=at_work.get(Run.Status.NEW, 0),
+        edu_trouble=edu_trouble(user),
+        ods_trouble=troubled[:SHOWN],
+        more_ods_trouble=len(troubled) > SHOWN,
+        gaps=gaps[:SHOWN],
+        more_gaps=len(gaps[SHOWN:]),
+        recent=_lines(jobs[:RECENT]),
+        chart=chart(jobs),
+        links={
+            "new_job": reverse("admin:earthbeam_job_add"),
+            "jobs": _list(),
+            "to_look_at": _list(status=TO_LOOK_AT),
+            "in_progress": _list(status=IN_PROGRESS),
+            "failed_odss": reverse(
+                "admin:partners_odsconnection_changelist",
+                query={"check_ok__exact": 0, "retired_at__isempty": 1},
+            ),
+        },
+        administered={each for each in partners if scoping.administers(user, each)},
+        administers=scoping.is_member(user, admins_only=True),
+    )
+
+
+def _list(**query: str) -> str:
+    url = reverse("admin:earthbeam_job_changelist")
+    return f"{url}?{urlencode(query)}" if query else url
+
+
+def _newest(jobs: QuerySet[Job]) -> list[Any]:
+    """The keys of the newest of ``jobs``, and of one more than are counted if there are."""
+    return list(jobs.values_list("pk", flat=True)[: COUNTED + 1])
+
+
+def _at_work(jobs: QuerySet[Job]) -> dict[str, int]:
+    """How many are queued, how many running."""
+    unfinished = jobs.filter(has_status(JobStatus.QUEUED, JobStatus.RUNNING)).order_by()
+    return dict(unfinished.values_list("last_run__status").annotate(Count("pk")))
+
+
+def _with_steps(jobs: QuerySet[Job]) -> QuerySet[Any]:
+    """Those in progress, running ones first, with the step that each is at."""
+    updates = RunUpdate.objects.filter(run=OuterRef("last_run")).order_by("-id")
+    unfinished = jobs.filter(has_status(JobStatus.QUEUED, JobStatus.RUNNING))
+    return unfinished.annotate(step=Subquery(updates.values("action")[:1])).order_by(
+        "-last_run__status", "last_run__created_at"
+    )
+
+
+def _lines(jobs: QuerySet[Any]) -> list[Line]:
+    main = JobFile.objects.filter(job=OuterRef("pk"), template_key=MAIN_KEY)
+    named = jobs.annotate(file=Subquery(main.values("name")[:1]))
+    found: Iterable[Any] = named.select_related(*RELATED)
+    return [
+        Line(
+            job=job,
+            status=status_of(job),
+            url=reverse("admin:earthbeam_job_change", args=[job.pk]),
+            assessment=str(job.bundle_template.get("display_name", job.bundle_id)),
+            file=job.file or "",
+            detail=_detail(job),
+        )
+        for job in found
+    ]
+
+
+def _detail(job: Any) -> str:
+    """In a few words, where the job stands or where its rows went."""
+    if step := getattr(job, "step", None):
+        return str(RunUpdate.Action(step).label) if step in RunUpdate.Action.values else ""
+    return ", ".join(row_counts(job))

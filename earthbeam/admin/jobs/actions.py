@@ -1,0 +1,189 @@
+"""What people do with a job on its page: run it again, cancel, resolve, note something."""
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+
+from earthbeam.errors import JobError
+from earthbeam.jobs import lifecycle, resolution
+from earthbeam.jobs.resolution import RESOLVABLE
+from earthbeam.jobs.status import JobStatus, status_of
+from earthbeam.models import Job, JobNote, Run
+from partners.scoped_admin import ScopedAdmin
+
+_BUSY = (JobStatus.QUEUED, JobStatus.RUNNING)
+
+
+@dataclass(frozen=True)
+class Action:
+    """A button: where it posts to, or why it cannot be used now."""
+
+    name: str
+    label: str
+    url: str
+    why_not: str = ""
+    style: str = "is-plain"
+
+
+class NoteForm(forms.ModelForm):
+    class Meta:
+        model = JobNote
+        fields = ["text"]
+        labels = {"text": "Add a note"}
+        widgets = {"text": forms.Textarea(attrs={"rows": 3})}
+
+
+def actions(job: Job) -> list[Action]:
+    """The buttons for ``job``, read with its last run: what can be done with it as it is now."""
+    status = status_of(job)
+    if _is_busy(job):
+        return [Action("cancel", "Cancel", _url("cancel", job), style="is-danger")]
+    why_not = ""
+    if job.last_run is None and not _has_files(job):
+        why_not = "its files have not been uploaded yet"
+    label = "Run again" if job.last_run else "Run"
+    style = "is-plain" if why_not else ""
+    buttons = [Action("run", label, _url("run", job), why_not, style)]
+    if status == JobStatus.RESOLVED:
+        buttons.append(Action("unresolve", "Reopen", _url("unresolve", job)))
+    elif status != JobStatus.COMPLETE:
+        buttons.append(Action("resolve", "Mark as resolved", _url("resolve", job)))
+    return buttons
+
+
+def _has_files(job: Job) -> bool:
+    sizes = [file.size for file in job.files.all()]
+    return bool(sizes) and None not in sizes
+
+
+def _was(outcome: resolution.Outcome, statuses: Collection[JobStatus]) -> bool:
+    """Whether the one job of ``outcome`` had one of ``statuses``, and so was changed."""
+    return any(status in statuses for status in outcome.values())
+
+
+def _is_busy(job: Job) -> bool:
+    return job.last_run is not None and job.last_run.status in Run.UNFINISHED
+
+
+def _url(name: str, job: Job) -> str:
+    return reverse(f"admin:earthbeam_job_{name}", args=[job.pk])
+
+
+class JobActions(ScopedAdmin):
+    """The part of the job's admin that acts. Each thing done is kept in the job's history."""
+
+    def get_urls(self) -> list[URLPattern]:
+        steps: list[tuple[str, Callable[[HttpRequest, Job], HttpResponse | None]]] = [
+            ("run", self._run_again),
+            ("cancel", self._cancel),
+            ("resolve", self._resolve),
+            ("unresolve", self._unresolve),
+            ("note", self._add_note),
+        ]
+        own = [
+            path(
+                f"<uuid:job_id>/{name}/",
+                self.admin_site.admin_view(self._posted(step)),
+                name=f"earthbeam_job_{name}",
+            )
+            for name, step in steps
+        ]
+        return [*own, *super().get_urls()]
+
+    def job_or_404(self, request: HttpRequest, job_id: UUID) -> Job:
+        """The job, if the person may see it, with what its status takes."""
+        seen = self.get_queryset(request).select_related(
+            "last_run__started_by",
+            "last_run__matches",
+            "last_run__unmatched_ids",
+            "tenant__partner",
+            "school_year",
+            "created_by",
+            "resolved_by",
+        )
+        return cast(Job, get_object_or_404(seen, pk=job_id))
+
+    def _posted(
+        self, step: Callable[[HttpRequest, Job], HttpResponse | None]
+    ) -> Callable[..., HttpResponse]:
+        """A view that takes ``step`` on a POST, and goes back to the job's page."""
+
+        def view(request: HttpRequest, job_id: UUID) -> HttpResponse:
+            if request.method != "POST":
+                return HttpResponseNotAllowed(["POST"])
+            # Who sees a job and may submit some, may do with it what is done here.
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            job = self.job_or_404(request, job_id)
+            return step(request, job) or HttpResponseRedirect(_url("change", job))
+
+        return view
+
+    def _done(self, request: HttpRequest, job: Job, done: bool, did: str, why_not: str) -> None:
+        if done:
+            self.log_change(request, job, did)
+            self.message_user(request, did, messages.SUCCESS)
+        else:
+            self.message_user(request, why_not, messages.WARNING)
+
+    def _run_again(self, request: HttpRequest, job: Job) -> None:
+        try:
+            lifecycle.start_run(job, started_by=cast(User, request.user))
+        except JobError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self._done(request, job, True, "Asked for a run.", "")
+
+    def _cancel(self, request: HttpRequest, job: Job) -> None:
+        """The run that the page showed, and no other that may have begun meanwhile."""
+        shown = request.POST.get("run", "")
+        run = job.last_run if job.last_run and str(job.last_run.pk) == shown else None
+        by = cast(User, request.user).get_username()
+        self._done(
+            request,
+            job,
+            run is not None and lifecycle.cancel_run(run, by),
+            "Cancelled the run.",
+            "Nothing was cancelled: the run had ended already.",
+        )
+
+    def _resolve(self, request: HttpRequest, job: Job) -> None:
+        self._done(
+            request,
+            job,
+            _was(resolution.resolve([job.pk], by=cast(User, request.user)), RESOLVABLE),
+            "Marked the job as resolved.",
+            "The job was not marked as resolved: it has no trouble, or it has changed meanwhile. "
+            "Look at it again.",
+        )
+
+    def _unresolve(self, request: HttpRequest, job: Job) -> None:
+        self._done(
+            request,
+            job,
+            _was(resolution.unresolve([job.pk]), [JobStatus.RESOLVED]),
+            "Reopened the job.",
+            "The job is not resolved, so there is nothing to reopen.",
+        )
+
+    def _add_note(self, request: HttpRequest, job: Job) -> HttpResponse | None:
+        form = NoteForm(request.POST)
+        if not form.is_valid():
+            return self.page(request, job, note_form=form, status=422)
+        note = form.save(commit=False)
+        note.job, note.author = job, request.user
+        note.save()
+        return HttpResponseRedirect(f"{_url('change', job)}#notes")
+
+    def page(self, request: HttpRequest, job: Job, **context: Any) -> HttpResponse:
+        """The job's page."""
+        raise NotImplementedError

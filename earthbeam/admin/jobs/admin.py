@@ -1,0 +1,62 @@
+"""Jobs in the admin: each screen is a module of its own."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+
+from earthbeam.admin.jobs.list import JobList
+from earthbeam.admin.jobs.new import NewJob
+from earthbeam.admin.jobs.page import JobPage
+from earthbeam.admin.jobs.unmatched import JobUnmatched
+from earthbeam.jobs import deletion
+from earthbeam.models import Job
+
+
+@admin.register(Job)
+class JobAdmin(JobList, NewJob, JobUnmatched, JobPage):
+    partner_lookup = "tenant__partner"
+    tenant_lookup = "tenant"
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
+        """A job whose run is in progress stays; the page says so."""
+        # Whoever may delete a job deletes what belongs to it, which nobody deletes by itself.
+        listed, counts, _, protected = super().get_deleted_objects(objs, request)
+        busy = [f"{job} (its run is in progress)" for job in deletion.in_progress(list(objs))]
+        return listed, counts, set(), [*protected, *busy]
+
+    def delete_model(self, request: HttpRequest, obj: Job) -> None:
+        deletion.delete_jobs([obj.pk])
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> None:
+        deletion.delete_jobs(queryset.values_list("pk", flat=True))
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().delete_view(request, object_id, extra_context)
+        except deletion.JobsInProgress:
+            return self._begun_meanwhile(request)
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        try:
+            return super().changelist_view(request, extra_context)
+        except deletion.JobsInProgress:
+            return self._begun_meanwhile(request)
+
+    def _begun_meanwhile(self, request: HttpRequest) -> HttpResponse:
+        self.message_user(
+            request,
+            "Nothing was deleted: a run of one of these jobs has started in the meantime. Cancel "
+            "it or wait until it ends.",
+            messages.ERROR,
+        )
+        return HttpResponseRedirect(reverse("admin:earthbeam_job_changelist"))
+
+    def has_change_permission(self, request: HttpRequest, obj: Job | None = None) -> bool:
+        return False

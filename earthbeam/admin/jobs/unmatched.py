@@ -1,0 +1,258 @@
+"""Unmatched students of a job: what to look up, and two ways to load the rows after all."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+from uuid import UUID
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.urls import URLPattern, path, reverse
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from earthbeam.admin.jobs import files
+from earthbeam.admin.jobs.new import new_job_url
+from earthbeam.admin.jobs.unmatched_edits import BadForm, Edits, Filled, carry, fill, read_edits
+from earthbeam.admin.jobs.unmatched_table import make_table, page_of
+from earthbeam.errors import JobError
+from earthbeam.jobs import rerun_rows, unmatched
+from earthbeam.jobs.lineage import resolve_settled, story
+from earthbeam.jobs.unmatched import NotFixable, Unmatched, UnmatchedFile
+from earthbeam.models import Job, Run
+from partners import audit
+
+_TEMPLATE = "admin/earthbeam/job/unmatched.html"
+
+
+@dataclass
+class _Page:
+    """What the page shows beside the table: why it cannot be used, or what went wrong with it."""
+
+    edits: Edits = field(default_factory=Edits)
+    number: int = 1
+    problem: str = ""
+    filled: Filled | None = None
+    pasted: str = ""
+
+
+class JobUnmatched(admin.ModelAdmin):
+    """To be mixed into the admin of jobs; whoever may see a job may see its unmatched rows."""
+
+    def get_urls(self) -> list[URLPattern]:
+        views = {
+            "": ("unmatched", require_http_methods(["GET", "POST"])(self._unmatched)),
+            "file/": ("unmatched_file", require_GET(self._unmatched_file)),
+            "resolve/": ("resolve_story", require_POST(self._resolve_story)),
+        }
+        return [
+            path(
+                f"<uuid:job_id>/unmatched/{tail}",
+                self.admin_site.admin_view(view),
+                name=f"earthbeam_job_{name}",
+            )
+            for tail, (name, view) in views.items()
+        ] + super().get_urls()
+
+    def _unmatched(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        job = self._mended_job(request, job_id)
+        run, told = job.last_run, None
+        if run is not None and run.status == Run.Status.SUCCESS:
+            told = unmatched.of_run(run)
+        if run is None or told is None:
+            return self._show(request, job, {})
+        try:
+            file = unmatched.read(run, told)
+            taken = rerun_rows.taken_rows(job, file)
+        except NotFixable as reason:
+            return self._show(request, job, {"told": told, "why_not": str(reason)})
+        except OSError:
+            why_not = "The job's files cannot be read just now. Try again later."
+            return self._show(request, job, {"told": told, "why_not": why_not})
+        if request.method == "POST":
+            if not self.has_add_permission(request):
+                raise PermissionDenied
+            return self._post(request, job, run, told, file, taken)
+        return self._show_table(request, job, told, file, taken, _Page())
+
+    def _post(
+        self,
+        request: HttpRequest,
+        job: Job,
+        run: Run,
+        told: Unmatched,
+        file: UnmatchedFile,
+        taken: Mapping[int, Job],
+    ) -> HttpResponse:
+        if request.POST.get("content") != file.sha256:
+            problem = (
+                "The job was run again since you opened this page, and these are its unmatched "
+                "rows now. Nothing was loaded; enter the IDs again."
+            )
+            return self._show_table(request, job, told, file, taken, _Page(problem=problem))
+        try:
+            edits = read_edits(request.POST, file, taken)
+        except BadForm:
+            return self._show_table(
+                request,
+                job,
+                told,
+                file,
+                taken,
+                _Page(problem="The page's form was damaged. Nothing was loaded; start again."),
+            )
+        do, _, target = request.POST.get("do", "check").partition(":")
+        page = _Page(edits, _page_number(request.POST.get("page", "")))
+        if do == "page":
+            page.number = _page_number(target)
+        elif do == "fill":
+            pasted = request.POST.get("pasted", "")
+            page.filled = fill(edits, pasted, file, taken)
+            if page.filled.unreadable or page.filled.unknown:
+                page.pasted = pasted
+        elif do == "rerun":
+            if made := self._rerun(request, run, file, page):
+                return made
+            taken = rerun_rows.taken_rows(job, file)
+        return self._show_table(request, job, told, file, taken, page)
+
+    def _rerun(
+        self, request: HttpRequest, run: Run, file: UnmatchedFile, page: _Page
+    ) -> HttpResponse | None:
+        """Make the job, or tell on ``page`` why not."""
+        edits = page.edits
+        if edits.errors:
+            page.number = page_of(min(edits.errors))
+            page.problem = "Nothing was loaded: mend the marked IDs first."
+            return None
+        if not edits.ids:
+            page.problem = "Nothing was loaded: change the ID of at least one row first."
+            return None
+        try:
+            made = rerun_rows.rerun_rows(run, file, edits.ids, by=cast(User, request.user))
+        except rerun_rows.RowsTaken as error:
+            if set(error.jobs) == set(edits.ids):
+                other = next(iter(error.jobs.values()))
+                self.message_user(
+                    request,
+                    "These rows are in this job already, so no other was made.",
+                    messages.WARNING,
+                )
+                return HttpResponseRedirect(_job_url(other))
+            for number in error.jobs:
+                edits.ids.pop(number)
+            page.problem = (
+                f"Nothing was loaded: {len(error.jobs)} of these rows went into another job "
+                "meanwhile; the table says which. The others are still as you entered them."
+            )
+        except rerun_rows.RunChanged:
+            page.problem = (
+                "Nothing was loaded: the job has been started again meanwhile. Open this page "
+                "again when its run has ended."
+            )
+        except (NotFixable, JobError) as error:
+            page.problem = f"Nothing was loaded. {error}"
+        except OSError:
+            page.problem = (
+                "Nothing was loaded: the job's files cannot be read or stored just now. Try again."
+            )
+        else:
+            return self._made(request, run.job, made, len(edits.ids), len(file.rows))
+        return None
+
+    def _made(
+        self, request: HttpRequest, parent: Job, made: Job, rows: int, of: int
+    ) -> HttpResponse:
+        self.log_change(request, parent, f"Made job {made.pk} of {rows} of {of} unmatched rows.")
+        self.log_addition(request, made, f"Made of {rows} unmatched rows of job {parent.pk}.")
+        what = "1 row is" if rows == 1 else f"{rows} rows are"
+        self.message_user(request, f"{what} being loaded again, in this new job.", messages.SUCCESS)
+        return HttpResponseRedirect(_job_url(made))
+
+    def _show_table(
+        self,
+        request: HttpRequest,
+        job: Job,
+        told: Unmatched,
+        file: UnmatchedFile,
+        taken: Mapping[int, Job],
+        page: _Page,
+    ) -> HttpResponse:
+        audit.record(job, "unmatched rows viewed", run=str(job.last_run_id))
+        context = {
+            "told": told,
+            "file": file,
+            "table": make_table(file, page.edits, taken, page.number),
+            "taken": len(taken),
+            "changed": len(page.edits.ids),
+            "carried": carry(page.edits),
+            "problem": page.problem,
+            "filled": page.filled,
+            "pasted": page.pasted,
+            "may_fix": self.has_add_permission(request),
+        }
+        return self._show(request, job, context)
+
+    def _show(self, request: HttpRequest, job: Job, context: Mapping[str, Any]) -> HttpResponse:
+        assessment = job.bundle_template.get("display_name", job.bundle_id)
+        return render(
+            request,
+            _TEMPLATE,
+            {
+                **self.admin_site.each_context(request),
+                "title": "Unmatched students",
+                "assessment": assessment,
+                "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
+                "opts": self.opts,
+                "job": job,
+                "run": job.last_run,
+                "story": story(job),
+                "revise_url": new_job_url(parent=job.pk),
+                **context,
+            },
+        )
+
+    def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
+        """The file of the last run's unmatched rows; who took it is kept with the job."""
+        job = self._mended_job(request, job_id)
+        run = job.last_run
+        if run is None or not run.output_files.filter(path=unmatched.ARTIFACT).exists():
+            raise Http404
+        answer = files.response(request, job, f"output/{unmatched.ARTIFACT}")
+        if answer.status_code == 200:
+            self.log_change(request, job, "Downloaded the unmatched rows.")
+        return answer
+
+    def _resolve_story(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        job = self._mended_job(request, job_id)
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        resolved = resolve_settled(story(job), by=cast(User, request.user))
+        for each in resolved:
+            self.log_change(request, each, "Resolved: later jobs matched its unmatched rows.")
+        if resolved:
+            self.message_user(request, "Marked as resolved.", messages.SUCCESS)
+        else:
+            self.message_user(request, "There is nothing to resolve any more.", messages.INFO)
+        return HttpResponseRedirect(_job_url(job))
+
+    def _mended_job(self, request: HttpRequest, job_id: UUID) -> Job:
+        """The job, if the person may see it; of any other job there is none."""
+        jobs = self.get_queryset(request).select_related(
+            "tenant__partner", "school_year", "last_run"
+        )
+        job: Job = get_object_or_404(jobs, pk=job_id)
+        if job.last_run is not None:
+            job.last_run.job = job  # read once
+        return job
+
+
+def _job_url(job: Job) -> str:
+    return reverse("admin:earthbeam_job_change", args=[job.pk])
+
+
+def _page_number(text: str) -> int:
+    return int(text) if text.isdecimal() and len(text) < 6 else 1

@@ -1,0 +1,125 @@
+"""What somebody has typed into the table of unmatched rows, over all of its pages."""
+
+import json
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+
+from earthbeam.jobs.unmatched import UnmatchedFile, clean
+
+LONGEST_ID = 100
+_FIELD = re.compile(r"id-([1-9][0-9]{0,6})")
+_BETWEEN = re.compile(r"[\t,;]")
+
+
+class BadForm(Exception):
+    """The form is not one that the page made for these rows."""
+
+
+@dataclass
+class Edits:
+    """New ids by row number, and what is wrong with some of them, in words."""
+
+    ids: dict[int, str] = field(default_factory=dict)
+    errors: dict[int, str] = field(default_factory=dict)
+
+
+def read_edits(post: Mapping[str, str], file: UnmatchedFile, taken: Collection[int]) -> Edits:
+    """The ids that differ from the file's: carried along from other pages, or in fields of this.
+
+    Rows that are in another job already are left out. Raises BadForm.
+    """
+    edits = Edits()
+    for number, value in {**_carried(post.get("edits", "")), **_fields(post)}.items():
+        if number > len(file.rows):
+            raise BadForm
+        new = clean(value)
+        if number in taken or new == file.id_of(number):
+            continue
+        edits.ids[number] = new
+        if error := _error(new):
+            edits.errors[number] = error
+    return edits
+
+
+def carry(edits: Edits) -> str:
+    """All edits as the value of one field."""
+    return json.dumps(edits.ids, ensure_ascii=False)
+
+
+@dataclass(frozen=True)
+class Filled:
+    """What came of a pasted list: rows that got a new id, and numbers of lines that did nothing."""
+
+    rows: int
+    unreadable: list[int]
+    unknown: list[int]
+
+
+def fill(edits: Edits, pasted: str, file: UnmatchedFile, taken: Collection[int]) -> Filled:
+    """Put a list of old and new ids, one pair a line, into ``edits``.
+
+    Old and new are separated by a tab, comma or semicolon, as spreadsheets copy or save them.
+    """
+    places: dict[str, list[int]] = {}
+    for number in range(1, len(file.rows) + 1):
+        if number not in taken and (old := file.id_of(number)):
+            places.setdefault(_plain(old), []).append(number)
+    rows, unreadable, unknown = 0, [], []
+    for line_number, line in enumerate(pasted.splitlines(), start=1):
+        if not line.strip():
+            continue
+        old, *rest = (clean(cell).strip('"') for cell in _BETWEEN.split(line, maxsplit=1))
+        if not old or not rest or _error(rest[0]):
+            unreadable.append(line_number)
+        elif numbers := places.get(_plain(old)):
+            for number in numbers:
+                edits.ids[number] = rest[0]
+                edits.errors.pop(number, None)
+            rows += len(numbers)
+        else:
+            unknown.append(line_number)
+    return Filled(rows, unreadable, unknown)
+
+
+def _plain(value: str) -> str:
+    """Without the ``.0`` that spreadsheets append, which matching ignores as well."""
+    return value.removesuffix(".0")
+
+
+def _error(value: str) -> str | None:
+    if not value:
+        return "Without an ID this row cannot be matched: enter one, or the old one again."
+    if len(value) > LONGEST_ID:
+        return f"An ID has at most {LONGEST_ID} characters: is this one cell?"
+    if not value.isprintable():
+        return "The ID holds characters that cannot be seen: type it by hand."
+    return None
+
+
+def _carried(text: str) -> dict[int, str]:
+    if not text:
+        return {}
+    try:
+        kept = json.loads(text)
+        return {_number(key): _text(value) for key, value in kept.items()}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise BadForm from None
+
+
+def _fields(post: Mapping[str, str]) -> dict[int, str]:
+    return {
+        int(found[1]): post[name] for name in post if (found := _FIELD.fullmatch(name)) is not None
+    }
+
+
+def _number(key: str) -> int:
+    if not key.isdecimal() or int(key) < 1:
+        raise ValueError
+    return int(key)
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value

@@ -1,0 +1,97 @@
+"""The unmatched rows as people look at them: what tells who the student is comes first."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from earthbeam.admin.jobs.unmatched_edits import Edits
+from earthbeam.jobs.unmatched import UnmatchedFile
+from earthbeam.models import Job
+
+PAGE_ROWS = 200
+_MOST_COLUMNS = 40
+_LONGEST_CELL = 60
+
+# In this order: what a person knows a student by.
+_TELLING = (
+    re.compile(r"(last|family|sur).?name|^lname$", re.IGNORECASE),
+    re.compile(r"(first|given).?name|^fname$", re.IGNORECASE),
+    re.compile(r"^(full.?)?name$|(student|pupil|examinee|child).{0,6}name", re.IGNORECASE),
+    re.compile(r"middle|^mi$", re.IGNORECASE),
+    re.compile(r"birth|(^|[^a-z])dob($|[^a-z])", re.IGNORECASE),
+    re.compile(r"^(student|current|enrolled|tested)?.?grade(.?level)?$", re.IGNORECASE),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table; ``taken`` is the job that it was put into already."""
+
+    number: int
+    old: str
+    new: str
+    changed: bool
+    error: str
+    taken: Job | None
+    cells: list[str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One page of the rows. ``hidden`` columns are in the file, but not shown."""
+
+    columns: list[str]
+    rows: list[Row]
+    page: int
+    pages: int
+    hidden: int
+    changed_elsewhere: int
+
+
+def make_table(file: UnmatchedFile, edits: Edits, taken: Mapping[int, Job], page: int = 1) -> Table:
+    """The page of the table that ``page`` counts from 1; the nearest if there is none such."""
+    pages = max(1, -(-len(file.rows) // PAGE_ROWS))
+    page = min(max(1, page), pages)
+    places = telling_order(file.columns, file.id_place)
+    shown = places[:_MOST_COLUMNS]
+    first = (page - 1) * PAGE_ROWS + 1
+    numbers = range(first, min(first + PAGE_ROWS, len(file.rows) + 1))
+    return Table(
+        columns=[file.columns[place] for place in shown],
+        rows=[
+            Row(
+                number=number,
+                old=file.id_of(number),
+                new=edits.ids.get(number, file.id_of(number)),
+                changed=number in edits.ids,
+                error=edits.errors.get(number, ""),
+                taken=taken.get(number),
+                cells=[_short(file.rows[number - 1][place]) for place in shown],
+            )
+            for number in numbers
+        ],
+        page=page,
+        pages=pages,
+        hidden=len(places) - len(shown),
+        changed_elsewhere=sum(number not in numbers for number in edits.ids),
+    )
+
+
+def page_of(number: int) -> int:
+    """The page that a row is on."""
+    return (number - 1) // PAGE_ROWS + 1
+
+
+def telling_order(columns: list[str], id_place: int) -> list[int]:
+    """The places of all columns but the id's: names, birth date and grade first."""
+
+    def rank(place: int) -> int:
+        name = columns[place].strip()
+        found = (rank for rank, telling in enumerate(_TELLING) if telling.search(name))
+        return next(found, len(_TELLING))
+
+    return sorted((place for place in range(len(columns)) if place != id_place), key=rank)
+
+
+def _short(cell: str) -> str:
+    return cell if len(cell) <= _LONGEST_CELL else f"{cell[:_LONGEST_CELL]}…"

@@ -1,0 +1,1 @@
+"""What the admin's lists share: filters, search, and rows that nobody edits."""

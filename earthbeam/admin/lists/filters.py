@@ -1,0 +1,122 @@
+"""What lists of jobs, runs and output sets are filtered by, beside partner, tenant and year."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import HttpRequest
+
+from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, has_status
+from earthbeam.models import Bundle, Job
+from partners import scoping
+from partners.list_filters import NamedFilter
+
+TO_LOOK_AT, IN_PROGRESS = "to_look_at", "in_progress"
+_GROUPS = {
+    TO_LOOK_AT: ("To look at: errors of any kind", NEEDS_SOMEBODY),
+    IN_PROGRESS: ("In progress: queued or running", (JobStatus.QUEUED, JobStatus.RUNNING)),
+}
+
+
+class JobStatusFilter(admin.SimpleListFilter):
+    """Every status of job_status.py, and the two groups that people work through."""
+
+    title, parameter_name = "status", "status"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        groups = [(value, label) for value, (label, _) in _GROUPS.items()]
+        return [*groups, *((str(value), str(label)) for value, label in JobStatus.choices)]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        value = self.value()
+        if value in _GROUPS:
+            return queryset.filter(has_status(*_GROUPS[value][1]))
+        if value in JobStatus.values:
+            return queryset.filter(has_status(value))
+        return queryset
+
+
+class BundleFilter(NamedFilter):
+    title, parameter_name = "assessment", "assessment"
+
+    def names(self, user: User) -> Iterable[tuple[str, str]]:
+        names = Bundle.objects.values_list("display_name", flat=True)
+        return ((name, name) for name in names.order_by("display_name").distinct())
+
+    def called(self, text: str, user: User) -> Iterable[Any]:
+        keys = Bundle.objects.values_list("pk", flat=True)
+        return list(keys.filter(display_name=text)) or keys.filter(display_name__icontains=text)
+
+
+class PersonFilter(NamedFilter):
+    """Who made a job in the admin."""
+
+    title, parameter_name = "person", "person"
+
+    def names(self, user: User) -> Iterable[tuple[str, str]]:
+        people = self._visible(user).values_list("username", "first_name", "last_name")
+        return ((name, f"{first} {last}".strip() or name) for name, first, last in people)
+
+    def called(self, text: str, user: User) -> Iterable[Any]:
+        people = self._visible(user).values_list("pk", flat=True)
+        part = (
+            Q(username__icontains=text)
+            | Q(first_name__icontains=text)
+            | Q(last_name__icontains=text)
+            | Q(email__icontains=text)
+        )
+        return list(people.filter(username=text)) or people.filter(part)
+
+    def _visible(self, user: User) -> QuerySet[User]:
+        jobs = scoping.visible(
+            Job.objects.order_by(), user, partner="tenant__partner", tenant="tenant"
+        )
+        of_person = jobs.filter(created_by=OuterRef("pk"))
+        return User.objects.filter(Exists(of_person)).order_by("username")
+
+
+class ApiClientFilter(NamedFilter):
+    """Which API client made a job."""
+
+    title, parameter_name = "API client", "client"
+    LEAST = 1  # people make jobs too
+
+    # Loose scans of an index, of all clients and of those of some tenants: they read as many
+    # entries as there are different ones, where DISTINCT would read all jobs.
+    _ALL = """
+        with recursive client (name) as (
+            select min(api_client) from earthbeam_job where api_client <> ''
+            union all
+            select (select min(api_client) from earthbeam_job
+                    where api_client <> '' and api_client > client.name)
+            from client where name is not null
+        ) select name from client where name is not null order by name limit %s"""
+    _OF_TENANTS = """
+        with recursive client (tenant, name) as (
+            select tenant, (select min(api_client) from earthbeam_job
+                            where tenant_id = tenant and api_client <> '')
+            from unnest(%s::bigint[]) visible (tenant)
+            union all
+            select tenant, (select min(api_client) from earthbeam_job
+                            where tenant_id = tenant and api_client <> ''
+                                and api_client > client.name)
+            from client where name is not null
+        ) select distinct name from client where name is not null order by name limit %s"""
+
+    def names(self, user: User) -> Iterable[tuple[str, str]]:
+        with connection.cursor() as cursor:
+            if user.is_superuser:
+                cursor.execute(self._ALL, [self.SUGGESTED])
+            else:
+                keys = scoping.tenant_keys(user)
+                cursor.execute(self._OF_TENANTS, [keys, self.SUGGESTED])
+            return [(name, name) for (name,) in cursor.fetchall()]
+
+    def called(self, text: str, user: User) -> Iterable[Any]:
+        names = [name for name, _ in self.lookup_choices]
+        if text in names:
+            return [text]
+        return [name for name in names if text.casefold() in name.casefold()]

@@ -1,0 +1,1 @@
+"""Pages about a partner: school years, assessments, descriptor mappings, tenants, webhooks."""

@@ -1,0 +1,337 @@
+"""What the job page shows of one run: its reports and files as words and figures."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.db.models.functions import Length, Right
+from django.utils import timezone
+
+from earthbeam import paths
+from earthbeam.admin.jobs import files
+from earthbeam.admin.runs.resources import ShownResource, shown_resource, stored_answers
+from earthbeam.models import (
+    Job,
+    OutputFile,
+    OutputSet,
+    Run,
+    RunError,
+    RunLog,
+    RunMatches,
+    UnmatchedIds,
+)
+from earthbeam.runs.durations import lasted, usual_seconds
+from earthbeam.wording import run_errors
+from earthbeam.wording.ods_messages import RESULTS_FILE, Sent
+from earthbeam.wording.outcome import Facts, Outcome, Rows, outcome
+from earthbeam.wording.phases import Phase, Step, Update, current_step, phases
+from earthbeam.wording.run_errors import ErrorWords
+
+LOG_SHOWN = 64 * 1024
+"""Letters of a log's end that the page has; the whole can be downloaded."""
+UNMATCHED_FILE = "input_no_student_id_match.csv"
+
+
+@dataclass(frozen=True)
+class ShownError:
+    """An error in words, with what is for engineers."""
+
+    words: ErrorWords
+    code: str
+    payload: dict[str, Any]
+    stack_trace: str
+
+
+@dataclass(frozen=True)
+class ShownSet:
+    """An output set: where it went, and links to its files."""
+
+    where: str
+    tone: str
+    links: list[Any]
+
+
+class RunPicture:
+    """One run of ``job``; reads what it shows when that is asked for, each thing once.
+
+    ``run`` is best read with its matches and unmatched_ids.
+    """
+
+    def __init__(self, job: Job, run: Run, *, is_last: bool) -> None:
+        self.job, self.run, self.is_last = job, run, is_last
+
+    @property
+    def ended(self) -> bool:
+        return self.run.status not in Run.UNFINISHED
+
+    @property
+    def seconds(self) -> float:
+        """From when it was asked for to its end, or to now."""
+        return ((self.run.ended_at or timezone.now()) - self.run.created_at).total_seconds()
+
+    @property
+    def took(self) -> str:
+        return lasted(self.seconds)
+
+    # --- While it runs --------------------------------------------------------------------------
+
+    @cached_property
+    def updates(self) -> list[Update]:
+        rows = self.run.updates.values_list("action", "status", "at")
+        return [Update(*row) for row in rows]
+
+    @cached_property
+    def phases(self) -> list[Phase]:
+        return phases(
+            self.updates,
+            self.run.progress,
+            to_ods=self.job.send_to_ods,
+            cross_year=self.job.tenant.partner.cross_year_match_enabled,
+            ended=self.ended,
+            succeeded=self.run.status == Run.Status.SUCCESS,
+        )
+
+    @cached_property
+    def step(self) -> Step:
+        return current_step(self.updates, self.run.progress)
+
+    @property
+    def step_since(self) -> datetime:
+        return self.step.since or self.run.started_at or self.run.created_at
+
+    @property
+    def step_seconds(self) -> float:
+        return (timezone.now() - self.step_since).total_seconds()
+
+    @property
+    def step_took(self) -> str:
+        return lasted(self.step_seconds)
+
+    @cached_property
+    def usual(self) -> str:
+        """How long the step usually takes for this assessment; empty where nobody knows."""
+        seconds = usual_seconds(self.job.bundle_id).get(self.step.action)
+        return lasted(seconds) if seconds else ""
+
+    # --- How it ended ---------------------------------------------------------------------------
+
+    @cached_property
+    def matches(self) -> RunMatches | None:
+        return getattr(self.run, "matches", None)
+
+    @cached_property
+    def unmatched_ids(self) -> UnmatchedIds | None:
+        return getattr(self.run, "unmatched_ids", None)
+
+    @cached_property
+    def unmatched(self) -> int | None:
+        """Rows that matched no student; None if there are some and nobody counted them."""
+        counted = self.matches.unmatched if self.matches else 0
+        if self.unmatched_ids is None:
+            return counted
+        return self.unmatched_ids.count if self.unmatched_ids.count is not None else counted or None
+
+    @cached_property
+    def has_unmatched(self) -> bool:
+        return self.run.status == Run.Status.SUCCESS and self.unmatched != 0
+
+    @cached_property
+    def id_pair(self) -> tuple[str, str] | None:
+        """The column and the id type by which rows were matched."""
+        if self.matches is not None:
+            return self.matches.id_name, self.matches.id_type
+        if self.unmatched_ids is not None:
+            return self.unmatched_ids.name, self.unmatched_ids.type
+        return None
+
+    @cached_property
+    def _sets(self) -> list[OutputSet]:
+        return list(self.run.output_sets.all())
+
+    @cached_property
+    def _summary(self) -> list[Any]:
+        return list(self.run.summary.all())
+
+    @property
+    def refused(self) -> int:
+        """Records that the ODS refused."""
+        if not self.job.send_to_ods:
+            return 0
+        return sum(each.records_failed for each in self._summary)
+
+    @cached_property
+    def outcome(self) -> Outcome:
+        matches = self.matches
+        to_ods = self.job.send_to_ods
+        rows = None
+        if matches is not None:
+            rows = Rows(
+                total=matches.input_rows,
+                ods=matches.ods_matched,
+                earlier=matches.cross_year_matched,
+                unmatched=matches.unmatched,
+                blank=matches.blank_ids,
+                ambiguous=matches.ambiguous_ids,
+            )
+        return outcome(
+            Facts(
+                succeeded=self.run.status == Run.Status.SUCCESS,
+                to_ods=to_ods,
+                rows=rows,
+                unmatched=self.unmatched,
+                ods_set=to_ods and any(each.sent_to_ods for each in self._sets),
+                edu_set=any(not each.sent_to_ods for each in self._sets),
+                counted=bool(self._summary),
+                refused=self.refused,
+                skipped=sum(each.records_skipped for each in self._summary) if to_ods else 0,
+                sending_began=any(each.action == "lightbeam_send" for each in self.updates),
+                cancelled=any(run_errors.cancelled_by(e.payload) for e in self.errors),
+            )
+        )
+
+    @cached_property
+    def _errors(self) -> list[RunError]:
+        return list(self.run.errors.all())
+
+    @cached_property
+    def errors(self) -> list[ShownError]:
+        return [
+            ShownError(
+                run_errors.words(error.code, error.payload, to_ods=self.job.send_to_ods),
+                error.code,
+                {key: value for key, value in error.payload.items() if key != "stacktrace"},
+                str(error.payload.get("stacktrace") or ""),
+            )
+            for error in self._errors
+        ]
+
+    @cached_property
+    def reasons(self) -> list[ShownError]:
+        """Errors that say why the run ended: not what its executor says of having been ended by
+        the app, whose own error is the first after the run's end."""
+        ended = self.run.ended_at
+        late = [ended is not None and error.at >= ended for error in self._errors]
+        last = late.index(True) + 1 if True in late else len(late)
+        return self.errors[:last]
+
+    # --- Resources and what the ODS said --------------------------------------------------------
+
+    @cached_property
+    def answers_problem(self) -> str:
+        """Why the ODS's answers are not shown, if they should be; reads them."""
+        return self._answers[1]
+
+    @cached_property
+    def _answers(self) -> tuple[dict[str, Sent], str]:
+        if not (self.ended and self.job.send_to_ods):
+            return {}, ""
+        if RESULTS_FILE not in {file.path for file in self._output_files}:
+            return {}, ""
+        if not self.is_last and (self._replaced is None or RESULTS_FILE in self._replaced):
+            return {}, "What the ODS answered this run was replaced by a later run's answers."
+        return stored_answers(self.job)
+
+    @cached_property
+    def resources(self) -> list[ShownResource]:
+        answers = self._answers[0]
+        counts = {
+            each.resource: (each.records_processed, each.records_skipped, each.records_failed)
+            for each in self._summary
+        }
+        for name, sent in answers.items():
+            counts.setdefault(name, (sent.processed, sent.skipped, sent.refused))
+        to_ods = any(each.sent_to_ods for each in self._sets)
+        to_edu = any(not each.sent_to_ods for each in self._sets)
+        return [
+            shown_resource(
+                name,
+                counts[name],
+                answers.get(name),
+                known=bool(answers),
+                to_ods=to_ods,
+                to_edu=to_edu,
+            )
+            for name in sorted(counts)
+        ]
+
+    @property
+    def ods_said(self) -> bool:
+        """Whether there are messages of the ODS to be read."""
+        return any(each.groups for each in self.resources)
+
+    @property
+    def figures_apart(self) -> bool:
+        """Whether it is known of each record which way it went."""
+        return all(each.sent is not None for each in self.resources)
+
+    @property
+    def some_for_edu(self) -> bool:
+        return any(each.for_edu for each in self.resources)
+
+    # --- Files ----------------------------------------------------------------------------------
+
+    @cached_property
+    def _output_files(self) -> list[OutputFile]:
+        return list(self.run.output_files.all())
+
+    @cached_property
+    def _replaced(self) -> set[str] | None:
+        """Files of this run that later runs have stored anew; None: one is at it."""
+        later = Run.objects.filter(job=self.job, created_at__gt=self.run.created_at)
+        stored = list(later.values_list("status", "output_files__path"))
+        if any(status in Run.UNFINISHED for status, _ in stored):
+            return None
+        return {path for _, path in stored if path}
+
+    @cached_property
+    def files(self) -> list[dict[str, Any]]:
+        """Files out, but for those of the sets: a link, or why there is none."""
+        return [
+            {"name": file.path, "size": file.size, "link": self._link(file.path)}
+            for file in self._output_files
+            if not any(file.path.startswith(f"{folder}/") for folder in self._set_folders)
+        ]
+
+    @cached_property
+    def _set_folders(self) -> list[str]:
+        base = f"{paths.base_path(self.job)}/output/"
+        return [each.path.removeprefix(base) for each in self._sets]
+
+    def _link(self, path: str) -> Any:
+        """A link to a file of the job's ``output/``; None if it is another run's by now."""
+        if not self.is_last and (self._replaced is None or path in self._replaced):
+            return None
+        return files.link(self.job.pk, f"output/{path}", path.rsplit("/", 1)[-1])
+
+    @cached_property
+    def unmatched_file(self) -> Any:
+        """A link to the unmatched rows as a file, if there is one."""
+        return next((f["link"] for f in self.files if f["name"] == UNMATCHED_FILE), None)
+
+    @cached_property
+    def sets(self) -> list[ShownSet]:
+        shown = []
+        for each, folder in zip(self._sets, self._set_folders, strict=True):
+            if each.sent_to_ods:
+                where, tone = "Sent to the ODS", "rw-good"
+            elif each.published_at:
+                where, tone = "Waiting for EDU", "rw-busy"
+            else:
+                where, tone = "Not offered to EDU", "rw-idle"
+            links: Iterable[Any] = (self._link(f"{folder}/{name}") or name for name in each.files)
+            shown.append(ShownSet(where, tone, list(links)))
+        return shown
+
+    @cached_property
+    def log(self) -> dict[str, Any] | None:
+        """The end of what the run printed."""
+        log = (
+            RunLog.objects.filter(run=self.run)
+            .exclude(text="")
+            .annotate(end=Right("text", LOG_SHOWN), length=Length("text"))
+            .values("end", "length")
+            .first()
+        )
+        return dict(log) if log else None

@@ -1,0 +1,65 @@
+"""A run's records by resource, as the job page shows them, and what the ODS said about them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from earthbeam import paths
+from earthbeam.files import BadLocation, open_store
+from earthbeam.models import Job
+from earthbeam.wording.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_results
+
+
+@dataclass(frozen=True)
+class ShownResource:
+    """A resource's figures; None: not known apart from the others."""
+
+    name: str
+    refused: int
+    skipped: int
+    sent: int | None
+    for_edu: int | None
+    processed: int
+    groups: tuple[Any, ...] = ()
+
+
+def stored_answers(job: Job) -> tuple[dict[str, Sent], str]:
+    """What the ODS answered the job's last run that sent to it, by resource; or why it is not
+    shown."""
+    try:
+        store = open_store(paths.app_data_base_path(job))
+        with store.open(f"output/{RESULTS_FILE}") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except (OSError, BadLocation):
+        return {}, "What the ODS answered cannot be read now. Try again later."
+    if len(content) > MAX_BYTES:
+        return {}, f"The ODS's answers are too many for this page: download {RESULTS_FILE}."
+    try:
+        return read_results(content), ""
+    except ValueError:
+        return {}, f"The ODS's answers could not be understood: download {RESULTS_FILE}."
+
+
+def shown_resource(
+    name: str,
+    counts: tuple[int, int, int],
+    answer: Sent | None,
+    *,
+    known: bool,
+    to_ods: bool,
+    to_edu: bool,
+) -> ShownResource:
+    """The summary's ``counts`` (processed, skipped, refused) are of both sets' records together;
+    the ODS's answers, if they are ``known``, tell them apart."""
+    processed, skipped, refused = counts
+    sent: int | None = processed - skipped - refused
+    for_edu: int | None = 0
+    if not to_ods and not answer:
+        sent, for_edu = 0, processed
+    elif to_ods and to_edu and known:
+        in_ods = answer.processed if answer else 0
+        for_edu = max(0, processed - in_ods)
+        sent = max(0, in_ods - skipped - refused)
+    elif to_ods and to_edu:
+        sent = for_edu = None
+    groups = answer.groups if answer else ()
+    return ShownResource(name, refused, skipped, sent, for_edu, processed, groups)

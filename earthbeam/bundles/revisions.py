@@ -1,0 +1,70 @@
+"""Which commit of the bundle repository runs use: as it was synced and, where asked, approved.
+
+Bundles are code. What somebody pushes to their branch becomes a revision here; runs go on with the
+current one until another is made current, by the sync itself or by a person (BUNDLE_APPROVAL).
+"""
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from earthbeam.bundles.registry import Registry, SyncReport, apply, read_registry
+from earthbeam.models import BundleRevision
+from partners import audit
+
+MANUAL = "manual"
+APPROVALS = ("auto", MANUAL)
+
+
+def current(branch: str) -> BundleRevision | None:
+    """The revision that runs on ``branch`` use; None before a first sync."""
+    return BundleRevision.objects.filter(branch=branch, is_current=True).first()
+
+
+def sync(repository: str, branch: str, approval: str) -> SyncReport:
+    """Read the head of ``branch``, and make it current unless somebody has to approve it first.
+
+    A first revision needs no approval, since nothing could run without it. One that somebody went
+    back from stays as it is. Raises RegistryError, and changes nothing then.
+    """
+    now_used = current(branch)
+    registry = read_registry(repository, branch, since=now_used.commit if now_used else None)
+    with transaction.atomic():
+        revision, _ = BundleRevision.objects.update_or_create(
+            branch=branch,
+            commit=registry.commit,
+            defaults={
+                "entries": registry.entries,
+                "id_columns": registry.id_columns,
+                "changes": registry.changes,
+                "diff": registry.diff,
+                "synced_at": timezone.now(),
+            },
+        )
+        held = revision.declined_at is not None or approval == MANUAL
+        if now_used is not None and held and not revision.is_current:
+            return SyncReport(available=revision.commit)
+        return make_current(revision)
+
+
+def make_current(revision: BundleRevision, *, by: User | None = None) -> SyncReport:
+    """Have runs and forms use ``revision``. Whoever goes back declines the newer ones: no sync
+    makes them current again by itself."""
+    with transaction.atomic():
+        every = BundleRevision.objects.select_for_update().filter(branch=revision.branch)
+        used = next((each for each in every.order_by("pk") if each.is_current), None)
+        if used is not None and used.pk != revision.pk:
+            if used.pk > revision.pk:
+                every.filter(pk__gt=revision.pk, pk__lte=used.pk).update(declined_at=timezone.now())
+            every.filter(pk=used.pk).update(is_current=False)
+        every.filter(pk=revision.pk).update(
+            is_current=True, declined_at=None, approved_by=by, current_since=timezone.now()
+        )
+        if used is None or used.pk != revision.pk:
+            audit.record(
+                revision,
+                "bundles made current",
+                commit=revision.commit,
+                before=used.commit if used else "",
+            )
+        return apply(Registry(revision.commit, revision.entries, revision.id_columns))

@@ -1,0 +1,1 @@
+"""Bundle code: the mirror of the repository, a run's checkout, and descriptor mappings."""

@@ -1,0 +1,290 @@
+"""Bundle code: a local mirror of the bundle repository, and a copy of one bundle to work with.
+
+The mirror is fetched for each run and kept between runs; a lock makes concurrent executors take
+turns. Bundles name packages by the public repository's address: git is told, by its environment, to
+take that address for the mirror, so that `earthmover deps` needs no network and bundles no change.
+"""
+
+import fcntl
+import hashlib
+import logging
+import os
+import re
+import shutil
+import tarfile
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from earthbeam.executor.environment import DEFAULT_BUNDLE_REPO
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.processes import running
+from earthbeam.executor.workspace.folders import Workspace
+
+logger = logging.getLogger(__name__)
+
+FETCH_PAUSES = (2.0, 5.0)
+_PROJECT = Path(__file__).resolve().parents[3]
+REFUSED = "refused://"
+"""What git is given instead of an address that packages may not come from."""
+REFUSED_HELPER = "remote-refused"
+"""What git says that it lacks then."""
+_TRANSPORTS = ("http", "https", "git", "ssh", "ftp", "ftps", "file")
+_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """A bare copy of the bundle repository on this machine."""
+
+    path: Path
+    repository: str
+
+    def redirection(self, hosts: tuple[str, ...] = ("github.com",)) -> dict[str, str]:
+        """Environment that makes git take the public repository's address for this mirror, and that
+        has it clone from no other server than ``hosts``, and by https alone."""
+        # Without a user's name and token: bundles' code sees this, and packages name no such.
+        repository = re.sub(r"://[^/@]*@", "://", self.repository)
+        addresses = {repository, DEFAULT_BUNDLE_REPO, DEFAULT_BUNDLE_REPO.removesuffix(".git")}
+        settings = [
+            (f"url.{self.path}.insteadOf", address)
+            for address in sorted(addresses, key=len, reverse=True)
+        ]
+        # Git takes the longest prefix that fits: allowed hosts stay, everything else leads nowhere.
+        own = urlsplit(repository)
+        allowed = {*hosts, own.netloc} if own.scheme == "https" else set(hosts)
+        settings += [(f"url.https://{host}/.insteadOf", f"https://{host}/") for host in allowed]
+        settings += [(f"url.{REFUSED}{kind}/.insteadOf", f"{kind}://") for kind in _TRANSPORTS]
+        settings += [(f"url.{REFUSED}ssh/.insteadOf", "git@")]
+        settings += [("safe.directory", "*"), ("advice.detachedHead", "false")]
+        env = {"GIT_CONFIG_COUNT": str(len(settings))}
+        for number, (key, value) in enumerate(settings):
+            env |= {f"GIT_CONFIG_KEY_{number}": key, f"GIT_CONFIG_VALUE_{number}": value}
+        return env | _plain_git()
+
+
+def refresh_mirror(
+    repository: str,
+    workspace: Workspace,
+    *,
+    commit: str | None = None,
+    pauses: tuple[float, ...] | None = None,
+) -> Mirror:
+    """Bring the mirror of ``repository`` up to date and return it; one that has the ``commit`` that
+    is wanted stays as it is.
+
+    Raises StepFailed(bundle_git_pull) when the repository cannot be fetched: after three tries, or
+    one more than there are ``pauses``.
+    """
+    mirror = Mirror(mirror_path(repository), repository)
+    with _locked(mirror.path.with_suffix(".lock")):
+        if commit is not None and _has(mirror, commit, workspace):
+            return mirror
+        for pause in (*(FETCH_PAUSES if pauses is None else pauses), None):
+            tail = _fetch(mirror, workspace)
+            if tail is None and commit is not None and not _has(mirror, commit, workspace):
+                done = _fetch_into(mirror.path, repository, workspace, commit)
+                tail = None if done.exit_code == 0 else done.tail
+            if tail is None:
+                return mirror
+            if pause is not None:
+                logger.warning("the bundle repository could not be fetched; again in %.0f s", pause)
+                running.wait(pause)
+    raise StepFailed(
+        "bundle_git_pull",
+        "The bundle repository could not be fetched; see the log for git's reason.",
+        stacktrace=tail,
+    )
+
+
+def at_commit(mirror: Mirror, branch: str, commit: str, workspace: Workspace) -> Mirror:
+    """A mirror of the run's own in which ``branch``, and nothing else, is at ``commit``.
+
+    Packages that bundles name by the repository's address come from it too, so that no code runs
+    that is not of that commit. Raises StepFailed(bundle_git_pull) when the mirror lacks it.
+    """
+    pinned = Mirror(workspace.root / "bundles.git", mirror.repository)
+    if not _has(mirror, commit, workspace):
+        raise StepFailed(
+            "bundle_git_pull",
+            f"The bundle repository has no commit {commit[:12]} any more: sync the bundles, then"
+            " run the job again.",
+        )
+    _git(("init", "--quiet", "--bare", str(pinned.path)), workspace, label=None)
+    (pinned.path / "objects" / "info" / "alternates").write_text(f"{mirror.path / 'objects'}\n")
+    if (shallow := mirror.path / "shallow").is_file():
+        shutil.copyfile(shallow, pinned.path / "shallow")
+    head = f"refs/heads/{branch}"
+    for command in (("update-ref", head, commit), ("symbolic-ref", "HEAD", head)):
+        _git(("-C", str(pinned.path), *command), workspace, label=None)
+    return pinned
+
+
+def _has(mirror: Mirror, commit: str, workspace: Workspace) -> bool:
+    """Whether the mirror has the commit with all its files."""
+    if not mirror.path.is_dir():
+        return False
+    found = _git(
+        ("-C", str(mirror.path), "rev-parse", "--verify", "--quiet", f"{commit}^{{tree}}"),
+        workspace,
+        label=None,
+    )
+    return found.exit_code == 0
+
+
+def mirror_path(repository: str) -> Path:
+    """Where the mirror of ``repository`` is kept on this machine."""
+    return _mirrors_folder() / hashlib.sha256(repository.encode()).hexdigest()[:16]
+
+
+def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspace) -> None:
+    """Copy one bundle, as it is at the head of ``branch``, to the workspace.
+
+    Raises StepFailed(bundle_git_pull) when there is no such branch or no such bundle in it.
+    """
+    archive = workspace.root / "bundle.tar"
+    head = _git(
+        ("-C", str(mirror.path), "rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"),
+        workspace,
+        label=None,
+    )
+    if head.exit_code != 0:
+        raise StepFailed("bundle_git_pull", f"The bundle repository has no branch {branch!r}.")
+    commit = head.tail.strip()
+    logger.info("bundle %s at %s, commit %s", bundle_path, branch, commit[:12])
+    tree = f"{commit}:{bundle_path}"
+    packed = _git(
+        ("-C", str(mirror.path), "archive", "--format=tar", f"--output={archive}", tree), workspace
+    )
+    if packed.exit_code == 0:
+        try:
+            with tarfile.open(archive) as tar:
+                _unpack(tar, workspace.bundle)
+        except tarfile.TarError as error:  # a link that leads out of the bundle, most likely
+            raise StepFailed(
+                "bundle_git_pull",
+                f"The bundle {bundle_path!r} cannot be unpacked ({type(error).__name__}): it must"
+                " hold files and folders of its own only.",
+            ) from error
+        archive.unlink()
+    if not (workspace.bundle / "earthmover.yaml").is_file():
+        raise StepFailed(
+            "bundle_git_pull",
+            f"The bundle repository has no bundle {bundle_path!r} at branch {branch!r}:"
+            " check the bundle's path, or sync the bundles anew.",
+            stacktrace=packed.tail,
+        )
+
+
+def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
+    """Unpack ``tar`` so that nothing leads or lies outside ``folder``. Raises tarfile.TarError."""
+    if hasattr(tarfile, "data_filter"):
+        tar.extractall(folder, filter="data")
+        return
+    # Python 3.11.0 to 3.11.3, Debian 12's among them, have no filters.
+    top = folder.resolve()
+    for member in tar.getmembers():
+        inside = (top / member.name).resolve().is_relative_to(top)
+        if not (inside and (member.isfile() or member.isdir())):
+            raise tarfile.ExtractError(f"{member.name} is no file or folder of the bundle's own")
+    tar.extractall(folder)  # noqa: S202  looked through above
+
+
+def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:
+    """Fetch all branches and tags; None when done, else git's last words.
+
+    Shallow, since only heads are ever used. A first fetch fills a folder of its own and is moved
+    into place when it is whole, so that a killed one leaves no half mirror; the next one clears up.
+    """
+    if mirror.path.is_dir():
+        _remove_stale_locks(mirror.path)
+        done = _fetch_into(mirror.path, mirror.repository, workspace)
+    else:
+        fresh = half_fetched(mirror)
+        shutil.rmtree(fresh, ignore_errors=True)
+        try:
+            done = _git(("init", "--quiet", "--bare", str(fresh)), workspace)
+            if done.exit_code == 0:
+                done = _fetch_into(fresh, mirror.repository, workspace)
+            if done.exit_code == 0:
+                fresh.rename(mirror.path)
+        finally:
+            shutil.rmtree(fresh, ignore_errors=True)
+    return None if done.exit_code == 0 else done.tail
+
+
+def _remove_stale_locks(mirror: Path) -> None:
+    """Git's own locks, left by a fetch that was killed; ours says that nobody else is fetching."""
+    for lock in mirror.rglob("*.lock"):
+        logger.warning("removed %s, which a fetch that was killed has left", lock.name)
+        lock.unlink(missing_ok=True)
+
+
+def half_fetched(mirror: Mirror) -> Path:
+    """Where a mirror lies until its first fetch is whole."""
+    return mirror.path.with_suffix(".fetching")
+
+
+def _fetch_into(path: Path, repository: str, workspace: Workspace, *what: str) -> running.Completed:
+    depth = () if _is_local(repository) else ("--depth=1",)
+    return _git(
+        (
+            "-C",
+            str(path),
+            "fetch",
+            "--quiet",
+            "--prune",
+            "--force",
+            *depth,
+            "--",
+            repository,
+            *(what or _REFS),
+        ),
+        workspace,
+    )
+
+
+def _git(
+    arguments: tuple[str, ...], workspace: Workspace, label: str | None = "git"
+) -> running.Completed:
+    return running.run(
+        ("git", "-c", "safe.directory=*", "-c", f"core.hooksPath={os.devnull}", *arguments),
+        label=label,
+        env=workspace.child_environment() | _plain_git(),
+        cwd=workspace.root,
+    )
+
+
+def _plain_git() -> dict[str, str]:
+    """Git without the machine's settings and without questions."""
+    return {
+        "GIT_TERMINAL_PROMPT": "0",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_CONFIG_GLOBAL": os.devnull,
+    }
+
+
+def _is_local(repository: str) -> bool:
+    return repository.startswith(("/", "file://")) or Path(repository).exists()
+
+
+def _mirrors_folder() -> Path:
+    """Where mirrors are kept: beside the code, or with the temporary files if that is read-only."""
+    folder = _PROJECT / "var" / "bundle-mirrors"
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+    if not os.access(folder, os.W_OK | os.X_OK):
+        folder = Path(tempfile.gettempdir()) / "runway-bundle-mirrors"
+        folder.mkdir(exist_ok=True)
+    return folder
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Hold an exclusive lock on ``path``; the kernel frees it however this process ends."""
+    with path.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield

@@ -1,0 +1,1 @@
+"""earthmover: the warm process that runs it, faster operations, and the transform of each set."""

@@ -1,0 +1,68 @@
+"""earthmover, kept warm: one process a run, which forks for each thing there is to do."""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+
+from earthbeam.executor.earthmover.earthmover_server import ANSWER
+from earthbeam.executor.processes import running
+from earthbeam.executor.workspace.folders import Workspace
+
+# Started by path, in Python's isolated mode: nothing of ours is importable for it.
+_SERVER = Path(__file__).with_name("earthmover_server.py")
+
+
+@dataclass(frozen=True)
+class Program:
+    """One of the scripts beside the server's, to be run with an environment of its own."""
+
+    label: str
+    script: str
+    arguments: tuple[str, ...]
+    environment: dict[str, str]
+
+
+class Earthmover:
+    """Starts importing earthmover at once; a context manager that ends its process."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self._companion = running.Companion(
+            (sys.executable, "-I", "-u", "-X", "utf8", str(_SERVER)),
+            label="earthmover",
+            mark=ANSWER,
+            env=workspace.child_environment(),
+            cwd=workspace.root,
+        )
+
+    def __enter__(self) -> "Earthmover":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._companion.__exit__(kind, error, trace)
+
+    def run(self, *programs: Program, cwd: Path) -> running.Completed:
+        """Run programs, at once if there are cores for it; returns how the worst of them ended.
+
+        Raises StepFailed when one was killed by somebody else, or the process has vanished.
+        """
+        together: Sequence[Sequence[Program]] = [programs]
+        if len(os.sched_getaffinity(0)) < len(programs):
+            together = [(program,) for program in programs]
+        codes: list[int] = []
+        tails = []
+        for some in together:
+            request = {"cwd": str(cwd), "programs": [asdict(program) for program in some]}
+            answer, tail = self._companion.ask(json.dumps(request))
+            codes += json.loads(answer)
+            tails.append(tail)
+        worst = next((code for code in codes if code), 0)
+        return running.completed(worst, "earthmover", "\n".join(tails))

@@ -1,0 +1,100 @@
+"""Child process: earthmover, imported once for a run and forked for each thing it has to do.
+
+    python -I earthmover_server.py
+
+Importing earthmover takes most of a second, several times what a small file needs. So it is
+imported once, while the bundle and the roster are still being fetched. Then each line on standard
+input asks for one or more programs at once, as JSON:
+
+    {"cwd": FOLDER, "programs": [
+        {"label": …, "script": NAME, "arguments": […], "environment": {…}}, …]}
+
+Each runs in a fork of its own, with that environment alone; when all have ended, a line on standard
+output answers with their exit codes. Whatever else is printed is the programs'.
+"""
+
+import ctypes
+import importlib.util
+import json
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from typing import Any
+
+ANSWER = "\x1eanswer "
+"""Begins the line that answers."""
+
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+_SCRIPTS = ("prepare_bundle.py", "fast_earthmover.py")
+
+
+def main() -> None:
+    here = Path(__file__).resolve().parent
+    # Keeps the programs, which run bundles' code, from changing the process that forked them.
+    _load(here.parents[1] / "privacy.py").keep_private()
+    modules = {name: _load(here / name) for name in _SCRIPTS}
+    for line in sys.stdin:
+        request = json.loads(line)
+        children = [_start(program, request["cwd"], modules) for program in request["programs"]]
+        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+        # On a line of its own, whether or not the programs have ended theirs.
+        sys.stdout.write(f"\n{ANSWER}{json.dumps(codes)}\n")
+        sys.stdout.flush()
+
+
+def _load(script: Path) -> Any:
+    spec = importlib.util.spec_from_file_location(script.stem, script)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def _start(program: dict[str, Any], cwd: str, modules: dict[str, Any]) -> int:
+    """Fork a child that runs the program; returns its process id."""
+    sys.stdout.flush()
+    server = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 1
+    try:
+        _die_with(server)
+        os.environ.clear()
+        os.environ.update(program["environment"])
+        os.chdir(cwd)
+        os.close(0)
+        os.open(os.devnull, os.O_RDONLY)
+        _label_log(program["label"])
+        sys.argv = [modules[program["script"]].__file__, *program["arguments"]]
+        modules[program["script"]].main()
+        code = 0
+    except SystemExit as ending:
+        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
+    except BaseException:  # noqa: BLE001  as the interpreter does at its top
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 0xFF)
+
+
+def _die_with(server: int) -> None:
+    """Have the kernel kill this process when the one that forked it dies, and at once if it has."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        if os.getppid() != server:
+            os._exit(1)
+
+
+def _label_log(label: str) -> None:
+    """Tell two programs that run at once apart in what earthmover logs."""
+    for handler in logging.getLogger("earthmover").handlers:
+        handler.setFormatter(logging.Formatter(f"{label} | %(levelname)s %(message)s"))
+
+
+if __name__ == "__main__":
+    main()

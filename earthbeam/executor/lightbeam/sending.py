@@ -1,0 +1,171 @@
+"""Sending a set to the ODS, and what lightbeam says came of it."""
+
+import json
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.lightbeam.commands import Lightbeam
+from earthbeam.executor.processes import running
+from earthbeam.executor.workspace.folders import Workspace, is_plain_file
+
+logger = logging.getLogger(__name__)
+
+RESULTS_NAME = "lb-send-results.json"
+AGAIN_PAUSES = (2.0, 5.0, 10.0, 15.0, 30.0)
+"""Seconds before each further go at what the ODS put off."""
+_ALL_SKIPPED = 99
+
+
+@dataclass
+class Counts:
+    """Records of one resource: the contract's summary."""
+
+    processed: int = 0
+    skipped: int = 0
+    failed: int = 0
+
+    def body(self) -> dict[str, int]:
+        return {
+            "records_processed": self.processed,
+            "records_skipped": self.skipped,
+            "records_failed": self.failed,
+        }
+
+
+def send(
+    lightbeam: Lightbeam,
+    output: Path,
+    workspace: Workspace,
+    redact: Callable[[str], str],
+    told: Callable[[int], None] = lambda records: None,
+) -> dict[str, Counts]:
+    """Send the JSONL files in ``output`` to the ODS; returns the counts of each resource.
+
+    What the ODS put off (429, 5xx) or what got lost on the way is sent again, as long as that gets
+    further. Records that it refuses are counted, and fail nothing. ``redact`` takes secrets out of
+    what is stored. Raises
+    StepFailed(lightbeam_send) when it took none of them, or could not be reached. ``told`` hears
+    how many records the ODS has answered.
+    """
+    done, results = _send_once(lightbeam, output, heard=_Answered(told))
+    if results is None:
+        raise StepFailed(
+            "lightbeam_send",
+            "The ODS could not be reached, or refused the connection's credentials.",
+            stacktrace=done.tail,
+        )
+    if done.exit_code not in (0, 1, _ALL_SKIPPED):
+        raise StepFailed("lightbeam_send", "lightbeam broke off.", stacktrace=done.tail)
+    latest, in_vain = results, 0
+    for pause in AGAIN_PAUSES:
+        if not (codes := _worth_another_try(latest)):
+            break
+        logger.warning("the ODS put records off, or lost them; again in %.0f s", pause)
+        running.wait(pause)
+        again = ("-r", ",".join(map(str, codes)))
+        _, more = _send_once(lightbeam, output, *again)
+        in_vain = 0 if more and _sent(more) else in_vain + 1
+        if more is None or in_vain > 1:
+            break
+        results, latest = _together(results, more), more
+    # Users download this: an ODS's answer, or a fault of lightbeam's, may quote the secret.
+    workspace.draft(RESULTS_NAME).write_text(redact(json.dumps(results, indent=4)))
+    workspace.publish(RESULTS_NAME)
+    summary = _counts(results)
+    if not _sent(results) and any(counts.failed for counts in summary.values()):
+        raise StepFailed(
+            "lightbeam_send", "The ODS took none of the records.", stacktrace=done.tail
+        )
+    return summary
+
+
+def _send_once(
+    lightbeam: Lightbeam,
+    output: Path,
+    *options: str,
+    heard: Callable[[str], bool] = lambda line: False,
+) -> tuple[running.Completed, dict[str, Any] | None]:
+    """One go of lightbeam's, and its results if it got as far as to write them."""
+    path = lightbeam.folder / RESULTS_NAME
+    path.unlink(missing_ok=True)
+    done = lightbeam.run(
+        *("send", "--results-file", str(path), *options), data=output, stop_when=heard
+    )
+    return done, json.loads(path.read_text()) if is_plain_file(path) else None
+
+
+class _Answered:
+    """Hears lightbeam count the ODS's answers by status, resource by resource; stops nothing."""
+
+    _COUNTS = re.compile(r"\(\.\.\. status counts: \{(.*)\}\)")
+    _ONE = re.compile(r"\d+: (\d+)")
+
+    def __init__(self, told: Callable[[int], None]) -> None:
+        self._told = told
+        self._before = self._now = 0
+
+    def __call__(self, line: str) -> bool:
+        if match := self._COUNTS.search(line):
+            self._now = sum(int(count) for count in self._ONE.findall(match[1]))
+            self._told(self._before + self._now)
+        elif "finished processing endpoint" in line:
+            self._before, self._now = self._before + self._now, 0
+        return False
+
+
+def _worth_another_try(results: dict[str, Any]) -> list[int]:
+    """The statuses to send again; none if nothing was put off or lost, for then nothing changes."""
+    refused = {
+        failure["status_code"]
+        for counts in results["resources"].values()
+        for failure in counts.get("failures", [])
+    }
+    put_off = any(status == 429 or status >= 500 for status in refused)
+    lost = any(
+        counts["records_failed"] < _failed(counts) for counts in results["resources"].values()
+    )
+    # With what was put off goes what refers to it (409).
+    return sorted(refused | {429}) if put_off or lost else []
+
+
+def _together(first: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+    """The results of sending, and of sending again what had not arrived, as of one go."""
+    resources = {}
+    for name, counts in first["resources"].items():
+        later = more["resources"].get(name, {})
+        successes = [*counts.get("successes", []), *later.get("successes", [])]
+        merged = counts | {"successes": successes, "failures": later.get("failures", [])}
+        resources[name] = merged | {"records_failed": _failed(merged)}
+    return more | {
+        "started_at": first.get("started_at"),
+        "resources": resources,
+        "total_records_processed": sum(r["records_processed"] for r in resources.values()),
+        "total_records_skipped": sum(r["records_skipped"] for r in resources.values()),
+        "total_records_failed": sum(r["records_failed"] for r in resources.values()),
+    }
+
+
+def _sent(results: dict[str, Any]) -> int:
+    return sum(
+        success["count"]
+        for counts in results["resources"].values()
+        for success in counts.get("successes", [])
+    )
+
+
+def _failed(counts: dict[str, Any]) -> int:
+    """Records of a resource that did not arrive: refused, or out of lightbeam's sight."""
+    sent = sum(success["count"] for success in counts.get("successes", []))
+    return int(counts["records_processed"] - counts["records_skipped"] - sent)
+
+
+def _counts(results: dict[str, Any]) -> dict[str, Counts]:
+    return {
+        name: Counts(counts["records_processed"], counts["records_skipped"], _failed(counts))
+        for name, counts in results["resources"].items()
+    }

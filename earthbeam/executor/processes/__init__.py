@@ -1,0 +1,1 @@
+"""Child processes and threads: started, limited, watched, and ended with the run."""

@@ -1,0 +1,259 @@
+"""The app, as the executor sees it: the handshake, the job, reports and the roster stream."""
+
+import logging
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import requests
+from urllib3.exceptions import HTTPError, NewConnectionError
+
+from earthbeam.executor.errors import AppUnreachable
+from earthbeam.executor.processes import running
+from earthbeam.executor.reporting.whereabouts import Whereabouts
+from earthbeam.executor.rosters.gzip_stream import BrokenGzip, inflate
+
+logger = logging.getLogger(__name__)
+
+PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+"""Seconds between tries of a report: an app that restarts within a minute loses nothing."""
+
+_TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
+_ROSTER_TIMEOUT = (10, 300)  # EDU's warehouse may have to wake up before the first byte
+_CHUNK = 1024 * 1024
+BUSY = re.compile(r'"code": ?"(roster_streams|edu_pool)_exhausted"')
+"""What the app's answer says while it has no place for another stream."""
+
+
+class Refused(Exception):
+    """The app answered, and not with what the contract promises; ``status`` is its HTTP status."""
+
+    def __init__(self, what: str, response: requests.Response) -> None:
+        super().__init__(f"the app answered {what} with status {response.status_code}")
+        self.status = response.status_code
+
+
+class BrokenRoster(Exception):
+    """The roster stream could not be had, or not to its end; unless ``final``, trying again may
+    help, after ``retry_after`` seconds if the app has said so. With ``busy`` nothing is broken:
+    others have all the places."""
+
+    def __init__(
+        self,
+        message: str,
+        retry_after: float | None = None,
+        *,
+        final: bool = False,
+        busy: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+        self.final = final
+        self.busy = busy
+
+
+class AppClient:
+    """Speaks for one run. Reports are sent in order, each until the app took it.
+
+    With ``roster_gzip`` it asks the app to compress the roster, for a slow link between the two.
+    """
+
+    def __init__(self, *, roster_gzip: bool = False) -> None:
+        self._roster_encoding = "gzip, identity;q=0.5" if roster_gzip else "identity"
+        self._session = _session()
+
+    def init(self, url: str, token: str) -> tuple[str, str]:
+        """Trade the init token for an access token; returns it and the job's URL.
+
+        Tried again while the app cannot be reached or fails. Of several uses of a token the app
+        lets one win; so if a later try is refused, an earlier one, whose answer was lost, may have
+        begun the run, and there is no telling: then as always nobody works on it but who got the
+        access token. Raises Refused or AppUnreachable.
+        """
+        answer_lost = False
+        for pause in (*PAUSES, None):
+            try:
+                response = self._session.get(
+                    url, headers=_bearer(token), timeout=_TIMEOUT, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                problem = type(error).__name__
+                answer_lost |= not _was_never_sent(error)
+            else:
+                if response.status_code == 200:
+                    return self._begin(response)
+                if response.status_code < 500 and response.status_code != 429:
+                    what = "the init handshake"
+                    if answer_lost:
+                        what += ", of which an earlier try may have counted though its answer was"
+                        what += " lost,"
+                    raise Refused(what, response)
+                problem = f"status {response.status_code}"
+                answer_lost = True
+            if pause is not None:
+                logger.warning("init handshake: %s; again in %.0f s", problem, pause)
+                running.wait(pause)
+        raise AppUnreachable(f"init handshake: {problem}, in {len(PAUSES) + 1} tries")
+
+    def _begin(self, response: requests.Response) -> tuple[str, str]:
+        try:
+            body = response.json()
+            access_token, job_url = str(body["token"]), str(body["jobUrl"])
+        except (requests.JSONDecodeError, TypeError, KeyError):
+            raise Refused("the init handshake with no token and job URL, but", response) from None
+        self._session.headers.update(_bearer(access_token))
+        return access_token, job_url
+
+    def job(self, url: str) -> Any:
+        """The job payload, unchecked. Raises Refused or AppUnreachable."""
+        return self._until_answered("GET", url, None, 200).json()
+
+    def report(self, url: str, body: dict[str, Any], *, once: bool = False) -> None:
+        """Post a report. Raises Refused (the app will never take it) or AppUnreachable.
+
+        ``once``: the app answers 409 to a repeat, so after a lost answer that means it has it.
+        """
+        self._until_answered("POST", url, body, *((201, 409) if once else (201,)))
+
+    def offer(self, url: str | None, body: dict[str, Any]) -> None:
+        """Post a report that the app may have no use for: nothing that it answers fails the run."""
+        if url is None:
+            return
+        try:
+            self.report(url, body)
+        except (Refused, AppUnreachable) as error:
+            logger.warning("an optional report was not taken: %s", error)
+
+    def _until_answered(
+        self, method: str, url: str, body: Any, *expected: int
+    ) -> requests.Response:
+        for pause in (*PAUSES, None):
+            try:
+                response = self._session.request(
+                    method, url, json=body, timeout=_TIMEOUT, allow_redirects=False
+                )
+            except requests.RequestException as error:
+                problem = type(error).__name__
+            else:
+                if response.status_code in expected:
+                    return response
+                if response.status_code < 500 and response.status_code != 429:
+                    raise Refused(f"{method} {url}", response)
+                problem = f"status {response.status_code}"
+            if pause is not None:
+                logger.warning("%s %s: %s; again in %.0f s", method, url, problem, pause)
+                running.wait(pause)
+        raise AppUnreachable(f"{method} {url}: {problem}, in {len(PAUSES) + 1} tries")
+
+    def whereabouts(self, url: str | None) -> Whereabouts:
+        """Tells the app at ``url``, if it is one that wants to know, how far a step is."""
+        return Whereabouts(url, {"Authorization": str(self._session.headers["Authorization"])})
+
+    def download_roster(
+        self, url: str, target: Path, told: Callable[[int], None] = lambda students: None
+    ) -> None:
+        """Stream EDU's roster to ``target``: all of it, or BrokenRoster and no file.
+
+        ``told`` hears, again and again, how many students have come.
+
+        The stream has no in-band error, so every sign of a cut is one: an incomplete read, a body
+        whose end is not marked, a last line without its end.
+        """
+        partial = target.with_suffix(".partial")
+        headers = {
+            **self._session.headers,
+            "Accept": "application/x-ndjson",
+            "Accept-Encoding": self._roster_encoding,
+        }
+        try:
+            # A session of its own, since reports may be posted meanwhile.
+            with (
+                _session() as session,
+                session.get(
+                    url,
+                    headers=headers,
+                    timeout=_ROSTER_TIMEOUT,
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                _check_roster_answer(response)
+                last, students = b"", 0
+                with partial.open("wb") as file:
+                    for chunk in _roster_lines(response):
+                        file.write(chunk)
+                        last = chunk[-1:] or last
+                        students += chunk.count(b"\n")
+                        told(students)
+            if last not in (b"", b"\n"):
+                raise BrokenRoster("the roster ended in the middle of a line")
+            partial.replace(target)
+        except (requests.RequestException, HTTPError) as error:
+            raise BrokenRoster(f"the roster stream broke off ({type(error).__name__})") from None
+        except BrokenGzip as error:
+            raise BrokenRoster(f"the roster's gzip stream is broken: {error}") from None
+        finally:
+            partial.unlink(missing_ok=True)
+
+
+def _session() -> requests.Session:
+    session = requests.Session()
+    session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
+    session.max_redirects = 0
+    return session
+
+
+def _check_roster_answer(response: requests.Response) -> None:
+    if response.status_code != 200:
+        seconds = response.headers.get("Retry-After", "")
+        reason = ""
+        if response.headers.get("Content-Type", "").startswith("application/json"):
+            reason = f": {response.text[:500]}"
+        busy = response.status_code == 503 and BUSY.search(reason) is not None
+        raise BrokenRoster(
+            f"the app answered the roster request with status {response.status_code}{reason}",
+            retry_after=float(seconds) if seconds.isdecimal() else None,
+            final=response.status_code < 500 and response.status_code not in (408, 429),
+            busy=busy,
+        )
+    ends_marked = (
+        response.headers.get("Transfer-Encoding") == "chunked"
+        or response.headers.get("Content-Length", "").isdecimal()
+    )
+    if not ends_marked:
+        raise BrokenRoster("the roster's end is not marked (a proxy that speaks HTTP/1.0?)")
+
+
+def _roster_lines(response: requests.Response) -> Iterator[bytes]:
+    """The body, unpacked here: urllib3 would take a gzip stream that was cut for a whole one."""
+    encoding = response.headers.get("Content-Encoding", "identity").lower()
+    if encoding == "identity":
+        yield from _roster_bytes(response)
+    elif encoding == "gzip":
+        yield from inflate(_roster_bytes(response), _CHUNK)
+    else:
+        raise BrokenRoster(
+            f"the roster came in an encoding that was not asked for: {encoding[:40]}", final=True
+        )
+
+
+def _roster_bytes(response: requests.Response) -> Iterator[bytes]:
+    """What came over the wire, and all of it."""
+    received = 0
+    for chunk in response.raw.stream(_CHUNK, decode_content=False):
+        received += len(chunk)
+        yield chunk
+    length = response.headers.get("Content-Length", "")
+    if length.isdecimal() and int(length) != received:
+        raise BrokenRoster("the roster is not as long as was announced")
+
+
+def _was_never_sent(error: requests.RequestException) -> bool:
+    """Whether the request cannot have reached the app, since there was no connection."""
+    reason = getattr(error.args[0] if error.args else None, "reason", None)
+    return isinstance(error, requests.ConnectTimeout) or isinstance(reason, NewConnectionError)
+
+
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

@@ -1,0 +1,76 @@
+"""Keeping students out of error reports: earthmover's errors quote the cells that they fail on.
+
+Which words of a text are a student's cannot be told from the text alone. So they are looked up in
+the input files, when there is a text to report; what the bundle's own code says is left readable.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from earthbeam.executor.reporting.log import MASK
+from earthbeam.executor.workspace.delimited import BadFile, detect_encoding
+
+_WORD = re.compile(r"\w+")
+_QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)(?!\w)")
+_SHORTEST_NUMBER = 5
+_LONGEST_SOURCE = 1024 * 1024
+
+
+def mask_words_of(inputs: Iterable[Path], bundle: Path, text: str) -> str:
+    """``text`` without the words that occur in the ``inputs``, unless they are the ``bundle``'s.
+
+    Quoted text is masked as a whole if any word of it is an input's. Elsewhere only words that may
+    tell who somebody is are: those with a capital, and long numbers.
+    """
+    theirs = _words_in(inputs, set(_WORD.findall(text)))
+    if not theirs:
+        return text
+    source = _source_of(bundle)
+    theirs -= set(_WORD.findall(source))
+
+    def quoted(match: re.Match[str]) -> str:
+        inner = match.group()[1:-1]
+        if inner in source or theirs.isdisjoint(_WORD.findall(inner)):
+            return match.group()
+        return f"{match.group()[0]}{MASK}{match.group()[-1]}"
+
+    def bare(match: re.Match[str]) -> str:
+        word = match.group()
+        return MASK if word in theirs and _may_identify(word) else word
+
+    return _WORD.sub(bare, _QUOTED.sub(quoted, text))
+
+
+def _may_identify(word: str) -> bool:
+    if word.isdecimal():
+        return len(word) >= _SHORTEST_NUMBER
+    return len(word) > 1 and word != word.lower()
+
+
+def _words_in(inputs: Iterable[Path], wanted: set[str]) -> set[str]:
+    """Which of the ``wanted`` words occur in the files."""
+    found: set[str] = set()
+    for path in inputs:
+        try:
+            encoding = detect_encoding(path)
+        except BadFile:
+            continue
+        with path.open(encoding=encoding, errors="replace") as lines:
+            for line in lines:
+                found |= wanted.intersection(_WORD.findall(line))
+                if len(found) == len(wanted):
+                    return found
+    return found
+
+
+def _source_of(bundle: Path) -> str:
+    """The text of the bundle's code, its packages' included, without its sample data."""
+    return "\n".join(
+        path.read_text(encoding="utf-8", errors="replace")
+        for path in sorted(bundle.rglob("*"))
+        if path.is_file()
+        and not path.is_symlink()
+        and "data" not in path.relative_to(bundle).parts
+        and path.stat().st_size < _LONGEST_SOURCE
+    )

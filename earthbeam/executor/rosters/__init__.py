@@ -1,0 +1,1 @@
+"""Rosters: this year's from the ODS, the roster of all years from EDU, or a file."""

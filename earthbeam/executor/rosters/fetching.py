@@ -1,0 +1,172 @@
+"""The rosters: this year's from the ODS, all years' from EDU, or a file."""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from earthbeam.executor.errors import StepFailed, is_no_space
+from earthbeam.executor.lightbeam.commands import Lightbeam
+from earthbeam.executor.processes import running
+from earthbeam.executor.reporting.app_client import AppClient, BrokenRoster
+from earthbeam.executor.workspace.folders import Workspace, is_plain_file
+from earthbeam.files import open_store
+
+logger = logging.getLogger(__name__)
+
+RESOURCE = "studentEducationOrganizationAssociations"
+ROSTER_NAME = f"{RESOURCE}.jsonl"
+CROSS_YEAR_ROSTER_NAME = "cross_year_roster.jsonl"
+PAGE_SIZE = 500
+"""Students a page: the most that an Ed-Fi ODS gives."""
+
+STREAM_PAUSES = (2.0, 10.0, 30.0)
+"""Seconds before each further try of a roster stream that broke: an app that is away for half a
+minute costs a run nothing."""
+
+QUEUE_PAUSE = 15.0
+LONGEST_QUEUE = 15 * 60.0
+"""Seconds between two tries, and in all, while others have all of the app's places for streams."""
+
+FETCH_PAUSES = (2.0, 5.0)
+"""Seconds before each further try of the ODS's roster, whose fetch ends with any connection."""
+
+_REFUSED = "OAuth token could not be obtained"
+_KEPT_KEYS = ("studentIdentificationCodes", "educationOrganizationReference", "studentReference")
+_FAILED_PAGES_MAX = 3
+_THROTTLED_PAGES_MAX = 1000
+
+
+class _HopelessPages:
+    """Sees lightbeam ask for a page that fails again and again, without a pause, until the end."""
+
+    def __init__(self) -> None:
+        self.failed = self.throttled = 0
+
+    def __call__(self, line: str) -> bool:
+        if "Unable to load records for" in line:
+            throttled = "429 API response" in line  # passes, unlike the others
+            self.throttled += throttled
+            self.failed += not throttled
+        return (
+            self.failed > _FAILED_PAGES_MAX
+            or self.throttled > _THROTTLED_PAGES_MAX
+            or "Unable to load counts for" in line
+        )
+
+
+def fetch_ods_roster(lightbeam: Lightbeam, workspace: Workspace, target: Path) -> Path:
+    """This year's roster, by lightbeam, with the keys that matching needs, to ``target``.
+
+    Without lightbeam's ``-k``: that takes a page's keys from its first student, and would lose the
+    codes of a whole page whose first student has none. A broken connection is tried again, a page
+    that keeps failing is not. Raises StepFailed: lightbeam_fetch, or missing_ods_roster when the
+    ODS has no students.
+    """
+    folder = workspace.folder("roster")
+    fetched = folder / ROSTER_NAME
+    for pause in (*FETCH_PAUSES, None):
+        try:
+            done = lightbeam.run(
+                *("fetch", "-s", RESOURCE),
+                data=folder,
+                page_size=PAGE_SIZE,
+                stop_when=_HopelessPages(),
+            )
+        except running.StoppedEarly as stopped:
+            raise _fetch_failed(stopped.tail) from None
+        if done.exit_code == 0:
+            break
+        failure = _fetch_failed(done.tail)
+        if pause is None or _REFUSED in done.tail or is_no_space(failure):
+            raise failure
+        logger.warning("the roster could not be fetched; again in %.0f s", pause)
+        running.wait(pause)
+    if not is_plain_file(fetched) or _keep_keys(fetched, target) == 0:
+        raise StepFailed(
+            "missing_ods_roster",
+            "The ODS has no student education organization associations for this year:"
+            " load the district's roster into it first.",
+        )
+    fetched.unlink()
+    return target
+
+
+def _fetch_failed(tail: str) -> StepFailed:
+    return StepFailed(
+        "lightbeam_fetch",
+        "The roster could not be fetched from the ODS: check its URL and credentials, and that the"
+        " client may read studentEducationOrganizationAssociations.",
+        resource=RESOURCE,
+        stacktrace=tail,
+    )
+
+
+def _keep_keys(fetched: Path, roster: Path) -> int:
+    students = 0
+    with fetched.open(encoding="utf-8") as lines, roster.open("w", encoding="utf-8") as kept:
+        for line in lines:
+            record = json.loads(line)
+            record.setdefault("studentIdentificationCodes", [])
+            slim = {key: record[key] for key in _KEPT_KEYS if key in record}
+            kept.write(json.dumps(slim, ensure_ascii=False, separators=(",", ":")) + "\n")
+            students += 1
+    return students
+
+
+def stream_edu_roster(
+    app: AppClient, url: str, target: Path, told: Callable[[int], None] = lambda students: None
+) -> Path:
+    """The roster of all years, from EDU through the app, to ``target``.
+
+    A broken stream is tried again, three times; an app whose places for streams are all taken is
+    waited for beside that, and one that says no is not asked again. ``told`` hears how many
+    students have come. Raises StepFailed(cross_year_roster_fetch) when it stays broken, or when EDU
+    knows no student.
+    """
+    pauses, queued = iter(STREAM_PAUSES), 0.0
+    while True:
+        try:
+            app.download_roster(url, target, told)
+            break
+        except BrokenRoster as error:
+            in_queue = error.busy and queued < LONGEST_QUEUE
+            pause = QUEUE_PAUSE if in_queue else next(pauses, None)
+            if pause is None or error.final:
+                raise StepFailed(
+                    "cross_year_roster_fetch",
+                    f"The roster of all years could not be fetched from EDU: {error}.",
+                ) from None
+            seconds = error.retry_after or pause
+            queued += seconds if in_queue else 0
+            logger.warning("EDU's roster: %s; again in %.0f s", error, seconds)
+            running.wait(seconds)
+    if target.stat().st_size == 0:
+        target.unlink()
+        raise StepFailed(
+            "cross_year_roster_fetch",
+            "EDU knows no students of this district: check that its tenant code is the one in EDU.",
+        )
+    return target
+
+
+def download_roster_file(location: str, target: Path) -> Path:
+    """The roster in the file store, to ``target``. Raises StepFailed(missing_ods_roster)."""
+    folder, _, name = location.rpartition("/")
+    try:
+        open_store(folder).download(name, target)
+    except (FileNotFoundError, PermissionError):
+        # S3 says "denied" of what is not there to whoever may not list.
+        raise StepFailed(
+            "missing_ods_roster",
+            "There is no roster file for this district and year, or it may not be read.",
+        ) from None
+    except OSError as error:
+        raise StepFailed(
+            "missing_ods_roster",
+            "The roster file could not be fetched from where the files lie"
+            f" ({type(error).__name__}): run the job again.",
+        ) from error
+    if target.stat().st_size == 0:
+        raise StepFailed("missing_ods_roster", "The roster file of this district is empty.")
+    return target

@@ -1,0 +1,1 @@
+"""The run's folders and files: input files, delimited text, artifacts, and output sets."""

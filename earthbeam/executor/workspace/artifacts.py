@@ -1,0 +1,69 @@
+"""What a run leaves behind: artifacts and output sets, stored below the job's ``output/``."""
+
+import logging
+from pathlib import Path
+
+from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.workspace.folders import Workspace, is_plain_file
+from earthbeam.files import FileStore
+
+logger = logging.getLogger(__name__)
+
+
+class Artifacts:
+    """Stores the files of the workspace's artifacts folder, each once."""
+
+    def __init__(self, store: FileStore, workspace: Workspace) -> None:
+        self._store = store
+        self._folder = workspace.artifacts
+        self._stored: set[str] = set()
+
+    def store(self, name: str) -> None:
+        """Store one artifact that must be there.
+
+        Raises StepFailed: artifact_not_found, artifact_empty or artifact_s3_upload.
+        """
+        path = self._folder / name
+        if not is_plain_file(path):
+            raise StepFailed(
+                "artifact_not_found",
+                f"{name} was not made, though the step that makes it has ended: see the log.",
+                name=name,
+                path=f"output/{name}",
+            )
+        if path.stat().st_size == 0:
+            raise StepFailed(
+                "artifact_empty",
+                f"{name} is empty, though the step that makes it has ended: see the log.",
+                name=name,
+                path=f"output/{name}",
+            )
+        self._upload(path, f"output/{name}")
+        self._stored.add(name)
+
+    def store_rest(self) -> None:
+        """Store what exists and is not stored yet; a failure is logged, since the run has one."""
+        for path in sorted(self._folder.iterdir()):
+            if path.name not in self._stored and is_plain_file(path) and path.stat().st_size:
+                try:
+                    self.store(path.name)
+                except StepFailed as error:
+                    logger.warning("%s could not be stored: %s", path.name, error)
+
+    def store_set(self, name: str, output: Path) -> bool:
+        """Store a set's JSONL files that are not empty; whether there were any."""
+        files = [path for path in sorted(output.glob("*.jsonl")) if path.stat().st_size]
+        for path in files:
+            self._upload(path, f"output/{name}/{path.name}")
+        return bool(files)
+
+    def _upload(self, path: Path, key: str) -> None:
+        try:
+            self._store.upload(path, key)
+        except OSError as error:
+            raise StepFailed(
+                "artifact_s3_upload",
+                f"A result could not be stored ({type(error).__name__}).",
+                name=path.name,
+                path=key,
+            ) from error

@@ -1,0 +1,236 @@
+"""Jobs, their files, starting and cancelling runs: what a person or a client asks for."""
+
+import hashlib
+import io
+import logging
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any, BinaryIO, cast
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import IntegrityError, transaction
+from procrastinate.exceptions import AlreadyEnqueued
+
+from earthbeam import errors, paths
+from earthbeam.bundles.template import BundleTemplate
+from earthbeam.files import fault, open_store
+from earthbeam.jobs.rules import (
+    JobRequest,
+    file_name_problem,
+    has_ods_connection,
+    problems,
+    school_year_config,
+)
+from earthbeam.models import Job, JobFile, Run
+from earthbeam.runs import states
+from earthbeam.runs.payload import POSSIBLE_ID_COLUMNS
+from earthbeam.tasks import launch_run, watch_executors
+
+logger = logging.getLogger(__name__)
+
+
+def create_job(request: JobRequest, *, api_client: str = "") -> Job:
+    """Make the job and name its files, which ``store_file`` then brings.
+
+    Raises the first of job_rules.problems, and makes nothing then.
+    """
+    job = _unsaved_job(request, api_client=api_client)
+    with transaction.atomic():
+        job.save(force_insert=True)
+        JobFile.objects.bulk_create(_unsaved_file(job, *named) for named in request.files.items())
+    return job
+
+
+def _unsaved_job(request: JobRequest, *, id_column: str = "", **fields: Any) -> Job:
+    for problem in problems(request):
+        raise problem
+    config = school_year_config(request.tenant, request.school_year)
+    if config is None:
+        raise errors.YearNotEnabled(partner=request.tenant.partner, year=request.school_year)
+    params = {
+        param.key: request.params[param.key]
+        for param in BundleTemplate.read(request.bundle.template).params
+        if request.params.get(param.key)
+    }
+    return Job(
+        tenant=request.tenant,
+        school_year=request.school_year,
+        bundle=request.bundle,
+        bundle_template=request.bundle.template,
+        bundle_branch=settings.BUNDLE_BRANCH,
+        send_to_ods=config.sends_to_ods,
+        input_params=params | ({POSSIBLE_ID_COLUMNS: id_column} if id_column else {}),
+        files_base=settings.FILES_BASE,
+        **fields,
+    )
+
+
+def _unsaved_file(job: Job, key: str, name: str) -> JobFile:
+    return JobFile(job=job, template_key=key, name=name, stored_name=paths.input_name(key, name))
+
+
+def store_file(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
+    """Store what ``stream`` holds as the job's file ``key``, which the user named ``name``.
+
+    Readers see all of it or none. Raises UnexpectedFile, BadFileName, EmptyFile, FileTooLarge, and
+    OSError where the file storage fails.
+    """
+    file = _stored(job, key, name, stream)
+    return JobFile.objects.update_or_create(
+        job=job,
+        template_key=key,
+        defaults={
+            "name": name,
+            "stored_name": file.stored_name,
+            "size": file.size,
+            "sha256": file.sha256,
+        },
+    )[0]
+
+
+def _stored(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
+    """The file, in the storage, not yet in the database."""
+    known = [file.key for file in BundleTemplate.read(job.bundle_template).files]
+    if key not in known:
+        raise errors.UnexpectedFile(key, known=", ".join(known))
+    if problem := file_name_problem(key, name):
+        raise problem
+    file, upload = _unsaved_file(job, key, name), _Upload(key, stream, settings.MAX_UPLOAD_BYTES)
+    store = open_store(paths.app_data_base_path(job))
+    file.size = store.save(cast(BinaryIO, upload), f"input/{file.stored_name}")
+    file.sha256 = upload.sha256.hexdigest()
+    return file
+
+
+def find_uploads(job: Job) -> None:
+    """Note the files that a client has brought to the storage itself, under a link of ours.
+
+    Raises EmptyFile, FileTooLarge; what is not there yet is left to ``start_run`` to complain of.
+    """
+    awaited = [file for file in job.files.all() if file.size is None]
+    if not awaited:
+        return
+    stored = open_store(paths.app_data_base_path(job)).list("input")
+    for file in awaited:
+        size = stored.get(f"input/{file.stored_name}")
+        if size == 0:
+            raise errors.EmptyFile(file.template_key)
+        if size is not None and size > settings.MAX_UPLOAD_BYTES:
+            raise errors.FileTooLarge(file.template_key, limit=settings.MAX_UPLOAD_BYTES)
+        if size is not None:
+            JobFile.objects.filter(pk=file.pk, size=None).update(size=size)
+
+
+def submit(
+    request: JobRequest,
+    streams: Mapping[str, BinaryIO],
+    *,
+    created_by: User | None = None,
+    api_client: str = "",
+    parent: Job | None = None,
+    id_column: str = "",
+    beside: Mapping[str, bytes] | None = None,
+) -> Job:
+    """Make the job, store its files and start its first run: all of it or nothing.
+
+    ``streams`` holds what is in each file that the request names. ``parent`` is the job whose
+    unmatched rows or revised file this one loads, ``id_column`` the only one in which its students
+    are looked for (empty: all that the bundle names), and ``beside`` what else is kept below its
+    base path. Files are stored first, so that the database does not wait for the storage.
+
+    Raises the first of job_rules.problems, what store_file and start_run raise, and OSError where
+    the file storage fails.
+    """
+    job = _unsaved_job(
+        request, created_by=created_by, api_client=api_client, parent=parent, id_column=id_column
+    )
+    beside = beside or {}
+    try:
+        files = [_stored(job, key, name, streams[key]) for key, name in request.files.items()]
+        for key, content in beside.items():
+            open_store(paths.app_data_base_path(job)).save(io.BytesIO(content), key)
+        with transaction.atomic():
+            job.save(force_insert=True)
+            JobFile.objects.bulk_create(files)
+            start_run(job, started_by=created_by, api_client=api_client)
+    except BaseException:
+        names = (paths.input_name(key, name) for key, name in request.files.items())
+        _delete_files(job, [*(f"input/{name}" for name in names), *beside])
+        raise
+    return job
+
+
+def _delete_files(job: Job, keys: Iterable[str]) -> None:
+    """Leave nothing behind of a job that was not made; what cannot be removed is only logged."""
+    store = open_store(paths.app_data_base_path(job))
+    for key in keys:
+        try:
+            store.delete(key)
+        except OSError as error:
+            told = "a file of %s, a job that was not made, may be left: %s"
+            logger.warning(told, job.pk, fault(error))
+
+
+def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:
+    """Make a run and queue its launch, in one transaction: never one without the other.
+
+    A job that somebody had called resolved is not any more. Raises FilesMissing, NoOdsConnection,
+    RunInProgress, JobGone.
+    """
+    missing = [file.template_key for file in job.files.all() if file.size is None]
+    if missing or not job.files.exists():
+        raise errors.FilesMissing(", ".join(missing) or "all")
+    if job.send_to_ods and not has_ods_connection(job.tenant, job.school_year):
+        raise errors.NoOdsConnection(tenant=job.tenant, year=job.school_year)
+    try:
+        with transaction.atomic():
+            # Against its deletion, which takes the same lock.
+            if not Job.objects.select_for_update(no_key=True).filter(pk=job.pk).exists():
+                raise errors.JobGone
+            run = Run.objects.create(
+                job=job,
+                timeout_seconds=settings.EXECUTOR_TIMEOUT_SECONDS,
+                started_by=started_by,
+                api_client=api_client,
+            )
+            Job.objects.filter(pk=job.pk).update(last_run=run, resolved_at=None, resolved_by=None)
+            launch_run.defer(run_id=str(run.id))
+    except IntegrityError as error:
+        if "one_unfinished_run_a_job" in str(error):
+            raise errors.RunInProgress from None
+        raise
+    return run
+
+
+def cancel_run(run: Run, by: str) -> bool:
+    """End ``run`` on behalf of ``by``; False if it has ended already.
+
+    Its executor is ended by its launcher: seconds later on a worker's own machine, within a minute
+    or so on ECS.
+    """
+    if not states.fail(run.pk, "unknown", {"message": f"Cancelled by {by}."}):
+        return False
+    # A transaction of its own, which a caller's survives.
+    with suppress(AlreadyEnqueued), transaction.atomic():
+        watch_executors.defer(timestamp=0)
+    return True
+
+
+class _Upload:
+    """A stream that refuses, while it is read, to be empty or larger than ``limit`` bytes."""
+
+    def __init__(self, key: str, stream: BinaryIO, limit: int) -> None:
+        self._key, self._stream, self._limit = key, stream, limit
+        self._seen = 0
+        self.sha256 = hashlib.sha256()
+
+    def read(self, size: int = -1) -> bytes:
+        block = self._stream.read(size)
+        self._seen += len(block)
+        self.sha256.update(block)
+        if self._seen > self._limit:
+            raise errors.FileTooLarge(self._key, limit=self._limit)
+        if not self._seen:
+            raise errors.EmptyFile(self._key)
+        return block

@@ -1,0 +1,108 @@
+"""A job of its own for unmatched rows whose ids somebody has mended.
+
+The job is a child of the one that left the rows. Which rows it took is kept beside its files, by
+number, so that no row is taken twice; the parent's row in the database is the lock.
+"""
+
+import io
+import json
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import BinaryIO
+
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from earthbeam import paths
+from earthbeam.files import open_store
+from earthbeam.jobs import unmatched
+from earthbeam.jobs.lifecycle import submit
+from earthbeam.jobs.rules import JobRequest
+from earthbeam.jobs.unmatched import INPUT_KEY, UnmatchedFile
+from earthbeam.models import Job, Run
+from earthbeam.runs.payload import POSSIBLE_ID_COLUMNS
+
+_TAKEN = "unmatched_rows.json"
+"""Below the child's base path: numbers of rows and the hash of the file they are from."""
+
+
+class RowsTaken(Exception):
+    """Some of the rows were put into another job meanwhile: ``jobs``, by row."""
+
+    def __init__(self, jobs: Mapping[int, Job]) -> None:
+        super().__init__(f"{len(jobs)} rows are in other jobs already")
+        self.jobs = dict(jobs)
+
+
+class RunChanged(Exception):
+    """The parent was run again meanwhile, so that its unmatched rows may be others."""
+
+
+def taken_rows(parent: Job, file: UnmatchedFile) -> dict[int, Job]:
+    """The rows of ``file`` that are in another job already, by number, and that job.
+
+    A job whose last run failed has loaded nothing, so its rows are free again. Raises OSError.
+    """
+    taken: dict[int, Job] = {}
+    children = (
+        parent.children.select_related("tenant", "created_by", "last_run")
+        .exclude(last_run__status=Run.Status.ERROR)
+        .order_by("created_at")
+    )
+    for child in children:
+        try:
+            with open_store(paths.app_data_base_path(child)).open(_TAKEN) as stream:
+                kept = json.load(stream)
+        except FileNotFoundError:
+            continue  # a revised file: its rows have no numbers
+        if kept["sha256"] == file.sha256:
+            taken |= dict.fromkeys(kept["rows"], child)
+    return taken
+
+
+def rerun_rows(run: Run, file: UnmatchedFile, ids: Mapping[int, str], *, by: User) -> Job:
+    """Make a job of the rows that ``ids`` numbers, with those ids, and start its run.
+
+    It has the parent's params, the names of its files, and its other files. Its students are
+    looked for in the column that matched the parent's rows and in no other: of a few rows another
+    column might match as well, and to other students. Makes nothing and raises RowsTaken,
+    RunChanged, NotFixable, a JobError or OSError.
+    """
+    unmatched.check_original(run, file, ids)
+    with transaction.atomic():
+        # Not FOR UPDATE: the child's foreign key must be able to look at the row.
+        parent = Job.objects.select_for_update(no_key=True).get(pk=run.job_id)
+        if parent.last_run_id != run.pk:
+            raise RunChanged
+        others = taken_rows(parent, file)
+        if both := {number: others[number] for number in ids if number in others}:
+            raise RowsTaken(both)
+        return _make(parent, file, ids, by)
+
+
+def _make(parent: Job, file: UnmatchedFile, ids: Mapping[int, str], by: User) -> Job:
+    files = {entry.template_key: entry for entry in parent.files.all()}
+    request = JobRequest(
+        tenant=parent.tenant,
+        school_year=parent.school_year,
+        bundle=parent.bundle,
+        files={key: entry.name for key, entry in files.items()},
+        params={
+            key: value for key, value in parent.input_params.items() if key != POSSIBLE_ID_COLUMNS
+        },
+    )
+    parents_store = open_store(paths.app_data_base_path(parent))
+    with ExitStack() as opened:
+        streams: dict[str, BinaryIO] = {
+            key: opened.enter_context(parents_store.open(f"input/{entry.stored_name}"))
+            for key, entry in files.items()
+            if key != INPUT_KEY
+        }
+        return submit(
+            request,
+            streams | {INPUT_KEY: io.BytesIO(file.with_ids(ids))},
+            created_by=by,
+            parent=parent,
+            id_column=file.id_name,
+            beside={_TAKEN: json.dumps({"sha256": file.sha256, "rows": sorted(ids)}).encode()},
+        )

@@ -1,0 +1,248 @@
+"""The rows of a run that matched no student: reading them, and writing some with other ids.
+
+The run's artifact has them as they were in the input, quoted, below the input's own header
+(earthbeam/executor/match_step.py). Where it does not (rows that the bundle made of the input, or an
+executor that writes them differently), they cannot be put into a job of their own: NotFixable.
+"""
+
+import csv
+import hashlib
+import io
+import logging
+import tempfile
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from earthbeam import paths
+from earthbeam.executor.workspace.delimited import (
+    BadFile,
+    DelimitedFile,
+    RowWriter,
+    detect_encoding,
+)
+from earthbeam.files import FileStore, open_store
+from earthbeam.models import JobFile, Run, RunMatches, UnmatchedIds
+
+logger = logging.getLogger(__name__)
+
+ARTIFACT = "input_no_student_id_match.csv"
+"""Below the job's ``output/``; contract of the executor, section 7."""
+INPUT_KEY = "INPUT_FILE"
+
+MAX_ROWS = 2000
+"""Rows that can be edited in the browser; more are for a spreadsheet."""
+MAX_BYTES = 20 * 1024 * 1024
+_MAX_ORIGINAL = 64 * 1024 * 1024
+_START = 1024 * 1024
+_DELIMITERS = (",", "\t")
+
+
+class NotFixable(Exception):
+    """The rows cannot be edited here; ``str()`` of it tells a person why."""
+
+
+@dataclass(frozen=True)
+class Unmatched:
+    """What a successful run said of the rows that it matched to nobody.
+
+    ``rows`` (of the input), ``blank`` and ``ambiguous`` are None where the executor did not tell.
+    """
+
+    count: int | None
+    id_name: str
+    id_type: str
+    rows: int | None
+    blank: int | None
+    ambiguous: int | None
+
+    @property
+    def id_label(self) -> str:
+        """The id type as people say it: ``State ID``, ``studentUniqueId``."""
+        name = self.id_type.rpartition("#")[2].strip()
+        return name if name.lower().endswith("id") else f"{name} ID"
+
+    @property
+    def unknown(self) -> int | None:
+        """Rows with an id that belongs to nobody."""
+        if self.count is None or self.blank is None or self.ambiguous is None:
+            return None
+        return max(0, self.count - self.blank - self.ambiguous)
+
+
+def of_run(run: Run) -> Unmatched | None:
+    """What the run said, or None if it left no row unmatched."""
+    matches = RunMatches.objects.filter(run=run).first()
+    ids = UnmatchedIds.objects.filter(run=run).first()
+    if matches is not None and matches.unmatched:
+        return Unmatched(
+            count=matches.unmatched,
+            id_name=ids.name if ids else matches.id_name,
+            id_type=ids.type if ids else matches.id_type,
+            rows=matches.input_rows,
+            blank=matches.blank_ids,
+            ambiguous=matches.ambiguous_ids,
+        )
+    if matches is None and ids is not None and ids.count != 0:
+        return Unmatched(ids.count, ids.name, ids.type, None, None, None)
+    return None
+
+
+@dataclass(frozen=True)
+class UnmatchedFile:
+    """The unmatched rows, each with a cell for every column, below ``head``, which ends in the
+    header. ``id_place`` is the id column's; ``sha256`` is of the file's bytes, in hex."""
+
+    head: list[list[str]]
+    rows: list[list[str]]
+    delimiter: str
+    id_place: int
+    sha256: str
+
+    @property
+    def columns(self) -> list[str]:
+        return self.head[-1]
+
+    @property
+    def id_name(self) -> str:
+        return self.columns[self.id_place]
+
+    def id_of(self, number: int) -> str:
+        """The id of row ``number``, counted from 1, as a form's input holds it."""
+        return clean(self.rows[number - 1][self.id_place])
+
+    def with_ids(self, ids: Mapping[int, str]) -> bytes:
+        """A file of the rows that ``ids`` numbers (from 1), in order, with the ids that it gives.
+
+        Every other cell, and the head, are as they were.
+        """
+        text = io.StringIO(newline="")
+        writer = RowWriter(text, self.delimiter)
+        for row in self.head:
+            writer.write(row)
+        for number in sorted(ids):
+            row = list(self.rows[number - 1])
+            row[self.id_place] = ids[number]
+            writer.write(row)
+        return text.getvalue().encode()
+
+
+def clean(value: str) -> str:
+    """An id as an input of a form would send it: on one line, without space around it."""
+    return value.replace("\r", "").replace("\n", "").replace("\0", "").strip()
+
+
+def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
+    """Read the artifact, which holds ``count`` rows (None: unknown). Raises NotFixable."""
+    for delimiter in _DELIMITERS:
+        try:
+            text = io.StringIO(content.decode("utf-8-sig"), newline="")
+            lines = list(csv.reader(text, delimiter=delimiter))
+        except (UnicodeDecodeError, csv.Error):
+            raise NotFixable(
+                "The file of the unmatched rows cannot be read as a table here."
+            ) from None
+        # Whatever stands above the rows is the input's head; its last row names the columns.
+        above = 1 if count is None else len(lines) - count
+        if not 1 <= above <= len(lines) or id_name not in lines[above - 1]:
+            continue
+        head, rows = lines[:above], lines[above:]
+        if any(len(row) != len(head[-1]) for row in rows):
+            raise NotFixable(
+                "Some of the unmatched rows have more or fewer cells than the header has columns, "
+                "so that ids could end up in the wrong column."
+            )
+        place = head[-1].index(id_name)
+        return UnmatchedFile(head, rows, delimiter, place, hashlib.sha256(content).hexdigest())
+    raise NotFixable(
+        f"The column {id_name} is not in the header of the uploaded file: this assessment gives "
+        "its columns other names while it is read."
+    )
+
+
+def read(run: Run, told: Unmatched) -> UnmatchedFile:
+    """The rows that a successful run left unmatched. Raises NotFixable."""
+    if told.count is not None and told.count > MAX_ROWS:
+        raise NotFixable(
+            f"There are {told.count:,} unmatched rows; more than {MAX_ROWS:,} are easier to mend "
+            "in a spreadsheet."
+        )
+    if "," in told.id_name:
+        raise NotFixable("The ID column has a comma in its name.")
+    stored = run.output_files.filter(path=ARTIFACT).first()
+    if stored is None:
+        raise NotFixable("The run left no file of its unmatched rows. Run the job again.")
+    if stored.size > MAX_BYTES:
+        raise NotFixable("The file of the unmatched rows is too large to be edited in the browser.")
+    store = open_store(paths.app_data_base_path(run.job))
+    try:
+        with store.open(f"output/{ARTIFACT}") as stream:
+            content = stream.read(MAX_BYTES + 1)
+        file = parse(content, told.id_name, told.count)
+        if len(file.rows) > MAX_ROWS:
+            raise NotFixable(f"More than {MAX_ROWS:,} rows are easier to mend in a spreadsheet.")
+        if _head_of_input(run, store, file) != file.head:
+            raise NotFixable(
+                "This assessment's file is not a plain table with one header (the rows to match "
+                "are made of it first), so that single rows cannot be loaded in its format."
+            )
+    except FileNotFoundError:
+        raise NotFixable(
+            "The file of the unmatched rows is no longer stored. Run the job again."
+        ) from None
+    except OSError as error:
+        logger.warning("unmatched rows of run %s cannot be read: %s", run.pk, type(error).__name__)
+        raise NotFixable("The job's files cannot be read just now. Try again later.") from error
+    return file
+
+
+def check_original(run: Run, file: UnmatchedFile, numbers: Iterable[int]) -> None:
+    """Make sure that rows are the input's own, cell by cell; raises NotFixable.
+
+    A header may be the input's although the bundle made the rows below it. Inputs above 64 MB are
+    not read for it.
+    """
+    entry = _input(run)
+    if entry is None or (entry.size or 0) > _MAX_ORIGINAL:
+        return
+    wanted = {tuple(file.rows[number - 1]) for number in numbers}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "input"
+        try:
+            store = open_store(paths.app_data_base_path(run.job))
+            store.download(f"input/{entry.stored_name}", path)
+            source = DelimitedFile(path, detect_encoding(path), file.delimiter, len(file.head))
+            for row in source.rows():
+                wanted.discard(tuple(row))
+        except (OSError, BadFile):
+            raise NotFixable("The job's input file cannot be read just now. Try again.") from None
+    if wanted:
+        raise NotFixable(
+            "The unmatched rows are not those of the uploaded file: this assessment changes them "
+            "while it reads them."
+        )
+
+
+def _input(run: Run) -> JobFile | None:
+    return run.job.files.filter(template_key=INPUT_KEY).first()
+
+
+def _head_of_input(run: Run, store: FileStore, file: UnmatchedFile) -> list[list[str]] | None:
+    """As many rows of the job's input file as the unmatched rows have above them."""
+    entry = _input(run)
+    if entry is None:
+        return None
+    with store.open(f"input/{entry.stored_name}") as stream:
+        start = stream.read(_START)
+    # Whole lines, so that no character is cut in two.
+    start = start[: start.rfind(b"\n") + 1] if len(start) == _START else start
+    with tempfile.NamedTemporaryFile() as kept:
+        kept.write(start)
+        kept.flush()
+        try:
+            encoding = detect_encoding(Path(kept.name))
+            text = io.StringIO(start.decode(encoding, errors="ignore"), newline="")
+            lines = csv.reader(text, delimiter=file.delimiter)
+            return [next(lines) for _ in file.head]
+        except (BadFile, csv.Error, StopIteration):
+            return None

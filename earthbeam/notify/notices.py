@@ -1,0 +1,172 @@
+"""Telling webhooks and the event bus that runs have ended: at least once each, with patience.
+
+A notice is a row, made in the transaction that ends its run; whoever delivers it claims it first by
+a conditional update that also sets when it is due again, so that a process that dies in the middle
+delays its notices and loses none. A receiver knows a message that it gets twice by its id.
+"""
+
+import logging
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import timedelta
+from uuid import UUID
+
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, Window
+from django.db.models.functions import RowNumber
+from django.utils import timezone
+from procrastinate.contrib.django import app
+from procrastinate.exceptions import AlreadyEnqueued
+
+from earthbeam.models import Notice, Run, Webhook
+from earthbeam.notify import events, webhooks
+from partners.encryption import UndecryptableSecret
+
+logger = logging.getLogger(__name__)
+
+TASK = "deliver_notices"
+QUEUE = "notices"
+
+PAUSES = [
+    timedelta(seconds=10),
+    timedelta(minutes=1),
+    timedelta(minutes=5),
+    timedelta(minutes=30),
+    timedelta(hours=2),
+    timedelta(hours=5),
+    timedelta(hours=10),
+    timedelta(hours=14),
+]
+"""Between tries; after the last of them a notice is given up."""
+CLAIM = timedelta(minutes=2)
+"""How long a notice is somebody's who may have died; well above the time that a try takes."""
+AT_ONCE = 8
+MOST = 5_000
+"""Notices of one round."""
+ROUND = 50.0
+"""Seconds after which a round begins with no more: the next one asks anew who is due."""
+
+
+def announce(run: Run) -> None:
+    """Make the notices of a run that ends, in the transaction that ends it."""
+    receivers: list[Webhook | None] = list(
+        Webhook.objects.filter(partner=run.job.tenant.partner_id, enabled=True).defer(
+            "secret", "previous_secret"
+        )
+    )
+    if settings.EVENT_BUS:
+        receivers.append(None)
+    if not receivers:
+        return
+    body, now = events.detail(run), timezone.now()
+    Notice.objects.bulk_create(
+        (Notice(run=run, webhook=each, body=body, next_try_at=now) for each in receivers),
+        ignore_conflicts=True,
+    )
+    deliver_soon()
+
+
+def deliver_soon() -> None:
+    """Have a worker deliver what is due, once the transaction has been committed."""
+    with suppress(AlreadyEnqueued), transaction.atomic():
+        app.configure_task(TASK, queue=QUEUE, queueing_lock=TASK).defer(timestamp=0)
+
+
+def deliver_due() -> int:
+    """Try the notices that are due, several at once; returns how many were tried.
+
+    A receiver that cannot be reached is asked no more in this round: what else waits for it is
+    put off likewise.
+    """
+    ids = due()
+    if not ids:
+        return 0
+    end, away = time.monotonic() + ROUND, dict[int | None, str]()
+
+    def deliver(notice_id: UUID) -> bool:
+        if time.monotonic() > end:
+            return False
+        try:
+            return _deliver(notice_id, away)
+        except Exception:
+            logger.exception("notice %s: it is tried again", notice_id)
+            return False
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        return sum(threads.map(deliver, ids))
+
+
+def due() -> list[UUID]:
+    """The notices of the next round: webhooks take turns, so that none waits for another's many."""
+    turn = Window(RowNumber(), partition_by="webhook", order_by="next_try_at")
+    waiting = Notice.objects.filter(next_try_at__lte=timezone.now()).annotate(turn=turn)
+    return list(waiting.order_by("turn").values_list("pk", flat=True)[:MOST])
+
+
+def _deliver(notice_id: UUID, away: dict[int | None, str]) -> bool:
+    """Try one; False if somebody else has. ``away``: why webhooks could not be reached."""
+    now = timezone.now()
+    claimed = Notice.objects.filter(pk=notice_id, next_try_at__lte=now).update(
+        next_try_at=now + CLAIM, tries=F("tries") + 1
+    )
+    if not claimed:
+        return False
+    notice = (
+        Notice.objects.select_related("run", "webhook")
+        .defer("webhook__secret", "webhook__previous_secret")
+        .get(pk=notice_id)
+    )
+    if (reason := away.get(notice.webhook_id)) is not None:
+        _not_delivered(notice, reason)
+        return True
+    try:
+        outcome = _try(notice)
+    except webhooks.NotReached as error:
+        away[notice.webhook_id] = str(error)
+        _not_delivered(notice, str(error))
+    except webhooks.NotAccepted as error:
+        _not_delivered(notice, str(error), gone=error.gone)
+    except UndecryptableSecret:
+        _not_delivered(notice, "Its secret cannot be decrypted: make a new one.")
+    except (events.NotTaken, BotoCoreError, ClientError) as error:
+        _not_delivered(notice, f"The event bus did not take it ({type(error).__name__}).")
+    except Exception:
+        logger.exception("notice %s", notice.pk)
+        _not_delivered(notice, "Something went wrong on our side; the log says what.")
+    else:
+        Notice.objects.filter(pk=notice.pk).update(
+            next_try_at=None, delivered_at=timezone.now(), outcome=outcome
+        )
+    return True
+
+
+def _try(notice: Notice) -> str:
+    if notice.webhook is None:
+        events.put(notice.body)
+        return "On the event bus."
+    if not notice.webhook.enabled:
+        raise webhooks.NotAccepted("It has been turned off.", gone=True)
+    at = notice.run.ended_at or notice.created_at
+    return f"It answered {webhooks.send(notice.webhook, notice.pk, notice.body, at)}."
+
+
+def _not_delivered(notice: Notice, outcome: str, gone: bool = False) -> None:
+    again = None if gone or notice.tries > len(PAUSES) else PAUSES[notice.tries - 1]
+    logger.warning(
+        "notice %s of run %s to %s: %s %s",
+        notice.pk,
+        notice.run_id,
+        f"webhook {notice.webhook_id}" if notice.webhook_id else "the event bus",
+        outcome,
+        f"Tried again in {again}." if again else "Given up.",
+    )
+    Notice.objects.filter(pk=notice.pk).update(
+        next_try_at=timezone.now() + again if again else None, outcome=outcome
+    )
+    if gone and notice.webhook_id:
+        Webhook.objects.filter(pk=notice.webhook_id).update(enabled=False)

@@ -1,0 +1,167 @@
+"""What an executor is told about its job, and the URLs at which it finds the app."""
+
+import logging
+from collections import defaultdict
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+
+from earthbeam import paths, plain_text
+from earthbeam.bundles.template import API_YEAR, BundleTemplate
+from earthbeam.models import BundleRevision, DescriptorMapping, Job, Run
+from earthbeam.runs import edu_rosters
+from edu import connections
+from edu.errors import EduError
+from partners.encryption import UndecryptableSecret
+from partners.models import OdsConnection, Partner
+from partners.ods import allowed_addresses
+
+logger = logging.getLogger(__name__)
+
+POSSIBLE_ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
+"""A variable that every bundle knows: where to look for ids. Only the app itself gives it to a job,
+one that grew out of another whose id column is known: rerun_rows.py, id_column.py."""
+
+_REPORTS = {
+    "status": "status",
+    "error": "error",
+    "summary": "summary",
+    "unmatchedIds": "unmatched-ids",
+    "outputFiles": "output-files",
+    "matches": "matches",
+    "progress": "progress",
+}
+
+
+class NoPayload(Exception):
+    """The job cannot be carried out as things are; ``str()`` of it says what a person can do."""
+
+
+def init_url(run_id: UUID) -> str:
+    """Where the run's executor trades its init token; part of the environment it starts with."""
+    return f"{settings.APP_URL}/api/earthbeam/auth/{run_id}/init"
+
+
+def job_url(run_id: UUID) -> str:
+    """Where the run's executor fetches the payload."""
+    return f"{settings.APP_URL}/api/earthbeam/jobs/{run_id}"
+
+
+def build(run: Run) -> dict[str, Any]:
+    """The payload, as it goes over the wire; it holds the ODS's secret.
+
+    May ask AWS for EDU's credentials and so take seconds. Raises NoPayload when the job goes to an
+    ODS whose connection has been retired, or whose secret no key opens any more.
+    """
+    job = run.job
+    partner = job.tenant.partner
+    cross_year = cross_year_match_available(partner)
+    urls = {name: f"{job_url(run.id)}/{path}" for name, path in _REPORTS.items()}
+    commit = {"commit": at} if (at := bundle_commit(run)) else {}
+    payload: dict[str, Any] = {
+        "appDataBasePath": paths.app_data_base_path(job),
+        "inputFiles": dict(job.files.values_list("template_key", "stored_name")),
+        "inputParams": _input_params(job),
+        "customDescriptorMappings": _descriptor_mappings(job),
+        "bundle": {"path": job.bundle_id, "branch": job.bundle_branch, **commit},
+        "appUrls": urls,
+        "sendToOds": job.send_to_ods,
+        "crossYearMatchAvailable": cross_year,
+    }
+    if cross_year:
+        urls["roster"] = f"{job_url(run.id)}/roster"
+        if edu_rosters.are_kept(partner):
+            payload["keepEduRosters"] = True
+    if column := job.input_params.get(POSSIBLE_ID_COLUMNS):
+        payload["studentIdColumn"] = column
+    if job.send_to_ods:
+        payload["assessmentDatastore"] = _ods(job)
+    elif not cross_year:
+        key = paths.roster_key(job.tenant, job.school_year)
+        payload["rosterFilePath"] = f"{job.files_base}/{key}"
+    return payload
+
+
+def bundle_commit(run: Run) -> str:
+    """The commit that the run uses, from its first executor on; empty before a first sync."""
+    if not run.bundle_commit:
+        revision = BundleRevision.objects.filter(branch=run.job.bundle_branch, is_current=True)
+        run.bundle_commit = revision.values_list("commit", flat=True).first() or ""
+        Run.objects.filter(pk=run.pk).update(bundle_commit=run.bundle_commit)
+    return run.bundle_commit
+
+
+def cross_year_match_available(partner: Partner) -> bool:
+    """Whether the partner wants cross-year matching and its EDU can be asked.
+
+    A look-up that fails counts as no: rows that one roster leaves stay unmatched then, which is
+    better than a run that fails.
+    """
+    if not partner.cross_year_match_enabled:
+        return False
+    try:
+        return connections.available(partner.id, partner.edu_generation)
+    except EduError as error:
+        logger.warning("EDU of partner %s counts as not available: %s", partner.id, error)
+        return False
+
+
+def _input_params(job: Job) -> dict[str, str]:
+    """Values of the job for what the bundle declares, and nothing else: it becomes environment."""
+    declared = {param.key for param in BundleTemplate.read(job.bundle_template).params}
+    params = {key: value for key, value in job.input_params.items() if key in declared and value}
+    # A header's own words. Other executors hand this one to the bundle as text, as they do all
+    # params, so it goes there only if it can do no harm; ours reads studentIdColumn.
+    column = job.input_params.get(POSSIBLE_ID_COLUMNS)
+    if column and plain_text.problem(column) is None:
+        params[POSSIBLE_ID_COLUMNS] = column
+    params[API_YEAR] = str(job.school_year.end_year)
+    if namespace := job.tenant.partner.descriptor_namespace:
+        params["DESCRIPTOR_NAMESPACE"] = namespace
+    return params
+
+
+def _descriptor_mappings(job: Job) -> dict[str, list[dict[str, Any]]] | None:
+    mappings: defaultdict[str, list[dict[str, Any]]] = defaultdict(list)
+    for row in DescriptorMapping.objects.filter(
+        partner=job.tenant.partner_id, bundle=job.bundle_id
+    ):
+        mappings[row.descriptor_type].append(
+            {
+                # An object, or pairs where the order matters: jsonb does not keep an object's.
+                "v_other_columns": dict(row.other_columns),
+                "edfi_descriptor": row.edfi_descriptor,
+                "local_descriptor": row.local_descriptor,
+            }
+        )
+    return dict(mappings) or None
+
+
+def _ods(job: Job) -> dict[str, str]:
+    year = job.school_year
+    try:
+        connection = OdsConnection.objects.get(
+            tenant=job.tenant_id, school_year=year, retired_at=None
+        )
+    except OdsConnection.DoesNotExist:
+        raise NoPayload(
+            f"The tenant has no active ODS connection for {year} any more. "
+            "Add one, then start the job again."
+        ) from None
+    except UndecryptableSecret:
+        raise NoPayload(
+            f"The secret of the tenant's ODS connection for {year} cannot be decrypted. "
+            "Enter it again, then start the job again."
+        ) from None
+    if reason := allowed_addresses.problem(connection.url):
+        raise NoPayload(
+            f"The tenant's ODS connection for {year} cannot be used. {reason} "
+            "Change the connection, then start the job again."
+        )
+    return {
+        "apiYear": str(year.end_year),
+        "url": connection.url,
+        "clientId": connection.client_id,
+        "clientSecret": connection.client_secret,
+    }

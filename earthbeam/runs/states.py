@@ -1,0 +1,197 @@
+"""How a run moves from new over running to its end.
+
+Every move is a conditional update, and the database's count of updated rows says who made it: of
+any number of processes that try at once exactly one is told True, and only that one goes on to
+what a move brings with it. Nobody else writes ``Run.status``.
+
+A run that ran out of memory has a second try, with a larger executor. Whoever speaks of the
+executor of one try says its ``executor_size``, and moves the run in that try alone.
+"""
+
+import logging
+from collections.abc import Collection, Mapping
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from earthbeam import paths
+from earthbeam.files import open_store
+from earthbeam.models import OutputFile, OutputSet, Run, RunMatches, UnmatchedIds
+from earthbeam.notify import events, notices
+from earthbeam.runs import edu_rosters, reports
+from earthbeam.text import storable
+
+logger = logging.getLogger(__name__)
+
+FAILED_TO_START = "failed_to_start_executor"
+
+_NEW, _RUNNING = Run.Status.NEW, Run.Status.RUNNING
+_PATH_LENGTH = 500
+
+
+def begin(run_id: UUID, *, executor_size: str | None = None) -> bool:
+    """new → running: the executor reported for work. False if the run is no longer new."""
+    return bool(
+        _runs(run_id, [_NEW], executor_size).update(status=_RUNNING, started_at=timezone.now())
+    )
+
+
+def finish(run_id: UUID, success: bool, *, executor_size: str | None = None) -> bool:
+    """running → success or error: the executor reported its end. False if the run was not running.
+
+    Records the files below the job's ``output/``. Raises OSError when they cannot be listed; the
+    run is still running then, and the next report of its end may have better luck.
+    """
+    run = _with_job(run_id)
+    if run.status != _RUNNING:
+        return False
+    status = Run.Status.SUCCESS if success else Run.Status.ERROR
+    return _end(run, status, [_RUNNING], _output_files(run), executor_size=executor_size)
+
+
+def start_over(run: Run, *, executor_size: str) -> bool:
+    """new or running → new: the run's executor is gone, and a larger one is to have a try.
+
+    The caller has read ``run`` before it learned that, and queues the launch in the same
+    transaction. What the first executor reported is forgotten, so that the second can report anew.
+    False if the run has ended, or has started over since ``run`` was read.
+    """
+    with transaction.atomic():
+        same = Run.objects.filter(
+            pk=run.pk,
+            status__in=Run.UNFINISHED,
+            launch_reference=run.launch_reference,
+            executor_size=run.executor_size,
+        )
+        if not same.update(
+            status=_NEW,
+            started_at=None,
+            launched_at=None,
+            launch_reference="",
+            progress=None,
+            executor_size=executor_size,
+        ):
+            return False
+        reports.forget(run)
+    return True
+
+
+def fail_to_start(
+    run_id: UUID, payload: Mapping[str, Any] | None = None, *, executor_size: str | None = None
+) -> bool:
+    """new → error: no executor could be started.
+
+    False if the run is no longer new: an executor that has begun did start, whatever its launcher
+    believes, and reports its own end.
+    """
+    return _fail(run_id, FAILED_TO_START, payload or {}, [_NEW], executor_size)
+
+
+def fail(
+    run_id: UUID,
+    code: str,
+    payload: Mapping[str, Any] | None = None,
+    *,
+    executor_size: str | None = None,
+) -> bool:
+    """new or running → error: the app ends a run that did not, or cannot, end by itself.
+
+    ``code`` and ``payload`` are an error as executors report it. False if the run has ended.
+    """
+    return _fail(run_id, code, payload or {}, Run.UNFINISHED, executor_size)
+
+
+def _fail(
+    run_id: UUID,
+    code: str,
+    payload: Mapping[str, Any],
+    only_if: Collection[Run.Status],
+    executor_size: str | None,
+) -> bool:
+    run = _with_job(run_id)
+    if run.status not in only_if:
+        return False
+    try:
+        files = _output_files(run)
+    except Exception:
+        # Storage may be why the run is ended; that it ends matters more than the list.
+        logger.exception("run %s: its output files could not be listed", run_id)
+        files = {}
+    return _end(
+        run,
+        Run.Status.ERROR,
+        only_if,
+        files,
+        executor_size=executor_size,
+        error=(code, payload),
+    )
+
+
+def _end(
+    run: Run,
+    status: Run.Status,
+    only_if: Collection[Run.Status],
+    files: Mapping[str, int],
+    *,
+    executor_size: str | None,
+    error: tuple[str, Mapping[str, Any]] | None = None,
+) -> bool:
+    """Move to an end with all that belongs to it, or not at all; then tell the world, once."""
+    now = timezone.now()
+    with transaction.atomic():
+        succeeded = status == Run.Status.SUCCESS
+        has_problems = succeeded and _has_problems(run)
+        still = _runs(run.pk, only_if, executor_size)
+        if not still.update(status=status, ended_at=now, has_problems=has_problems):
+            return False
+        run.status, run.ended_at, run.has_problems = status, now, has_problems
+        if succeeded:
+            OutputSet.objects.filter(run=run).update(published_at=now)
+        if error is not None:
+            reports.add_error(run, *error)
+        OutputFile.objects.bulk_create(
+            (OutputFile(run=run, path=path, size=size) for path, size in files.items()),
+            ignore_conflicts=True,
+        )
+        notices.announce(run)
+        # Robust: the run has ended even if it cannot be logged.
+        transaction.on_commit(partial(events.log_run_complete, run), robust=True)
+    return True
+
+
+def _runs(
+    run_id: UUID, only_if: Collection[Run.Status], executor_size: str | None
+) -> QuerySet[Run]:
+    """The run, unless it is in another status by now, or has an executor of another size."""
+    same = Run.objects.filter(pk=run_id, status__in=only_if)
+    return same if executor_size is None else same.filter(executor_size=executor_size)
+
+
+def _has_problems(run: Run) -> bool:
+    """Whether the ODS refused records, or rows matched no student."""
+    return (
+        run.summary.filter(records_failed__gt=0).exists()
+        or RunMatches.objects.filter(run=run, unmatched__gt=0).exists()
+        or UnmatchedIds.objects.filter(run=run).exclude(count=0).exists()
+    )
+
+
+def _output_files(run: Run) -> dict[str, int]:
+    """The files that this run stored below the job's ``output/``, relative to it, and their bytes.
+
+    What is older was left by an earlier run of the job.
+    """
+    store = open_store(paths.app_data_base_path(run.job))
+    edu_rosters.remove(run, store)
+    return {
+        storable(key.removeprefix("output/"))[:_PATH_LENGTH]: size
+        for key, size in store.list("output", since=run.created_at).items()
+    }
+
+
+def _with_job(run_id: UUID) -> Run:
+    return Run.objects.select_related("job__tenant__partner").get(pk=run_id)

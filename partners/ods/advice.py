@@ -1,0 +1,188 @@
+"""What to do about an ODS that does not answer as it should: a finding and a remedy each."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import requests
+import urllib3
+
+from partners.ods import http
+from partners.ods.http import Answer
+
+ROSTER = "studentEducationOrganizationAssociations"
+
+Problem = tuple[str, str, Answer]
+"""Finding, remedy, and the answer that they are about."""
+
+
+def root_problem(answer: Answer) -> Problem:
+    """Of the ODS's root document."""
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return (
+            "The server is there, but nothing is at this path.",
+            "Check the part after the server's name, such as /v7.2/api. Do not add /data/v3.",
+            answer,
+        )
+    if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return (
+            "The server keeps us out before we can sign in.",
+            "A firewall or gateway before the ODS may have to let Runway's addresses in. "
+            "Ask whoever runs the ODS.",
+            answer,
+        )
+    return _other_problem(answer, "the ODS's address")
+
+
+def root_redirect(answer: Answer, asked: str) -> Problem:
+    """Of a root document that is somewhere else."""
+    if http.origin(answer.location) == http.origin(asked):
+        return (
+            "The address only leads from one redirect to the next.",
+            "Enter the address at which the ODS itself answers.",
+            answer,
+        )
+    return (
+        "The server redirects to another server, which Runway does not follow.",
+        "Enter the address at which the ODS itself answers; often it begins with https.",
+        answer,
+    )
+
+
+def token_problem(answer: Answer) -> Problem:
+    """Of the token endpoint."""
+    if answer.is_redirect:
+        return _redirected(answer)
+    if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
+        return (
+            "The ODS does not accept this client ID (key) and secret.",
+            "Check both for missing characters and spaces, and that they are of this ODS and this "
+            "year. If they are right, ask for new ones.",
+            answer,
+        )
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return (
+            "The ODS refuses to sign this client in.",
+            "The key may be switched off, or a firewall may keep us out. Ask whoever runs the ODS.",
+            answer,
+        )
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return (
+            "The address at which the ODS says that it gives tokens does not exist.",
+            "Check the ODS URL. If it is right, its own settings are wrong: ask whoever runs it.",
+            answer,
+        )
+    return _other_problem(answer, "its sign-in")
+
+
+def roster_problem(answer: Answer) -> Problem:
+    """Of the first page of the roster."""
+    if answer.is_redirect:
+        return _redirected(answer)
+    if answer.status == HTTPStatus.FORBIDDEN:
+        return (
+            "Signing in works, but this key may not read students.",
+            f"Ask whoever runs the ODS for a claim set that may read {ROSTER}, and for the "
+            "district's education organization to be assigned to the key.",
+            answer,
+        )
+    if answer.status == HTTPStatus.UNAUTHORIZED:
+        return (
+            "Signing in works, but the ODS does not accept the token that it gave.",
+            "The address may lead to another ODS than the one that signs in, or to another "
+            "year's. Check the ODS URL.",
+            answer,
+        )
+    if answer.status == HTTPStatus.NOT_FOUND:
+        return (
+            f"Signing in works, but there are no students at data/v3/ed-fi/{ROSTER}.",
+            "Check the ODS URL: it may lack a part, such as the district or the year.",
+            answer,
+        )
+    return _other_problem(answer, "its list of students")
+
+
+def _other_problem(answer: Answer, what: str) -> Problem:
+    if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
+        finding = "The ODS has had too many requests of late."
+        return finding, "Wait a few minutes, then test again.", answer
+    if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return (
+            f"The ODS has a fault of its own at {what}.",
+            "Test again in a few minutes. If it stays so, ask whoever runs the ODS.",
+            answer,
+        )
+    return (
+        f"The ODS gives an answer at {what} that Runway does not know.",
+        "Check the ODS URL; if it is right, show the answer to whoever runs the ODS.",
+        answer,
+    )
+
+
+def _redirected(answer: Answer) -> Problem:
+    return (
+        "The server sends us on to another address, and credentials are not sent along.",
+        "Enter the address at which the ODS itself answers; often it begins with https.",
+        answer,
+    )
+
+
+def unreachable(error: BaseException, step: str) -> tuple[str, str]:
+    """Finding and remedy where there was no answer; ``step`` says where that was."""
+    causes = list(_causes(error))
+
+    def has(*kinds: type[BaseException]) -> bool:
+        return any(isinstance(cause, kinds) for cause in causes)
+
+    if has(socket.gaierror, urllib3.exceptions.NameResolutionError):
+        return "There is no server of this name.", "Check the ODS URL for a typing mistake."
+    if has(ConnectionRefusedError):
+        return (
+            "The server is there, but nothing answers at this port.",
+            "Check the port in the ODS URL. If it is right, the ODS is not running now.",
+        )
+    if has(ssl.SSLCertVerificationError):
+        untrusted = (each for each in causes if isinstance(each, ssl.SSLCertVerificationError))
+        reason = next(untrusted).verify_message
+        return (
+            f"The server's certificate cannot be trusted: {reason or 'it does not check out'}.",
+            "Whoever runs the ODS has to renew or mend it. Check, too, that the name in the ODS "
+            "URL is the one that the certificate is for.",
+        )
+    if has(ssl.SSLError, requests.exceptions.SSLError):
+        return (
+            "No safe connection (TLS) could be made.",
+            "Does the ODS speak https at this port? Perhaps its URL begins with http, or lacks a "
+            "port.",
+        )
+    if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
+        return (
+            f"The server took no connection within {http.CONNECT_SECONDS:.0f} seconds.",
+            "Check the ODS URL. A firewall may have to let Runway's addresses in.",
+        )
+    if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
+        return (
+            f"At {step} there was no answer within {http.READ_SECONDS:.0f} seconds.",
+            "The ODS is slow or overloaded now. Test again in a few minutes.",
+        )
+    if has(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, ValueError):
+        return f"Runway cannot use {step}.", "Check the ODS URL."
+    return (
+        f"At {step} the connection broke off before an answer came.",
+        "Does the URL begin with http where the ODS wants https? If not, test again in a few "
+        "minutes.",
+    )
+
+
+def _causes(error: object) -> Iterator[BaseException]:
+    """The error and what it came from: requests keeps that in ``args``, urllib3 in ``reason``."""
+    seen: set[int] = set()
+    pending = [error]
+    while pending:
+        cause = pending.pop()
+        if isinstance(cause, BaseException) and id(cause) not in seen:
+            seen.add(id(cause))
+            yield cause
+            pending += [cause.__cause__, cause.__context__, getattr(cause, "reason", None)]
+            pending += cause.args

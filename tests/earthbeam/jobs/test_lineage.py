@@ -1,0 +1,144 @@
+"""Jobs that grew out of one another: what is left of the first one's rows."""
+
+import pytest
+
+from earthbeam.jobs.lineage import resolve_settled, story
+from earthbeam.models import Job, ResourceSummary, Run, RunMatches, UnmatchedIds
+from tests import factories, people
+
+pytestmark = pytest.mark.django_db
+
+
+def job(rows=None, unmatched=0, *, parent=None, status=Run.Status.SUCCESS, **fields):
+    """A job whose run ended so: ``rows`` of its input, of which some matched nobody."""
+    run = factories.make_run(
+        factories.make_job(parent=parent, **fields), status, has_problems=bool(unmatched)
+    )
+    if rows is not None:
+        RunMatches.objects.create(
+            run=run,
+            input_rows=rows,
+            ods_matched=rows - unmatched,
+            cross_year_matched=0,
+            unmatched=unmatched,
+            blank_ids=0,
+            ambiguous_ids=0,
+            id_name="student_id",
+            id_type="State",
+            match_rate=0.9,
+        )
+    run.job.refresh_from_db()
+    return run.job
+
+
+def told(job):
+    return [
+        (chapter.number, chapter.parent_number, chapter.rows, chapter.unmatched, chapter.left)
+        for chapter in story(job).chapters
+    ]
+
+
+def test_a_job_alone_is_a_short_story():
+    assert story(job(312, 0)).is_short
+
+
+def test_the_rows_of_later_jobs_are_taken_off_the_first_ones():
+    first = job(312, 17)
+    second = job(12, 0, parent=first)
+    assert told(first) == [(1, None, 312, 17, 5), (2, 1, 12, 0, 0)]
+    assert told(second) == told(first)
+    assert story(second).here.job == second
+    assert story(second).root.job == first
+
+
+def test_what_a_later_job_leaves_is_left_until_another_matches_it():
+    first = job(312, 17)
+    second = job(12, 4, parent=first)
+    assert told(first)[0] == (1, None, 312, 17, 9)
+    job(3, 0, parent=second)
+    assert told(first) == [(1, None, 312, 17, 6), (2, 1, 12, 4, 1), (3, 2, 3, 0, 0)]
+    job(5, 0, parent=first)
+    assert [chapter[:2] for chapter in told(first)] == [(1, None), (2, 1), (3, 2), (4, 1)]
+    assert told(first)[0][4] == 1
+
+
+def test_a_revised_file_of_all_rows_counts_with_what_it_leaves():
+    first = job(312, 17)
+    job(312, 5, parent=first)
+    assert told(first)[0] == (1, None, 312, 17, 5)
+
+
+@pytest.mark.parametrize("status", [Run.Status.NEW, Run.Status.RUNNING, Run.Status.ERROR])
+def test_a_job_that_has_not_succeeded_takes_nothing_off(status):
+    first = job(312, 17)
+    job(parent=first, status=status)
+    assert told(first) == [(1, None, 312, 17, 17), (2, 1, None, None, None)]
+    assert story(first).in_progress == (status != Run.Status.ERROR)
+    assert story(first).to_resolve == []
+
+
+def test_a_job_of_an_executor_that_does_not_count_rows_takes_nothing_off():
+    first = job(312, 17)
+    second = job(parent=first)
+    UnmatchedIds.objects.create(run=second.last_run, name="id", type="State", count=2)
+    assert told(first)[0][4] == 17
+
+
+def test_jobs_whose_rows_have_all_been_matched_are_resolved_on_request():
+    user = people.make_superuser()
+    first = job(312, 17)
+    second = job(17, 2, parent=first)
+    assert resolve_settled(story(first), user) == []
+    third = job(2, 0, parent=second)
+    assert resolve_settled(story(third), user) == [first, second]
+    first.refresh_from_db()
+    assert (first.resolved_by, third.resolved_at) == (user, None)
+    assert story(first).to_resolve == []
+
+
+def test_a_job_with_records_that_the_ods_refused_is_not_done():
+    first = job(312, 17)
+    job(17, 0, parent=first)
+    ResourceSummary.objects.create(
+        run=first.last_run,
+        resource="studentAssessments",
+        records_processed=9,
+        records_skipped=0,
+        records_failed=1,
+    )
+    assert story(first).root.left == 0
+    assert story(first).to_resolve == []
+
+
+def test_a_job_that_was_started_again_meanwhile_is_not_resolved():
+    first = job(312, 17)
+    job(17, 0, parent=first)
+    read = story(first)
+    factories.make_run(first)
+    assert resolve_settled(read, people.make_superuser()) == []
+
+
+def test_stories_stay_within_a_tenant():
+    elsewhere = job(312, 17, tenant=factories.make_tenant("elsewhere"))
+    mine = job(17, 3, parent=elsewhere)
+    job(5, 0, parent=mine, tenant=elsewhere.tenant)
+    assert told(mine) == [(1, None, 17, 3, 3)]
+    assert len(told(elsewhere)) == 1
+
+
+def test_jobs_that_name_each_other_as_parents_end_somewhere():
+    first = job(312, 17)
+    second = job(17, 3, parent=first)
+    Job.objects.filter(pk=first.pk).update(parent=second)
+    first.refresh_from_db()
+    assert len(told(first)) == 2
+
+
+def test_a_story_takes_two_queries_however_many_generations_it_has(django_assert_num_queries):
+    first = youngest = job(312, 17)
+    for _ in range(5):
+        job(1, 1, parent=first)
+        youngest = job(3, 1, parent=youngest)
+    for each in (first, youngest):
+        with django_assert_num_queries(2):
+            assert len(story(each).chapters) == 11

@@ -1,0 +1,86 @@
+import json
+import logging
+
+import pytest
+from django.contrib.auth import get_user_model
+
+from earthbeam.notify import events
+from earthbeam.runs import reports
+from tests import factories
+
+pytestmark = pytest.mark.django_db
+
+
+def told_of(run, caplog):
+    caplog.set_level(logging.INFO, "runway.events")
+    events.log_run_complete(run)
+    (record,) = [record for record in caplog.records if record.name == "runway.events"]
+    assert "\n" not in record.message
+    name, _, detail = record.message.partition(" ")
+    assert name == "run_complete"
+    return json.loads(detail), record.message
+
+
+def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
+    user = get_user_model().objects.create(username="someone")
+    run = factories.make_run(status="success", started_by=user)
+    reports.record_unmatched_ids(run, "student_id", "State", 17)
+    reports.record_summary(
+        run,
+        {
+            "studentAssessments": {
+                "records_processed": 9,
+                "records_skipped": 1,
+                "records_failed": 3,
+            },
+            "assessments": {"records_processed": 1, "records_skipped": 0, "records_failed": 0},
+        },
+    )
+    detail, _ = told_of(run, caplog)
+    assert detail == {
+        "runId": str(run.pk),
+        "jobId": str(run.job_id),
+        "partner": "ea",
+        "tenant": "grand_bend",
+        "schoolYear": "2526",
+        "bundle": "assessments/Reading_Check",
+        "sentToOds": True,
+        "status": "success",
+        "unmatched": 17,
+        "resourceErrors": {"studentAssessments": 3},
+        "errorCodes": [],
+        "startedBy": {"userId": user.pk, "apiClient": None},
+    }
+
+
+def test_what_an_error_says_stays_with_the_run(caplog):
+    run = factories.make_run(status="error", api_client="loader")
+    reports.record_error(run, "earthmover_run", {"stacktrace": "student 604822 broke it"})
+    detail, line = told_of(run, caplog)
+    assert detail["errorCodes"] == ["earthmover_run"]
+    assert detail["startedBy"] == {"userId": None, "apiClient": "loader"}
+    assert "604822" not in line
+
+
+def test_the_unmatched_count_comes_from_the_matches_if_the_ids_report_gives_none(caplog):
+    run = factories.make_run(status="success")
+    reports.record_unmatched_ids(run, "student_id", "State", None)
+    reports.record_matches(
+        run,
+        {
+            "input_rows": 10,
+            "ods_matched": 7,
+            "cross_year_matched": 1,
+            "unmatched": 2,
+            "blank_ids": 1,
+            "ambiguous_ids": 0,
+            "id_name": "student_id",
+            "id_type": "State",
+            "match_rate": 0.7,
+        },
+    )
+    assert told_of(run, caplog)[0]["unmatched"] == 2
+
+
+def test_a_run_that_did_not_say_has_no_unmatched_count(caplog):
+    assert told_of(factories.make_run(status="error"), caplog)[0]["unmatched"] is None

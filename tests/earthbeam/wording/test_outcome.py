@@ -1,0 +1,199 @@
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from earthbeam.wording.outcome import Facts, Rows, outcome
+
+SPLIT = Rows(total=312, ods=251, earlier=44, unmatched=17, blank=5, ambiguous=1)
+
+
+def text(facts):
+    told = outcome(facts)
+    return " ".join([told.headline, *told.sentences])
+
+
+@pytest.mark.parametrize(
+    ("facts", "tone", "expected"),
+    [
+        (
+            Facts(True, True, Rows(312, 312, 0, 0), ods_set=True),
+            "rw-good",
+            "All results were sent to the ODS. "
+            "All 312 rows matched students of this year's roster.",
+        ),
+        (
+            Facts(True, True, SPLIT, unmatched=17, ods_set=True, edu_set=True),
+            "rw-warn",
+            "Of 312 rows, 251 were sent to the ODS, 44 matched an earlier year and wait for EDU, "
+            "17 matched no student. Of the unmatched rows, 5 have no id and 1 has an id that "
+            "several students share.",
+        ),
+        (
+            Facts(True, True, Rows(295, 251, 44, 0), ods_set=True, edu_set=True),
+            "rw-good",
+            "Of 295 rows, 251 were sent to the ODS, 44 matched an earlier year and wait for EDU.",
+        ),
+        (
+            Facts(True, True, Rows(10, 10, 0, 0), ods_set=True, refused=2, skipped=1),
+            "rw-warn",
+            "Of 10 rows, 10 were sent to the ODS (it refused 2 records). 1 record was skipped, as "
+            "sent before.",
+        ),
+        (
+            Facts(True, True, ods_set=True, refused=2),
+            "rw-warn",
+            "Results were sent to the ODS. The ODS refused 2 records.",
+        ),
+        (
+            Facts(True, True, Rows(3, 0, 3, 0), edu_set=True),
+            "rw-good",
+            "Of 3 rows, 3 matched an earlier year and wait for EDU.",
+        ),
+        (
+            Facts(True, True, Rows(3, 2, 1, 0), edu_set=True),
+            "rw-good",
+            "Of 3 rows, 2 matched, but led to no records for the ODS, 1 matched an earlier year "
+            "and waits for EDU.",
+        ),
+        (
+            Facts(True, False, Rows(4, 0, 4, 0), edu_set=True),
+            "rw-good",
+            "The results wait for EDU. All 4 rows matched students of the roster.",
+        ),
+        (
+            Facts(True, False, Rows(4, 0, 3, 1), unmatched=1, edu_set=True),
+            "rw-warn",
+            "Of 4 rows, 3 matched a student and wait for EDU, 1 matched no student.",
+        ),
+        # Executors that tell no rows.
+        (Facts(True, True, ods_set=True), "rw-good", "All results were sent to the ODS."),
+        (
+            Facts(True, True, ods_set=True, edu_set=True, unmatched=17),
+            "rw-warn",
+            "Some results were sent to the ODS; the others wait for EDU. Those that wait are of "
+            "students whom only an earlier year knows. 17 rows matched no student.",
+        ),
+        (
+            Facts(True, True, ods_set=True, unmatched=None),
+            "rw-warn",
+            "Results were sent to the ODS. Some rows matched no student; how many was not "
+            "reported.",
+        ),
+        (
+            Facts(True, True, ods_set=True, counted=False),
+            "rw-good",
+            "Results were sent to the ODS. What the ODS made of them was not reported.",
+        ),
+        (
+            Facts(True, True, edu_set=True),
+            "rw-good",
+            "The results wait for EDU. Nothing was sent to the ODS.",
+        ),
+        (Facts(True, False, edu_set=True), "rw-good", "The results wait for EDU."),
+        (Facts(True, True), "rw-good", "The run is done. It reported no results."),
+        # Runs that failed.
+        (Facts(False, True), "rw-bad", "The run failed. Nothing was sent to the ODS."),
+        (
+            Facts(False, True, sending_began=True),
+            "rw-bad",
+            "The run failed. Sending had begun: some records may have reached the ODS. Running "
+            "the job again does no harm, as the ODS replaces what it already has.",
+        ),
+        (
+            Facts(False, False, cancelled=True),
+            "rw-bad",
+            "The run was cancelled. It left no results for EDU.",
+        ),
+    ],
+)
+def test_words_and_tone(facts, tone, expected):
+    assert (outcome(facts).tone, text(facts)) == (tone, expected)
+
+
+def test_the_picture_has_a_part_for_each_place_that_rows_went_to():
+    told = outcome(Facts(True, True, SPLIT, unmatched=17, ods_set=True, edu_set=True))
+    assert [(part.kind, part.label, part.rows) for part in told.parts] == [
+        ("rw-ods", "Sent to the ODS", 251),
+        ("rw-edu", "Waiting for EDU", 44),
+        ("rw-unmatched", "Matched no student", 17),
+    ]
+
+
+counts = st.integers(0, 5)
+
+
+@st.composite
+def any_facts(draw):
+    to_ods = draw(st.booleans())
+    rows = None
+    if draw(st.booleans()):
+        ods = draw(counts) if to_ods else 0
+        earlier, blank, ambiguous, unknown = draw(st.tuples(counts, counts, counts, counts))
+        unmatched = blank + ambiguous + unknown
+        rows = Rows(ods + earlier + unmatched, ods, earlier, unmatched, blank, ambiguous)
+    succeeded = draw(st.booleans())
+    return Facts(
+        succeeded=succeeded,
+        to_ods=to_ods,
+        rows=rows,
+        unmatched=rows.unmatched if rows else draw(st.none() | counts),
+        ods_set=to_ods and draw(st.booleans()),
+        edu_set=draw(st.booleans()),
+        counted=draw(st.booleans()),
+        refused=draw(counts) if to_ods else 0,
+        skipped=draw(counts) if to_ods else 0,
+        sending_began=to_ods and draw(st.booleans()),
+        cancelled=not succeeded and draw(st.booleans()),
+    )
+
+
+@given(any_facts())
+def test_all_is_said_only_if_nothing_was_left_out(facts):
+    if not re.search(r"\ball\b", text(facts), re.IGNORECASE):
+        return
+    assert facts.succeeded
+    assert (facts.unmatched, facts.refused, facts.skipped) == (0, 0, 0)
+    if facts.to_ods:
+        assert facts.ods_set
+        assert facts.counted
+        assert not facts.edu_set
+    if facts.rows:
+        assert facts.rows.unmatched == 0
+        assert facts.rows.total == (facts.rows.ods if facts.to_ods else facts.rows.earlier)
+
+
+@given(any_facts())
+def test_a_job_that_goes_to_no_ods_hears_of_none(facts):
+    told = outcome(facts)
+    if not facts.to_ods:
+        assert "ODS" not in text(facts) + " ".join(part.label for part in told.parts)
+
+
+@given(any_facts())
+def test_sent_is_said_only_of_what_was_sent(facts):
+    said = text(facts) + " ".join(part.label for part in outcome(facts).parts)
+    if re.search(r"(?<!Nothing was )(?<!were )sent to the ODS|Sent to the ODS", said):
+        assert facts.succeeded
+        assert facts.ods_set
+
+
+@given(any_facts())
+def test_numbers_are_those_that_were_reported(facts):
+    known = {facts.refused, facts.skipped, facts.unmatched}
+    if facts.rows:
+        known |= set(vars(facts.rows).values())
+    assert {int(number) for number in re.findall(r"\d+", text(facts))} <= known
+    told = outcome(facts)
+    assert told.headline.endswith(".")
+    if told.parts and facts.rows:
+        assert sum(part.rows for part in told.parts) == facts.rows.total
+
+
+@given(any_facts())
+def test_good_is_only_what_leaves_nothing_to_do(facts):
+    if outcome(facts).tone == "rw-good":
+        assert facts.succeeded
+        assert facts.unmatched == 0
+        assert facts.refused == 0
