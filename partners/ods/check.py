@@ -20,9 +20,9 @@ from django.conf import settings
 from requests.auth import HTTPBasicAuth
 
 from partners import addresses
-from partners.ods import advice, allowed_addresses, http
+from partners.ods import advice, allowed_addresses, careful_http
 from partners.ods.advice import ROSTER
-from partners.ods.http import Answer
+from partners.ods.careful_http import Answer
 
 MAX_SHOWN = 300
 """Characters of an answer that a person gets to see."""
@@ -65,16 +65,16 @@ NOTHING_THERE = OdsCheck(
 
 
 def check(url: str, client_id: str, client_secret: str) -> OdsCheck:
-    """Try the credentials; takes at most TOTAL_SECONDS of ods_http.py, and raises nothing."""
+    """Try the credentials; takes at most TOTAL_SECONDS of careful_http.py, and raises nothing."""
     if reason := allowed_addresses.problem(url):
         return OdsCheck(False, "This address was not tried.", reason)
     attempt = _Attempt(url, client_id, client_secret)
     try:
-        return http.within_time(attempt.run)
-    except http.TookTooLong:
+        return careful_http.within_time(attempt.run)
+    except careful_http.TookTooLong:
         return OdsCheck(
             False,
-            f"The test did not end within {http.TOTAL_SECONDS:.0f} seconds.",
+            f"The test did not end within {careful_http.TOTAL_SECONDS:.0f} seconds.",
             "The ODS is slow or overloaded now, or something between holds answers back. "
             "Try again in a few minutes.",
         )
@@ -133,7 +133,7 @@ class _Attempt:
         return not all(map(addresses.is_public, found))
 
     def _token_url(self) -> str:
-        answer = http.get(self._url)
+        answer = careful_http.get(self._url)
         if answer.is_redirect:
             raise _Failed(*advice.root_redirect(answer, self._url))
         if answer.status != HTTPStatus.OK:
@@ -176,7 +176,7 @@ class _Attempt:
                 "Copy both anew: a dash or quote may have been turned into another one.",
             ) from None
         auth = HTTPBasicAuth(self._id, self._secret)
-        answer = http.post_form(url, {"grant_type": "client_credentials"}, auth)
+        answer = careful_http.post_form(url, {"grant_type": "client_credentials"}, auth)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
             raise _Failed(*advice.token_problem(answer))
         token = _object(answer.body).get("access_token")
@@ -190,7 +190,7 @@ class _Attempt:
 
     def _read_roster(self) -> OdsCheck:
         url = f"{self._base}/data/v3/ed-fi/{ROSTER}?limit=1&totalCount=true"
-        answer = http.get(url, http.BearerAuth(self._token))
+        answer = careful_http.get(url, careful_http.BearerAuth(self._token))
         if answer.status != HTTPStatus.OK:
             raise _Failed(*advice.roster_problem(answer))
         if not isinstance(_parsed(answer.body), list):
