@@ -153,7 +153,7 @@ class OdsConnection(models.Model):
     client_secret = EncryptedTextField()
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # What the last test said: ods_check.py.
+    # What the last test said: ods/check.py.
     checked_at = models.DateTimeField("last tested", null=True, blank=True, editable=False)
     check_ok = models.BooleanField("works", null=True, blank=True, editable=False)
     check_message = models.TextField("what the test said", blank=True, editable=False)
