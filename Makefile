@@ -74,7 +74,7 @@ deploy-check: $(INSTALLED)
 	  EXECUTOR_JWT_KEY=$$(key secrets 'secrets.token_urlsafe(50)') \
 	  ENCRYPTION_KEYS=$$(key cryptography.fernet 'cryptography.fernet.Fernet.generate_key().decode()') \
 	  DATABASE_URL=postgres:///unused ALLOWED_HOSTS=runway.example.org \
-	  BEHIND_TLS_PROXY=true APP_URL=https://runway.example.org FILES_BASE=file:///srv/runway ENVLABEL=prod \
+	  BEHIND_TLS_PROXY=true APP_URL=https://runway.example.org FILES_BASE=file:///srv/runway ENVLABEL=prod AWS_REGION=us-east-1 \
 	  $(BIN)/python manage.py check --deploy --fail-level WARNING
 
 ## make bench-executor   our executor against stock tools  (ARGS=--big-stock: the long cases too)

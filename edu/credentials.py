@@ -11,8 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.serialization import (
@@ -30,16 +28,16 @@ from edu.errors import (
     KeyUnreadable,
     NotConfigured,
 )
+from runway import aws
 
 logger = logging.getLogger(__name__)
 
 REQUIRED = ("username", "account", "database", "schema", "private_key")
 OPTIONAL = ("warehouse", "role")
 
-_AWS_TIMEOUTS = Config(
-    connect_timeout=5, read_timeout=10, retries={"mode": "standard", "total_max_attempts": 3}
-)
-"""A web thread waits for the look-up: three quick attempts, then say so."""
+# A web thread waits for the look-up: three quick attempts, then say so.
+_READ_TIMEOUT = 10.0
+_ATTEMPTS = 3
 # Whatever else AWS answers may pass: too many calls, a fault of its own, a token being renewed.
 _TO_BE_MENDED = {
     "AccessDeniedException",
@@ -133,8 +131,7 @@ def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
     """The secret's JSON object, or None when AWS says that no such secret exists."""
     failure: type[CredentialLookupFailed]
     try:
-        # A session of its own: boto3's default one is not safe among threads.
-        client = boto3.session.Session().client("secretsmanager", config=_AWS_TIMEOUTS)
+        client = aws.client("secretsmanager", read_timeout=_READ_TIMEOUT, attempts=_ATTEMPTS)
         text = client.get_secret_value(SecretId=name).get("SecretString")
     except ClientError as error:
         code = error.response.get("Error", {}).get("Code", "unknown")

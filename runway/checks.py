@@ -15,6 +15,7 @@ from earthbeam.errors import LauncherMisconfigured
 from earthbeam.files import BadLocation, DirectoryStore, is_s3, open_store
 from earthbeam.files.directory import is_open_to_others
 from earthbeam.launchers import LAUNCHERS, sandbox
+from runway import aws
 
 _SHORTEST_KEY = 32  # bytes; RFC 7518, 3.2: HS256 needs a key as long as its hash
 _LONGEST_SESSION = 12 * 60 * 60  # seconds; AWS STS, AssumeRole
@@ -167,6 +168,39 @@ def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Ch
             )
         )
     return found
+
+
+@register()
+def check_region(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E012: AWS is needed, and no region is known. runway.W007: the same for EDU alone."""
+    on_aws = is_s3(settings.FILES_BASE) or settings.EXECUTOR_LAUNCHER == "ecs"
+    if not on_aws and (settings.IN_DEVELOPMENT or not settings.ENVLABEL):
+        return []
+    if aws.region():
+        return []
+    hint = "Set AWS_REGION to the region of the deployment, such as us-east-1."
+    if on_aws:
+        problem = "No AWS region is known, so S3, ECS, and Secrets Manager cannot be reached."
+        return [Error(problem, hint=hint, id="runway.E012")]
+    problem = "No AWS region is known: EDU's credentials cannot be looked up."
+    return [Warning(problem, hint=f"{hint} Cross-year matching needs it.", id="runway.W007")]
+
+
+@register()
+def check_edu_stand_in(
+    app_configs: Sequence[AppConfig] | None, **kwargs: Any
+) -> list[CheckMessage]:
+    """runway.E013: a port of EDU's stand-in that is none."""
+    port = (settings.EDU_SNOWFLAKE or {}).get("port")
+    if not port or (port.isdecimal() and 0 < int(port) < 65536):
+        return []
+    return [
+        Error(
+            f"EDU_SNOWFLAKE_PORT is {port!r}, which is not a port.",
+            hint="Set it to a number from 1 to 65535, or leave it empty for Snowflake itself.",
+            id="runway.E013",
+        )
+    ]
 
 
 @register()

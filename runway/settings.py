@@ -88,7 +88,6 @@ API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
 
 # --- EDU ------------------------------------------------------------------------------------
 ENVLABEL = optional("ENVLABEL")
-AWS_REGION = optional("AWS_REGION") or optional("AWS_DEFAULT_REGION")
 _EDU_FIELDS = ["username", "account", "database", "schema", "private_key", "warehouse", "role"]
 _EDU_STAND_IN_FIELDS = ["host", "port", "protocol"]  # only the local stand-in needs these
 EDU_SNOWFLAKE: dict[str, str | None] | None = (

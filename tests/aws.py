@@ -9,7 +9,7 @@ from typing import Any
 
 from moto.core.authorization import enable_iam_authentication
 
-from earthbeam import aws
+from runway import aws
 
 __all__ = ["ACCOUNT", "Answering", "iam_enforced", "variables_of"]
 

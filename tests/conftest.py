@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 from moto.server import ThreadedMotoServer
 
-from earthbeam import aws
+from runway import aws
 from runway.sandbox.edu import SandboxEdu
 
 # How long an example takes says nothing on a machine that runs other tests too.
@@ -76,9 +76,17 @@ def aws_environment(moto_url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str,
 
 
 @pytest.fixture
+def fresh_aws_clients() -> Iterator[None]:
+    """Clients of AWS are made anew, for tests that set its variables by themselves."""
+    aws.client.cache_clear()
+    yield
+    aws.client.cache_clear()
+
+
+@pytest.fixture
 def change_aws(
-    aws_environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., None]]:
+    aws_environment: dict[str, str], fresh_aws_clients: None, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., None]:
     """Changes this process's variables for AWS, also for the clients that it has made."""
 
     def change(**variables: str) -> None:
@@ -86,8 +94,7 @@ def change_aws(
             monkeypatch.setenv(name, value)
         aws.client.cache_clear()
 
-    yield change
-    aws.client.cache_clear()
+    return change
 
 
 @pytest.fixture

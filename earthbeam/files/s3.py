@@ -16,8 +16,8 @@ from boto3.exceptions import Boto3Error
 from boto3.s3.transfer import TransferConfig
 from botocore.exceptions import BotoCoreError, ClientError
 
-from earthbeam import aws
 from earthbeam.files.store import checked_key
+from runway import aws
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -13,13 +13,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
 from django.utils import timezone
 
-from earthbeam import aws
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import bundle_hosts, ecs_watcher, job_credentials
 from earthbeam.launchers.ecs_parameters import EcsParameters, forget_parameters, get_parameters
 from earthbeam.models import Job, Run
 from earthbeam.runs import payload, tokens
 from earthbeam.runs.relaunch import LARGE, MEDIUM
+from runway import aws
 
 logger = logging.getLogger(__name__)
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 from django.conf import settings
 
-from earthbeam import aws
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.runs.relaunch import LARGE, MEDIUM
+from runway import aws
 
 KEEP_SECONDS = 300
 

@@ -12,9 +12,9 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
-from earthbeam import aws
 from earthbeam.models import Run
 from earthbeam.runs import relaunch, states
+from runway import aws
 
 logger = logging.getLogger(__name__)
 

@@ -3,10 +3,11 @@
 import json
 from typing import Any
 
-from earthbeam import aws, paths
+from earthbeam import paths
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.files import is_s3
 from earthbeam.models import Job, Run
+from runway import aws
 
 # What STS accepts: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 SHORTEST_SECONDS, LONGEST_SECONDS = 15 * 60, 12 * 60 * 60

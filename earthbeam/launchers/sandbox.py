@@ -46,6 +46,7 @@ _SYSTEM = (
     *("/etc/ssl/certs", "/etc/ssl/cert.pem", "/etc/ssl/openssl.cnf", "/etc/ca-certificates"),
     *("/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/ca-trust"),
 )
+_OWN_TMP = Path("/tmp")  # noqa: S108  one of the sandbox's own, which the program may write to
 _PYTHON = ("bin", "lib", "lib64", "pyvenv.cfg", "ssl")
 
 
@@ -61,7 +62,8 @@ class View:
     read_only: tuple[Path, ...] = ()
     read_write: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
-    """Folders whose other content is never shown, should they lie below one that is."""
+    """Folders whose other content is never shown, should they lie below one that is, or in the
+    system's temporary folder, of which the program has one of its own to write to."""
 
 
 def is_used() -> bool:
@@ -173,7 +175,7 @@ def _arguments(environment: dict[str, str], view: View) -> Iterator[str]:
     yield from ("--uid", _USER, "--gid", _USER)
     yield from _newer_options()
     mounts = _mounts(view)
-    yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", "/tmp")  # noqa: S108  its own
+    yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", str(_OWN_TMP))
     for path in sorted(mounts, key=lambda path: len(path.parts)):  # folders before what is in them
         yield from (*mounts[path], str(path))
     # Also /proc: to files below /proc/sys the worker's user counts, who may be root.
@@ -200,7 +202,7 @@ def _mounts(view: View) -> dict[Path, tuple[str, ...]]:
         elif path.exists() and not _is_visible(path, shown, view.hidden):
             mounts[path] = ("--ro-bind", str(path))
     for path in view.hidden:
-        if _is_visible(path, shown, ()):
+        if _is_visible(path, {*shown, _OWN_TMP}, ()):
             mounts[path] = ("--tmpfs",)
     mounts |= {path: ("--bind", str(path)) for path in view.read_write}
     return mounts

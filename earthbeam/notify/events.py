@@ -6,8 +6,8 @@ from typing import Any
 
 from django.conf import settings
 
-from earthbeam import aws
 from earthbeam.models import Run, RunMatches, UnmatchedIds
+from runway import aws
 
 logger = logging.getLogger("runway.events")
 

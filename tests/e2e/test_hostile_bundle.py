@@ -106,7 +106,7 @@ def the_checkout():
 @attack
 def the_apps_code():
     return [path for path in files_below(WANTED["project"] + "/runway")
-            if os.path.basename(path) not in ("__init__.py", "executor_settings.py")]
+            if os.path.basename(path) not in ("__init__.py", "aws.py", "executor_settings.py")]
 
 @attack
 def files_of_other_jobs():

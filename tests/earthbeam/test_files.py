@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from moto.s3.models import s3_backends
 
-from earthbeam import aws
 from earthbeam.files import BadLocation, open_store
+from runway import aws
 
 MB = 1024 * 1024
 

@@ -5,7 +5,6 @@ import io
 import json
 from dataclasses import dataclass
 
-import boto3
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
@@ -13,6 +12,7 @@ from django.core.management import CommandError, call_command
 
 from edu.diagnosis import TABLES, check_everything
 from edu.roster import ROSTER_SQL
+from runway import aws
 from runway.sandbox.edu import SandboxEdu, encode_key, generate_key
 from runway.sandbox.population import OTHER_TENANT, TENANT
 from tests.aws import Answering
@@ -240,14 +240,13 @@ def test_whatever_is_found_the_connection_is_closed(faulty):
 
 
 def test_credentials_of_aws_are_told_with_the_secrets_name(
-    settings, sandbox_edu, aws_environment, monkeypatch
+    settings, sandbox_edu, aws_environment, fresh_aws_clients
 ):
     settings.RUNWAY_ENV, settings.ENVLABEL, settings.EDU_SNOWFLAKE = "production", "check", None
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     done = check()
     assert (done.status, done.titles) == (1, ["CREDENTIALS"])
     assert "Store an AWS secret check-edu-connection-info-ea" in done.output
-    boto3.client("secretsmanager").create_secret(
+    aws.client("secretsmanager").create_secret(
         Name="check-edu-connection-info-ea", SecretString=json.dumps({"username": "hunter2"})
     )
     done = check()
@@ -256,11 +255,11 @@ def test_credentials_of_aws_are_told_with_the_secrets_name(
 
 
 @pytest.fixture
-def in_production(settings, monkeypatch):
+def in_production(settings, fresh_aws_clients, monkeypatch):
     settings.RUNWAY_ENV, settings.ENVLABEL, settings.EDU_SNOWFLAKE = "production", "check", None
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 def test_an_aws_that_denies_is_told_with_the_permission_to_give(in_production, monkeypatch):

@@ -6,33 +6,32 @@ import threading
 import traceback
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-import boto3
 import pytest
-from botocore.config import Config
 from cryptography.hazmat.primitives import serialization
 
 from edu.credentials import EduCredentials, lookup
 from edu.errors import CredentialLookupFailed, EduError, KeyUnreadable, NotConfigured
+from runway import aws as clients
 from runway.sandbox.edu import encode_key
 
 ENVLABEL = "test"
 
 
 @pytest.fixture
-def production(settings, monkeypatch):
+def production(settings, fresh_aws_clients, monkeypatch):
     settings.RUNWAY_ENV = "production"
     settings.ENVLABEL = ENVLABEL
     settings.EDU_SNOWFLAKE = None
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
 
 
 @pytest.fixture
 def aws(production, moto_url, monkeypatch):
     """Stores a partner's secret in moto; the client that the look-up makes finds it there."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", moto_url)
-    client = boto3.client("secretsmanager")
+    client = clients.client("secretsmanager")
     stored = []
 
     def store(partner_id, **value):
@@ -232,16 +231,16 @@ def test_an_answer_that_is_no_json_is_raised_without_its_text(production, monkey
     assert failure.value.__context__ is None
 
 
-def test_an_unreachable_or_nonsensical_aws_is_raised(production, monkeypatch):
-    for url in ("http://127.0.0.1:1", "nonsense"):
-        monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-        with pytest.raises(CredentialLookupFailed):
-            lookup("ea")
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "nonsense"])
+def test_an_unreachable_or_nonsensical_aws_is_raised(production, monkeypatch, url):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    with pytest.raises(CredentialLookupFailed):
+        lookup("ea")
 
 
 def test_an_aws_that_does_not_answer_is_given_up_in_time(production, monkeypatch, caplog):
-    quick = Config(connect_timeout=0.2, read_timeout=0.2, retries={"total_max_attempts": 2})
-    monkeypatch.setattr("edu.credentials._AWS_TIMEOUTS", quick)
+    monkeypatch.setattr("edu.credentials._READ_TIMEOUT", 0.2)
+    monkeypatch.setattr("edu.credentials._ATTEMPTS", 2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(CredentialLookupFailed, match="ReadTimeoutError"):

@@ -20,6 +20,11 @@ def ids(deploy=False):
     }
 
 
+@pytest.fixture
+def in_a_region(monkeypatch):
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+
 def test_the_development_fallbacks_pass():
     assert ids() == set()
 
@@ -52,6 +57,8 @@ def test_a_folder_of_files_that_others_can_read_is_warned_about(settings, tmp_pa
         ("FILES_BASE", "s3://", "runway.E004"),
         ("EXECUTOR_LAUNCHER", "rocket", "runway.E005"),
         ("ROSTER_STREAMS_MAX", 16, "runway.E006"),
+        ("EDU_SNOWFLAKE", {"port": "abc"}, "runway.E013"),
+        ("EDU_SNOWFLAKE", {"port": "70000"}, "runway.E013"),
     ],
 )
 def test_a_mistake_is_found_and_its_hint_says_what_to_set(settings, name, value, id):
@@ -86,7 +93,7 @@ def test_issuers_must_be_reached_safely(settings, url, found):
         ("local", "s3://bucket", True, set()),
     ],
 )
-def test_executors_must_reach_the_files(settings, launcher, base, development, found):
+def test_executors_must_reach_the_files(settings, in_a_region, launcher, base, development, found):
     settings.EXECUTOR_LAUNCHER, settings.FILES_BASE = launcher, base
     settings.IN_DEVELOPMENT, settings.ENVLABEL = development, "test"
     settings.APP_URL = "https://runway.test"
@@ -101,7 +108,7 @@ def test_executors_must_reach_the_files(settings, launcher, base, development, f
         ("EXECUTOR_TIMEOUT_SECONDS", 43_200, set()),
     ],
 )
-def test_what_ecs_needs(settings, name, value, found):
+def test_what_ecs_needs(settings, in_a_region, name, value, found):
     settings.EXECUTOR_LAUNCHER, settings.FILES_BASE = "ecs", "s3://bucket"
     settings.ENVLABEL = "test"
     setattr(settings, name, value)
@@ -149,6 +156,7 @@ def production(tmp_path):
         "DATABASE_URL": "postgres://nobody@127.0.0.1:9/runway",
         "BEHIND_TLS_PROXY": "true",
         "ENVLABEL": "test",
+        "AWS_REGION": "us-east-1",
     }
 
 
@@ -190,3 +198,23 @@ def test_local_executors_without_a_sandbox_are_an_error_or_somebodys_choice(
     monkeypatch.setattr(sandbox, "probe", unusable)
     settings.IN_DEVELOPMENT, settings.EXECUTOR_SANDBOX = False, chosen
     assert ids() & {"runway.E010", "runway.W005"} == found
+
+
+@pytest.mark.parametrize(
+    ("base", "envlabel", "development", "found"),
+    [
+        ("s3://files", None, True, {"runway.E012"}),
+        ("file:///files", "prod", False, {"runway.W007"}),
+        ("file:///files", None, False, set()),
+        ("file:///files", None, True, set()),
+    ],
+)
+def test_a_region_that_nobody_names_is_said(
+    settings, monkeypatch, tmp_path, base, envlabel, development, found
+):
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    settings.FILES_BASE, settings.ENVLABEL, settings.IN_DEVELOPMENT = base, envlabel, development
+    about_regions = {"runway.E012", "runway.W007"}
+    assert ids() & about_regions == found
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+    assert ids() & about_regions == set()

@@ -8,15 +8,67 @@ READERS = re.compile(
     r"(?:required|optional|flag|positive_int|networks|env\.\w+|os\.environ\.get)"
     r"\(\s*f?\"([A-Z][A-Z0-9_]+)"
 )
-# Read from lists of names, or by libraries.
+# Read from lists of names.
 BUILT = {"EDU_SNOWFLAKE_"}
+
+LISTED = set(
+    re.findall(r"^([A-Z][A-Z0-9_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
+)
+
+# Variables that .env.example does not name, and whose they are.
+AWS_TOOLS = {  # read by botocore
+    *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"),
+    *("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_EC2_METADATA_DISABLED"),
+}
+FOR_ECS_TASKS = {"AWS_DEFAULT_REGION"}  # set beside AWS_REGION: images of others may read either
+EXECUTOR = {  # contract section 7, and ours: earthbeam/executor/environment.py
+    *("INIT_TOKEN", "INIT_JOB_URL", "TIMEOUT_SECONDS", "BUNDLE_MIRROR"),
+    "POSSIBLE_STUDENT_ID_COLUMNS",
+}
+BUNDLES = {"OUTPUT_DIR", "EDFI_API_BASE_URL"}  # contract section 7, bundle conventions
+OTHER_TOOLS = {
+    *("PATH", "HOME", "TMPDIR", "NETRC", "SSL_CERT_FILE", "XDG_RUNTIME_DIR", "GIT_DIR"),
+    *("DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE", "JWT_CNXN_WAIT_TIME"),
+    *("DJANGO_SUPERUSER_USERNAME", "DJANGO_SUPERUSER_EMAIL", "DJANGO_SUPERUSER_PASSWORD"),
+}
+TESTS = {
+    *("REQUIRE_BROWSER", "REQUIRE_NGINX", "REQUIRE_SANDBOX", "CHROMIUM"),
+    *("ROSTER_DATA", "ROSTER_EDU_PORT"),  # benchmarks/roster.py to its web process
+    "CLIENT_SECRET",  # the examples of docs/external-api.md
+}
+
+USES = re.compile(
+    r"""(?:setenv|delenv|getenv|environ\.get|environ\.pop|environ\.setdefault|os\.environ)"""
+    r"""[(\[]\s*["']([A-Z][A-Z0-9_]+)["']"""
+)
+ENTRY = re.compile(r"""["'](AWS_[A-Z0-9_]+|[A-Z]+_REGION)["']""")
 
 
 def test_every_variable_is_explained():
-    sources = ("runway/settings.py", "runway/env.py", "gunicorn.conf.py")
+    sources = ("runway/settings.py", "runway/env.py", "runway/aws.py", "gunicorn.conf.py")
     read = {name for path in sources for name in READERS.findall((PROJECT / path).read_text())}
-    listed = set(
-        re.findall(r"^([A-Z][A-Z0-9_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
-    )
-    assert read - BUILT - {"AWS_DEFAULT_REGION"} <= listed
-    assert {name for name in listed - read if not name.startswith("EDU_SNOWFLAKE_")} == set()
+    assert read - BUILT <= LISTED
+    assert {name for name in LISTED - read if not name.startswith("EDU_SNOWFLAKE_")} == set()
+
+
+def test_nothing_rests_on_a_variable_that_no_document_names():
+    known = LISTED | AWS_TOOLS | FOR_ECS_TASKS | EXECUTOR | BUNDLES | OTHER_TOOLS | TESTS
+    unknown = {
+        f"{path.relative_to(PROJECT)}: {name}"
+        for folder in ("access", "benchmarks", "earthbeam", "edu", "partners", "runway", "tests")
+        for path in (PROJECT / folder).rglob("*.py")
+        if path != Path(__file__)
+        for name in USES.findall(path.read_text()) + ENTRY.findall(path.read_text())
+        if name not in known
+    }
+    assert unknown == set()
+
+
+def test_only_tasks_of_ecs_are_given_the_region_under_its_other_name():
+    users = {
+        path.relative_to(PROJECT).as_posix()
+        for folder in ("access", "earthbeam", "edu", "partners", "runway", "tests")
+        for path in (PROJECT / folder).rglob("*.py")
+        if "AWS_DEFAULT_REGION" in path.read_text() and path != Path(__file__)
+    }
+    assert users == {"earthbeam/launchers/ecs.py", "tests/earthbeam/launchers/test_ecs.py"}

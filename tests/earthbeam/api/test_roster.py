@@ -165,10 +165,10 @@ def test_a_missing_envlabel_is_said(executor, snowflake, settings):
     assert refusal(executor.get("roster")) == (500, "edu_not_configured")
 
 
-def test_a_failed_lookup_is_said(executor, snowflake, settings, monkeypatch):
+def test_a_failed_lookup_is_said(executor, snowflake, settings, fresh_aws_clients, monkeypatch):
     settings.RUNWAY_ENV, settings.ENVLABEL = "production", "test"
     monkeypatch.setenv("AWS_ENDPOINT_URL", "nonsense")
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
     assert refusal(executor.get("roster")) == (503, "edu_credential_lookup_failed")
 
 

@@ -9,9 +9,9 @@ from moto.ecs.models import ecs_backends
 from moto.moto_api import state_manager
 from moto.sts.models import sts_backends
 
-from earthbeam import aws
 from earthbeam.launchers.ecs import EcsLauncher
 from earthbeam.launchers.ecs_parameters import forget_parameters
+from runway import aws
 from tests.aws import ACCOUNT
 
 

@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from earthbeam import aws
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import get_launcher
 from earthbeam.launchers.ecs import EcsLauncher
 from earthbeam.launchers.ecs_parameters import KEEP_SECONDS
 from earthbeam.models import JobFile
 from earthbeam.runs import tokens
+from runway import aws
 from tests import factories
 from tests.aws import Answering
 from tests.earthbeam.launchers.conftest import policy_of

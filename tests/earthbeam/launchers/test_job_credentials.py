@@ -5,10 +5,11 @@ import io
 import pytest
 from moto.core.utils import utcnow
 
-from earthbeam import aws, paths
+from earthbeam import paths
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.files import open_store
 from earthbeam.launchers.job_credentials import assume, session_policy
+from runway import aws
 from tests import factories
 from tests.aws import iam_enforced, variables_of
 

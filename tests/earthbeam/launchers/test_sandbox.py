@@ -1,6 +1,9 @@
 """Local executors in their sandbox. What a bundle can do in it: tests/e2e/test_hostile_bundle.py"""
 
+import os
+import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -50,6 +53,24 @@ def test_a_worker_that_ends_lets_its_executor_report():
         return stop.is_set()
 
     assert launch("graceful", run, should_stop) == "working\ntold to end\n"
+
+
+@bubblewrap.needed
+@pytest.mark.slow
+def test_code_below_the_temporary_folder_cannot_be_added_to():
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        code = Path(folder, "app", "program.py")
+        code.parent.mkdir()
+        code.write_text("open(__file__ + '.planted', 'w')")
+        child = sandbox.start(
+            (sys.executable, "-I", str(code)),
+            {"PATH": os.environ["PATH"]},
+            sandbox.View(read_only=(code,), hidden=(code.parent,)),
+            cwd=Path("/"),
+            stdout=subprocess.PIPE,
+        )
+        said, _ = child.communicate(timeout=60)
+    assert b"Read-only file system" in said
 
 
 def test_the_executor_sees_what_its_image_has():

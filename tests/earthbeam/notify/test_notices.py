@@ -13,11 +13,11 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from earthbeam import aws
 from earthbeam.models import Notice, Run, Webhook
 from earthbeam.models.notices import new_webhook_secret
 from earthbeam.notify import notices, webhooks
 from earthbeam.runs import reports, states
+from runway import aws
 from tests import factories
 from tests.certificates import make_certificate
 from tests.earthbeam.notify.receiver import Receiver, Silent
