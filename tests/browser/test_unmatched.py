@@ -126,20 +126,21 @@ def test_everything_is_done_by_keyboard(open_page):
     expect(page.get_by_text("2 rows are being loaded again")).to_be_visible()
 
 
-def test_changes_survive_pages_and_wrong_ids_are_marked(open_page):
-    run = wide_run(250)
+def test_changes_survive_pages_and_wrong_ids_are_marked(open_page, monkeypatch):
+    monkeypatch.setattr("earthbeam.admin.jobs.unmatched_table.PAGE_ROWS", 20)
+    run = wide_run(25)
     page = open_page(people.make_partner_admin(), url(run.job))
     field(page, 3).fill("604003")
     page.get_by_role("button", name="Next rows").click()
     expect(page.get_by_text("Page 2 of 2")).to_be_visible()
     expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
-    field(page, 201).fill("")
+    field(page, 21).fill("")
     page.get_by_role("button", name="Re-run 2 rows").click()
     expect(page.get_by_text("mend the marked IDs first")).to_be_visible()
     expect(page.get_by_text("Without an ID this row cannot be matched")).to_be_visible()
     look(page, "unmatched-wrong")
     page.get_by_text("Or paste a list of old and new IDs").click()
-    page.get_by_label("Two columns").fill("900250\t604250\nnobody\t1")
+    page.get_by_label("Two columns").fill("900025\t604250\nnobody\t1")
     page.get_by_role("button", name="Fill them in").click()
     expect(page.get_by_text("1 row got a new ID from the list.")).to_be_visible()
     look(page, "unmatched-list")
