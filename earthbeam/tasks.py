@@ -8,13 +8,15 @@ so that none delays the rest.
 import logging
 from datetime import timedelta
 
+from django.conf import settings
 from django.utils import timezone
 from procrastinate import RetryStrategy, builtin_tasks
 from procrastinate.contrib.django import app
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Status
 
-from earthbeam.errors import LauncherMisconfigured, LaunchFailed
+from earthbeam.bundles import revisions
+from earthbeam.errors import LauncherMisconfigured, LaunchFailed, RegistryError
 from earthbeam.jobs import deletion
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
@@ -98,6 +100,23 @@ def forget_requests(timestamp: int) -> None:
     now = timezone.now()
     IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY_KEYS).delete()
     RequestCount.objects.filter(minute__lt=now.timestamp() // 60 - 1).delete()
+
+
+@app.periodic(cron="23 * * * *")
+@app.task(name="sync_bundles", queue=HOUSEKEEPING_QUEUE, queueing_lock="sync_bundles")
+def sync_bundles(timestamp: int) -> None:
+    """Each hour: bring the bundles up to date. Where that fails, they stay as they are."""
+    try:
+        report = revisions.sync(
+            settings.BUNDLE_REPO, settings.BUNDLE_BRANCH, settings.BUNDLE_APPROVAL
+        )
+    except RegistryError as error:
+        logger.error("Bundles stay as they are: %s", error)
+        return
+    if report.refused:
+        logger.warning("Bundles: %s", report.in_words())
+    elif report.added or report.changed or report.retired or report.available:
+        logger.info("Bundles: %s", report.in_words())
 
 
 @app.periodic(cron="17 3 * * *")

@@ -36,6 +36,17 @@ class SyncReport:
     available: str = ""
     """A newer commit that waits for approval; nothing was changed then."""
 
+    def in_words(self) -> str:
+        """The outcome in a sentence or two."""
+        if self.available:
+            return f"A newer version is available, commit {self.available[:12]}."
+        counts = (
+            f"{len(self.added)} added, {len(self.changed)} changed, "
+            f"{len(self.unchanged)} unchanged, {len(self.retired)} retired."
+        )
+        refused = "; ".join(f"{name}: {why}" for name, why in self.refused.items())
+        return f"{counts} Unusable entries, left as they were: {refused}." if refused else counts
+
 
 @dataclass(frozen=True)
 class Registry:

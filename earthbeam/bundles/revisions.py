@@ -9,7 +9,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from earthbeam.bundles.registry import Registry, SyncReport, apply, read_registry
-from earthbeam.models import BundleRevision
+from earthbeam.errors import RegistryError
+from earthbeam.models import BundleRevision, BundleSync
 from partners import audit
 
 MANUAL = "manual"
@@ -25,8 +26,20 @@ def sync(repository: str, branch: str, approval: str) -> SyncReport:
     """Read the head of ``branch``, and make it current unless somebody has to approve it first.
 
     A first revision needs no approval, since nothing could run without it. One that somebody went
-    back from stays as it is. Raises RegistryError, and changes nothing then.
+    back from stays as it is. Raises RegistryError, and changes nothing then. How it went is kept.
     """
+    now = timezone.now()
+    try:
+        report = _sync(repository, branch, approval)
+    except RegistryError as error:
+        BundleSync.objects.update_or_create(branch=branch, defaults={"at": now, "error": error})
+        raise
+    done = {"at": now, "error": "", "succeeded_at": now, "result": report.in_words()}
+    BundleSync.objects.update_or_create(branch=branch, defaults=done)
+    return report
+
+
+def _sync(repository: str, branch: str, approval: str) -> SyncReport:
     now_used = current(branch)
     registry = read_registry(repository, branch, since=now_used.commit if now_used else None)
     with transaction.atomic():

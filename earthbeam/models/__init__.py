@@ -1,4 +1,4 @@
-from earthbeam.models.bundles import Bundle, BundleRevision, DescriptorMapping
+from earthbeam.models.bundles import Bundle, BundleRevision, BundleSync, DescriptorMapping
 from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import Job, JobFile, JobNote
 from earthbeam.models.notices import Notice, Webhook, new_webhook_secret
@@ -16,6 +16,7 @@ from earthbeam.models.runs import Run, RunLog
 __all__ = [
     "Bundle",
     "BundleRevision",
+    "BundleSync",
     "DescriptorMapping",
     "IdempotencyKey",
     "Job",

@@ -31,7 +31,7 @@ class Bundle(models.Model):
 
 
 class BundleRevision(models.Model):
-    """The bundle repository at one commit, as a sync found it: see bundle_revisions.py."""
+    """The bundle repository at one commit, as a sync found it: bundles/revisions.py."""
 
     branch = models.CharField(max_length=200)
     commit = models.CharField(max_length=64)
@@ -64,6 +64,19 @@ class BundleRevision(models.Model):
 
     def __str__(self) -> str:
         return f"{self.branch} at {self.commit[:12]}"
+
+
+class BundleSync(models.Model):
+    """How the latest sync of a branch went; one row for each branch."""
+
+    branch = models.CharField(primary_key=True, max_length=200)
+    at = models.DateTimeField()
+    error = models.TextField(blank=True, help_text="Why the registry could not be read.")
+    succeeded_at = models.DateTimeField(null=True, blank=True)
+    result = models.TextField(blank=True, help_text="Of the latest sync that succeeded.")
+
+    def __str__(self) -> str:
+        return f"sync of {self.branch}"
 
 
 class DescriptorMapping(models.Model):

@@ -15,7 +15,7 @@ def test_every_page_of_the_benchmark_takes_few_queries(tmp_path):
     ran = subprocess.run(
         [
             *(sys.executable, "-m", "benchmarks.admin", "--data", tmp_path / "postgres"),
-            *("--jobs", "600", "--tenants", "100", "--updates", "20000", "--rounds", "1"),
+            *("--jobs", "200", "--tenants", "40", "--updates", "2000", "--rounds", "1"),
         ],
         cwd=BASE_DIR,
         capture_output=True,

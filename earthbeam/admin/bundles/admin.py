@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
@@ -9,7 +10,7 @@ from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
 from earthbeam.admin.lists.filters import BundleFilter
-from earthbeam.models import Bundle, DescriptorMapping
+from earthbeam.models import Bundle, BundleSync, DescriptorMapping
 from partners.list_filters import PartnerFilter
 from partners.scoped_admin import ScopedAdmin
 
@@ -24,12 +25,17 @@ class BundleAdmin(ScopedAdmin):
     fields = ["display_name", "path", "in_registry", "enabled_for", "template"]
     readonly_fields = ["display_name", "path", "in_registry", "template"]
     filter_horizontal = ["enabled_for"]
+    change_list_template = "admin/earthbeam/bundle/change_list.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        sync = BundleSync.objects.filter(branch=settings.BUNDLE_BRANCH).first()
+        return super().changelist_view(request, {"sync": sync, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Bundle]:
         return Bundle.objects.all()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # `manage.py sync_bundles` does
+        return False  # syncs do: bundles/revisions.py
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -51,7 +57,7 @@ class BundleAdmin(ScopedAdmin):
 
 @admin.register(DescriptorMapping)
 class DescriptorMappingAdmin(ScopedAdmin):
-    """To search all of them; they are replaced as a whole: partner_mappings.py."""
+    """To search all of them; they are replaced as a whole: partners/mappings.py."""
 
     list_display = ["descriptor_type", "edfi_descriptor", "local_descriptor", "bundle", "partner"]
     list_filter = [

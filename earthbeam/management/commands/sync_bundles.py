@@ -21,8 +21,8 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         if report.available:
             self.stdout.write(
-                f"A newer version is available, commit {report.available[:12]}. Nothing changes "
-                "until a superuser makes it current in the admin, under Bundle revisions."
+                f"{report.in_words()} Nothing changes until a superuser makes it current in the "
+                "admin, under Bundle revisions."
             )
             return
         for path in report.added:

@@ -7,6 +7,7 @@ from auditlog.models import LogEntry
 from django.db import connection
 from django.urls import reverse
 
+from earthbeam import tasks
 from earthbeam.bundles import revisions
 from earthbeam.models import Bundle, BundleRevision, Run
 from earthbeam.runs import payload
@@ -115,3 +116,23 @@ def test_the_release_before_still_creates_runs():
             [job.pk],
         )
     assert Run.objects.get().bundle_commit == ""
+
+
+def test_bundles_are_synced_every_hour_and_the_page_says_how_it_went(
+    repository, settings, caplog, tmp_path
+):
+    client = people.logged_in(people.make_superuser())
+    url = reverse("admin:earthbeam_bundle_changelist")
+    assert "has not been read yet" in client.get(url).content.decode()
+    repository(entry("alpha"))
+    tasks.sync_bundles(timestamp=0)
+    assert "1 added, 0 changed" in client.get(url).content.decode()
+
+    settings.BUNDLE_REPO = str(tmp_path / "gone")
+    tasks.sync_bundles(timestamp=0)
+    assert listed() == {"Alpha"}
+    page = client.get(url).content.decode()
+    assert "The bundle registry could not be read" in page
+    assert "check BUNDLE_REPO" in page
+    [line] = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert line.getMessage().startswith("Bundles stay as they are: The bundle registry could not")

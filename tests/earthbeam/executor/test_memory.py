@@ -1,4 +1,7 @@
-"""Matching at scale: a million rows, or a million students, within a bounded memory."""
+"""Matching at scale: many rows, or many students, within a bounded memory.
+
+The figures for a million: make bench-executor.
+"""
 
 import json
 import subprocess
@@ -71,14 +74,14 @@ def match(tmp_path):
     return match
 
 
-def test_a_million_rows_are_matched_to_a_million_students_within_800_mb(match):
-    told = match(1_000_000, 1_000_000)
-    assert told["counts"]["odsMatched"] == 900_000
-    assert told["unmatched"] == told["counts"]["unmatched"] == 100_000
-    assert told["peak_kb"] < 800_000
+def test_memory_follows_the_rows_at_less_than_800_bytes_each(match):
+    small, large = match(1_000, 1_000), match(150_000, 150_000)
+    assert large["counts"]["odsMatched"] == 135_000
+    assert large["unmatched"] == large["counts"]["unmatched"] == 15_000
+    assert (large["peak_kb"] - small["peak_kb"]) * 1024 < 149_000 * 800
 
 
-def test_a_roster_of_a_million_takes_no_more_memory_than_one_of_a_thousand(match):
-    small, large = match(1_000, 1_000), match(1_000, 1_000_000)
+def test_a_large_roster_takes_no_more_memory_than_a_small_one(match):
+    small, large = match(1_000, 1_000), match(1_000, 200_000)
     assert small["counts"] == large["counts"]
     assert large["peak_kb"] - small["peak_kb"] < 10_000

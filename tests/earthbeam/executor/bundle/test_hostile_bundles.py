@@ -47,10 +47,10 @@ def run_with(app, ods, workbench, prepare):
     return run
 
 
-def test_a_bundle_that_prints_a_gigabyte_fills_neither_log_nor_memory(prepare, app, workbench):
+def test_a_bundle_that_prints_half_a_gigabyte_fills_neither_log_nor_memory(prepare, app, workbench):
     prepare(
         hostile.running(
-            "import os\nline = b'x' * 65535 + b'\\n'\nfor _ in range(2 ** 14): os.write(1, line)",
+            "import os\nline = b'x' * 65535 + b'\\n'\nfor _ in range(2 ** 13): os.write(1, line)",
             when=hostile.IN_RUN,
         )
     )

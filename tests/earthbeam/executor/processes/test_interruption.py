@@ -136,7 +136,8 @@ def held(request, app, ods, workbench, change_bundles, tmp_path):
     ods.faults = Faults()
 
 
-in_every_step = pytest.mark.parametrize("held", STEPS, indirect=True)
+def in_steps(*steps):
+    return pytest.mark.parametrize("held", steps, indirect=True)
 
 
 def check_that_it_ended_well(held, code):
@@ -153,7 +154,7 @@ def check_that_it_ended_well(held, code):
         assert held.ods.received_counts() == {}
 
 
-@in_every_step
+@in_steps(*STEPS)
 def test_sigterm_ends_what_was_started_and_is_reported(held):
     held.start()
     # Twice: whoever stops a container is impatient, and the second must not disturb the clean-up.
@@ -165,7 +166,8 @@ def test_sigterm_ends_what_was_started_and_is_reported(held):
     assert "told to stop" in held.app.error()["payload"]["message"]
 
 
-@in_every_step
+# Git, a fork of earthmover's companion, lightbeam, and no child at all.
+@in_steps("refresh_bundle_code", "earthmover_run", "lightbeam_send", "upload_output")
 def test_the_time_limit_ends_even_a_child_that_ignores_sigterm(held):
     held.start(STUBBORN)
     held.process.send_signal(signal.SIGALRM)  # as the limit's timer does
@@ -174,7 +176,8 @@ def test_the_time_limit_ends_even_a_child_that_ignores_sigterm(held):
     assert held.app.error()["payload"]["timeout_seconds"] == 3600
 
 
-@in_every_step
+# The other steps: tests/e2e/test_killed_processes.py
+@in_steps("earthmover_run", "lightbeam_send")
 def test_sigkill_ends_the_children_at_work_and_sends_nothing_more(held):
     held.start(STUBBORN)
     children = {pid for pid in held.children if parent_of(pid) == held.process.pid}
