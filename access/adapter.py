@@ -107,8 +107,8 @@ class IssuerAdapter(DefaultSocialAccountAdapter):
         else:
             audit.record(None, "sign-in failed", by=issuer.name, reason=type(exception).__name__)
             advice = (
-                f"{issuer.name} could not confirm who you are. Try again in a minute. If it stays "
-                "like this, tell the people who run Runway for you."
+                f"{issuer.name} could not confirm who you are. Try again in a minute. If that "
+                "does not help, contact Runway support."
             )
         raise ImmediateHttpResponse(not_signed_in(request, issuer, advice, status=401))
 

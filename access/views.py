@@ -60,7 +60,6 @@ def _or_say_so(
         logger.warning("sign-in by %s failed: %s", issuer.id, type(error).__name__)
         advice = (
             f"{issuer.name} does not answer as it should. Try again in a minute, or sign in with "
-            "a password if you have one. If it stays like this, tell the people who run Runway "
-            "for you."
+            "a password if you have one. If that does not help, contact Runway support."
         )
         return not_signed_in(request, issuer, advice, status=502)

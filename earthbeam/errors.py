@@ -141,7 +141,7 @@ class StorageFailed(JobError):
     text = (
         "The files could not be stored, so no job was made of them: the file storage does not "
         "answer, refuses them, or is full. Nothing is wrong with your file. Try again in a few "
-        "minutes; if it stays like this, tell the people who run Runway for you."
+        "minutes. If that does not help, contact Runway support."
     )
 
 

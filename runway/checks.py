@@ -1,6 +1,7 @@
 """System checks: configuration mistakes, found before the first request or job meets them."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -184,6 +185,21 @@ def check_region(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         return [Error(problem, hint=hint, id="runway.E012")]
     problem = "No AWS region is known: EDU's credentials cannot be looked up."
     return [Warning(problem, hint=f"{hint} Cross-year matching needs it.", id="runway.W007")]
+
+
+@register()
+def check_support(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """runway.E014: a support contact that no link can lead to."""
+    contact = settings.SUPPORT_CONTACT
+    if not contact or re.fullmatch(r"https?://\S+|[^\s@:/?]+@[^\s@:/?]+", contact):
+        return []
+    return [
+        Error(
+            f"SUPPORT_CONTACT is {contact!r}, which is neither an email address nor a URL.",
+            hint="Set it to an address such as support@example.org, or to an https URL.",
+            id="runway.E014",
+        )
+    ]
 
 
 @register()

@@ -86,6 +86,10 @@ EVENT_BUS = optional("EVENT_BUS")
 WEBHOOKS_MAY_BE_PRIVATE = env.bool("WEBHOOKS_MAY_BE_PRIVATE", default=IN_DEVELOPMENT)
 API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
 
+# --- Support --------------------------------------------------------------------------------
+# An email address, or a URL in which {link} becomes the page's own.
+SUPPORT_CONTACT = optional("SUPPORT_CONTACT")
+
 # --- EDU ------------------------------------------------------------------------------------
 ENVLABEL = optional("ENVLABEL")
 _EDU_FIELDS = ["username", "account", "database", "schema", "private_key", "warehouse", "role"]

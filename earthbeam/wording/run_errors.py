@@ -29,7 +29,7 @@ class ErrorWords:
 
 Payload = Mapping[str, Any]
 
-_TELL = "tell the people who run Runway for you, and give them this page's address."
+_TELL = "contact Runway support and include a link to this page."
 _AGAIN = f"Run the job again. If it fails the same way, {_TELL}"
 
 # Sentences about our machinery say nothing to an admin; they stay with the technical details.

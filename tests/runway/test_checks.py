@@ -58,6 +58,8 @@ def test_a_folder_of_files_that_others_can_read_is_warned_about(settings, tmp_pa
         ("EXECUTOR_LAUNCHER", "rocket", "runway.E005"),
         ("ROSTER_STREAMS_MAX", 16, "runway.E006"),
         ("EDU_SNOWFLAKE", {"port": "abc"}, "runway.E013"),
+        ("SUPPORT_CONTACT", "the help desk", "runway.E014"),
+        ("SUPPORT_CONTACT", "javascript:alert(1)", "runway.E014"),
         ("EDU_SNOWFLAKE", {"port": "70000"}, "runway.E013"),
     ],
 )
