@@ -9,6 +9,7 @@ import logging
 from datetime import timedelta
 
 from django.conf import settings
+from django.core.management import call_command
 from django.utils import timezone
 from procrastinate import RetryStrategy, builtin_tasks
 from procrastinate.contrib.django import app
@@ -91,6 +92,15 @@ def deliver_notices(timestamp: int) -> None:
 def delete_job_files(job_id: str, name: str, location: str) -> None:
     """Delete the files of a job that is gone; tried again, for days, while the storage fails."""
     deletion.delete_files(job_id, name, location)
+
+
+@app.periodic(cron="37 * * * *")
+@app.task(name="tidy_up", queue=HOUSEKEEPING_QUEUE, queueing_lock="tidy_up")
+def tidy_up(timestamp: int) -> None:
+    """Each hour: remove the files of submissions that were killed, and sessions that have ended."""
+    if count := deletion.delete_abandoned_submissions():
+        logger.warning("Removed the files of %d submissions that were never finished", count)
+    call_command("clearsessions")
 
 
 @app.periodic(cron="47 * * * *")

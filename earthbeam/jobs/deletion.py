@@ -1,16 +1,23 @@
-"""Deleting jobs: with all that they reported, and with their files."""
+"""Deleting jobs: with all that they reported, and with their files; and files without a job."""
 
+import logging
 from collections.abc import Iterable
+from datetime import timedelta
 from uuid import UUID
 
 from django.db import transaction
+from django.utils import timezone
 
 from earthbeam import paths
-from earthbeam.files import open_store
-from earthbeam.models import Job, Run
+from earthbeam.files import fault, open_store
+from earthbeam.models import Job, Run, Submission
 from partners import audit
 
+logger = logging.getLogger(__name__)
+
 TASK = "delete_job_files"
+ABANDONED_AFTER = timedelta(days=1)
+"""No upload takes as long."""
 LATE_SECONDS = 2 * 60 * 60
 """Longer than a link to upload a file lives."""
 
@@ -55,6 +62,21 @@ def delete_jobs(ids: Iterable[UUID]) -> int:
             delete_job_files.configure(schedule_in={"seconds": LATE_SECONDS}).defer(**work)
         Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
     return len(jobs)
+
+
+def delete_abandoned_submissions() -> int:
+    """Remove the files of jobs that were never made, because the process that stored them was
+    killed; returns of how many jobs. What the storage does not remove is tried again later."""
+    count = 0
+    for submission in Submission.objects.filter(at__lt=timezone.now() - ABANDONED_AFTER):
+        try:
+            open_store(submission.location).clear()
+        except OSError as error:
+            logger.warning("files of %s are left: %s", submission, fault(error))
+            continue
+        submission.delete()
+        count += 1
+    return count
 
 
 def delete_files(job_id: str, name: str, location: str) -> int:

@@ -22,7 +22,7 @@ from earthbeam.jobs.rules import (
     problems,
     school_year_config,
 )
-from earthbeam.models import Job, JobFile, Run
+from earthbeam.models import Job, JobFile, Run, Submission
 from earthbeam.runs import states
 from earthbeam.runs.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.tasks import launch_run, watch_executors
@@ -146,30 +146,36 @@ def submit(
         request, created_by=created_by, api_client=api_client, parent=parent, id_column=id_column
     )
     beside = beside or {}
+    submission = Submission.objects.create(job_id=job.pk, location=paths.app_data_base_path(job))
     try:
         files = [_stored(job, key, name, streams[key]) for key, name in request.files.items()]
         for key, content in beside.items():
             open_store(paths.app_data_base_path(job)).save(io.BytesIO(content), key)
         with transaction.atomic():
+            submission.delete()
             job.save(force_insert=True)
             JobFile.objects.bulk_create(files)
             start_run(job, started_by=created_by, api_client=api_client)
     except BaseException:
         names = (paths.input_name(key, name) for key, name in request.files.items())
-        _delete_files(job, [*(f"input/{name}" for name in names), *beside])
+        if _delete_files(job, [*(f"input/{name}" for name in names), *beside]):
+            Submission.objects.filter(pk=job.pk).delete()
         raise
     return job
 
 
-def _delete_files(job: Job, keys: Iterable[str]) -> None:
-    """Leave nothing behind of a job that was not made; what cannot be removed is only logged."""
-    store = open_store(paths.app_data_base_path(job))
+def _delete_files(job: Job, keys: Iterable[str]) -> bool:
+    """Leave nothing behind of a job that was not made. What cannot be removed is logged, and left
+    to housekeeping; False then."""
+    store, all_gone = open_store(paths.app_data_base_path(job)), True
     for key in keys:
         try:
             store.delete(key)
         except OSError as error:
             told = "a file of %s, a job that was not made, may be left: %s"
             logger.warning(told, job.pk, fault(error))
+            all_gone = False
+    return all_gone
 
 
 def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:

@@ -1,6 +1,6 @@
 from earthbeam.models.bundles import Bundle, BundleRevision, BundleSync, DescriptorMapping
 from earthbeam.models.external import IdempotencyKey, RequestCount
-from earthbeam.models.jobs import Job, JobFile, JobNote
+from earthbeam.models.jobs import Job, JobFile, JobNote, Submission
 from earthbeam.models.notices import Notice, Webhook, new_webhook_secret
 from earthbeam.models.reports import (
     OutputFile,
@@ -32,6 +32,7 @@ __all__ = [
     "RunLog",
     "RunMatches",
     "RunUpdate",
+    "Submission",
     "UnmatchedIds",
     "Webhook",
     "new_webhook_secret",

@@ -100,6 +100,20 @@ class JobFile(models.Model):
         return self.name
 
 
+class Submission(models.Model):
+    """A job whose files are being stored, before the job itself is; gone with the job's making.
+
+    One that stays belongs to a process that was killed: its files are then removed.
+    """
+
+    job_id = models.UUIDField(primary_key=True)
+    location = models.CharField(max_length=1000, help_text="Of the job's files.")
+    at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"submission of {self.job_id}"
+
+
 class JobNote(models.Model):
     """What a person wants others to know about a job."""
 

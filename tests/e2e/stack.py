@@ -40,7 +40,7 @@ class Stack:
         self._environment = {
             "DJANGO_SETTINGS_MODULE": "runway.settings",
             "RUNWAY_ENV": "development",
-            "DATABASE_URL": _database_url(),
+            "DATABASE_URL": database_url(),
             "SECRET_KEY": settings.SECRET_KEY,
             "EXECUTOR_JWT_KEY": settings.EXECUTOR_JWT_KEY,
             "APP_URL": f"http://{self._address}",
@@ -139,7 +139,8 @@ class Stack:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _database_url() -> str:
+def database_url() -> str:
+    """Of the tests' database, for programs of their own."""
     database = settings.DATABASES["default"]
     options = database["OPTIONS"]
     return (

@@ -1,20 +1,28 @@
 import io
+import os
+import signal
+import subprocess
+import sys
+from datetime import timedelta
 from functools import partial
 
 import pytest
 from auditlog.models import LogEntry
+from django.contrib.sessions.models import Session
 from django.urls import reverse
+from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
-from earthbeam import errors
+from earthbeam import errors, tasks
 from earthbeam.files import open_store
 from earthbeam.jobs import deletion
 from earthbeam.jobs.lifecycle import start_run
-from earthbeam.models import Job, Run
+from earthbeam.models import Job, Run, Submission
 from earthbeam.paths import app_data_base_path
 from earthbeam.tasks import delete_job_files
 from tests import factories, people
 from tests.at_once import at_once
+from tests.e2e.stack import database_url
 
 CHANGELIST = reverse("admin:earthbeam_job_changelist")
 
@@ -111,3 +119,68 @@ def test_a_job_is_either_started_or_deleted():
             assert isinstance(started, errors.JobGone), started
             assert deleted == 1
         assert not Job.objects.filter(pk=job.pk).exists()
+
+
+KILLED = """
+import io, os, signal, sys
+import django
+django.setup()
+from earthbeam.files import DirectoryStore
+from earthbeam.jobs.lifecycle import submit
+from earthbeam.jobs.rules import JobRequest
+from earthbeam.models import Bundle
+from partners.models import SchoolYear, Tenant
+
+save = DirectoryStore.save
+def killed(self, stream, key):
+    save(self, stream, key)
+    os.kill(os.getpid(), signal.SIGKILL)
+DirectoryStore.save = killed
+submit(
+    JobRequest(
+        tenant=Tenant.objects.get(), school_year=SchoolYear.objects.get(),
+        bundle=Bundle.objects.get(), files={"INPUT_FILE": "a.csv"}, params={"API_YEAR": "2026"},
+    ),
+    {"INPUT_FILE": io.BytesIO(b"a\\n1\\n")},
+)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_files_of_a_submission_that_was_killed_are_removed_after_a_day(settings):
+    made = factories.make_job()
+    kept = open_store(app_data_base_path(made)).list()
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "runway.settings",
+        "RUNWAY_ENV": "development",
+        "DATABASE_URL": database_url(),
+        "FILES_BASE": settings.FILES_BASE,
+    }
+    done = subprocess.run(
+        (sys.executable, "-c", KILLED),
+        cwd=settings.BASE_DIR,
+        env=environment,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    left = Submission.objects.get()
+    assert len(open_store(left.location).list()) == 1
+
+    tasks.tidy_up(timestamp=0)  # it may be at work yet
+    assert len(open_store(left.location).list()) == 1
+    Submission.objects.update(at=timezone.now() - timedelta(days=1, seconds=1))
+    tasks.tidy_up(timestamp=0)
+    assert not Submission.objects.exists()
+    assert open_store(left.location).list() == {}
+    assert open_store(app_data_base_path(made)).list() == kept
+
+
+@pytest.mark.django_db
+def test_sessions_that_have_ended_are_forgotten():
+    people.logged_in(people.make_user())
+    Session.objects.update(expire_date=timezone.now() - timedelta(seconds=1))
+    people.logged_in(people.make_partner_admin())
+    tasks.tidy_up(timestamp=0)
+    assert Session.objects.count() == 1
