@@ -36,3 +36,11 @@ class HideLinks(logging.Filter):
                 without_secrets(arg) if isinstance(arg, str) else arg for arg in record.args
             )
         return True
+
+
+class OneLine(logging.Filter):
+    """Leaves the traceback out."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.exc_info = record.exc_text = None
+        return True

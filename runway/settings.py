@@ -255,8 +255,18 @@ LOGGING = {
     "formatters": {
         "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
     },
-    "filters": {"hide_links": {"()": "runway.access_log.HideLinks"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {
+        "hide_links": {"()": "runway.access_log.HideLinks"},
+        "one_line": {"()": "runway.access_log.OneLine"},
+        "housekeeping": {"()": "runway.queue_log.HideHousekeeping"},
+    },
+    "handlers": {
+        "stderr": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "filters": ["housekeeping"],
+        }
+    },
     "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
     "loggers": {
         name: {"level": "WARNING"}
@@ -273,5 +283,7 @@ LOGGING = {
         # A logger's own filter, since runserver's lines have a handler of Django's.
         name: {"filters": ["hide_links"]}
         for name in ("django.request", "django.server", "django.security.csrf")
-    },
+    }
+    # Anybody on the internet may ask for any host: a line, not a traceback.
+    | {"django.security.DisallowedHost": {"filters": ["one_line"]}},
 }

@@ -57,6 +57,7 @@ FACES = {"models", "files", "matching"}
 # What of the executor the app may use: pure, and without its program.
 LENT_BY_THE_EXECUTOR = {
     "earthbeam.executor.environment",
+    "earthbeam.executor.unreachable",
     "earthbeam.executor.workspace.delimited",
     "earthbeam.executor.workspace.folders",
 }

@@ -4,6 +4,8 @@ import errno
 import os
 from typing import Any
 
+from earthbeam.executor.unreachable import Cause
+
 NO_SPACE = (
     "The executor ran out of disk space: run the job again, or give executors a larger disk"
     " (a run needs several times the size of its input and rosters)."
@@ -42,7 +44,12 @@ class Terminated(Interrupted):
 
 
 class AppUnreachable(Exception):
-    """The app did not accept a report, in all tries: nobody is left to tell."""
+    """The app did not accept a report, in all tries: nobody is left to tell but the launcher, by
+    the exit status of the ``cause``."""
+
+    def __init__(self, message: str, cause: Cause) -> None:
+        super().__init__(f"{message}: {cause.words}. {cause.advice}")
+        self.cause = cause
 
 
 def is_no_space(error: BaseException | None) -> bool:

@@ -34,7 +34,8 @@ REPORTED, NOT_REPORTED = 0, 1
 def main(environment: Environment) -> int:
     """Carry out the run that ``environment`` names.
 
-    Returns 0 when the outcome, good or bad, was reported to the app; otherwise 1.
+    Returns 0 when the outcome, good or bad, was reported to the app; otherwise 1, or a status of
+    unreachable.py.
     """
     redactor = log.Redactor()
     redactor.add_secrets(environment.init_token)
@@ -49,12 +50,17 @@ def main(environment: Environment) -> int:
     except (Refused, AppUnreachable, StepFailed, requests.RequestException, KeyError) as error:
         # Without the app's URLs there is nobody to report to; the launcher sees the exit status.
         logger.error("The run cannot begin: %s", error)
-        return NOT_REPORTED
+        return _exit_status(error)
     try:
         return _run_and_report(payload, urls, environment, app, redactor)
     except (Refused, AppUnreachable) as error:
         logger.error("The outcome could not be reported: %s", error)
-        return NOT_REPORTED
+        return _exit_status(error)
+
+
+def _exit_status(error: Exception) -> int:
+    """Of a run whose outcome the app does not hear: what its launcher can tell instead."""
+    return error.cause.exit_status if isinstance(error, AppUnreachable) else NOT_REPORTED
 
 
 def _run_and_report(

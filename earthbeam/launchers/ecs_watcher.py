@@ -12,6 +12,7 @@ from typing import Any
 from django.db.models import Q
 from django.utils import timezone
 
+from earthbeam.executor.unreachable import words_for
 from earthbeam.models import Run
 from earthbeam.runs import relaunch, states
 from runway import aws
@@ -82,7 +83,8 @@ def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
     message = (
         "The executor ran out of memory. Split the file into smaller ones, then submit them."
         if out_of_memory
-        else f"The executor's task stopped before it reported the outcome: {_reason(task)}."
+        else _unreachable(task)
+        or f"The executor's task stopped before it reported the outcome: {_reason(task)}."
     )
     if run.status == Run.Status.NEW:
         ended = states.fail_to_start(run.pk, {"message": message}, executor_size=run.executor_size)
@@ -119,6 +121,12 @@ def _ran_out_of_memory(task: dict[str, Any]) -> bool:
     return any("OutOfMemory" in text for text in told) or (
         killed and task.get("stopCode") == "EssentialContainerExited"
     )
+
+
+def _unreachable(task: dict[str, Any]) -> str | None:
+    """Why the executor could not reach the app, if that is how it ended."""
+    statuses = (container.get("exitCode") for container in task["containers"])
+    return next(filter(None, (words_for(each) for each in statuses if each is not None)), None)
 
 
 def _reason(task: dict[str, Any]) -> str:

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from earthbeam import paths
 from earthbeam.errors import LaunchFailed
+from earthbeam.executor.unreachable import words_for
 from earthbeam.executor.workspace.folders import remove
 from earthbeam.files import directory_of, is_s3
 from earthbeam.launchers import bundle_hosts, bundle_mirror, children, orphans, sandbox
@@ -266,6 +267,7 @@ def _conclude(run: Run, end: _End) -> None:
     except Run.DoesNotExist:
         return  # deleted with its job
     how = children.exit_text(end.exit_code)
+    unreachable = words_for(end.exit_code)
     if run.status == Run.Status.NEW:
         if end.stopped:
             Run.objects.filter(pk=run.pk, status=Run.Status.NEW).update(launched_at=None)
@@ -273,7 +275,8 @@ def _conclude(run: Run, end: _End) -> None:
         states.fail_to_start(
             run.pk,
             {
-                "message": f"The executor ended with {how} before it reported for work. "
+                "message": unreachable
+                or f"The executor ended with {how} before it reported for work. "
                 "The run's log shows what it printed."
             },
         )
@@ -283,5 +286,5 @@ def _conclude(run: Run, end: _End) -> None:
         message = f"The worker was stopped, and the executor with it ({how}). Run the job again."
         states.fail(run.pk, "unknown", {"message": message})
     else:
-        message = f"The executor ended with {how} before it reported the outcome."
+        message = unreachable or f"The executor ended with {how} before it reported the outcome."
         states.fail(run.pk, "unknown", {"message": message})

@@ -25,3 +25,12 @@ def test_djangos_own_lines_keep_none_either(client, caplog, db):
     assert "/api/v1/files/…" in caplog.text
     assert "a-link" not in caplog.text
     assert any(isinstance(each, HideLinks) for each in logging.getLogger("django.request").filters)
+
+
+def test_a_host_that_is_refused_is_one_line(client, caplog, settings):
+    settings.ALLOWED_HOSTS, settings.DEBUG = ["runway.test"], False
+    assert client.get("/healthz/x", headers={"host": "elsewhere.test"}).status_code == 400
+    formatted = [logging.Formatter("%(message)s").format(each) for each in caplog.records]
+    assert len(formatted) == 1
+    assert formatted[0].startswith("Invalid HTTP_HOST header: 'elsewhere.test'")
+    assert "\n" not in formatted[0]

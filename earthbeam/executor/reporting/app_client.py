@@ -13,11 +13,14 @@ from earthbeam.executor.errors import AppUnreachable
 from earthbeam.executor.processes import running
 from earthbeam.executor.reporting.whereabouts import Whereabouts
 from earthbeam.executor.rosters.gzip_stream import BrokenGzip, inflate
+from earthbeam.executor.unreachable import FAILED, cause_of
 
 logger = logging.getLogger(__name__)
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 """Seconds between tries of a report: an app that restarts within a minute loses nothing."""
+_FEW_TRIES = 3
+"""Where waiting cannot help, as with a certificate that is not trusted."""
 
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _ROSTER_TIMEOUT = (10, 300)  # EDU's warehouse may have to wake up before the first byte
@@ -72,13 +75,13 @@ class AppClient:
         access token. Raises Refused or AppUnreachable.
         """
         answer_lost = False
-        for pause in (*PAUSES, None):
+        for tries, pause in enumerate((*PAUSES, None), start=1):
             try:
                 response = self._session.get(
                     url, headers=_bearer(token), timeout=_TIMEOUT, allow_redirects=False
                 )
             except requests.RequestException as error:
-                problem = type(error).__name__
+                problem, cause = type(error).__name__, cause_of(error)
                 answer_lost |= not _was_never_sent(error)
             else:
                 if response.status_code == 200:
@@ -89,12 +92,13 @@ class AppClient:
                         what += ", of which an earlier try may have counted though its answer was"
                         what += " lost,"
                     raise Refused(what, response)
-                problem = f"status {response.status_code}"
+                problem, cause = f"status {response.status_code}", FAILED
                 answer_lost = True
-            if pause is not None:
-                logger.warning("init handshake: %s; again in %.0f s", problem, pause)
-                running.wait(pause)
-        raise AppUnreachable(f"init handshake: {problem}, in {len(PAUSES) + 1} tries")
+            if pause is None or (not cause.may_pass and tries == _FEW_TRIES):
+                break
+            logger.warning("init handshake: %s; again in %.0f s", problem, pause)
+            running.wait(pause)
+        raise AppUnreachable(f"init handshake: {problem}, in {tries} tries", cause)
 
     def _begin(self, response: requests.Response) -> tuple[str, str]:
         try:
@@ -128,23 +132,24 @@ class AppClient:
     def _until_answered(
         self, method: str, url: str, body: Any, *expected: int
     ) -> requests.Response:
-        for pause in (*PAUSES, None):
+        for tries, pause in enumerate((*PAUSES, None), start=1):
             try:
                 response = self._session.request(
                     method, url, json=body, timeout=_TIMEOUT, allow_redirects=False
                 )
             except requests.RequestException as error:
-                problem = type(error).__name__
+                problem, cause = type(error).__name__, cause_of(error)
             else:
                 if response.status_code in expected:
                     return response
                 if response.status_code < 500 and response.status_code != 429:
                     raise Refused(f"{method} {url}", response)
-                problem = f"status {response.status_code}"
-            if pause is not None:
-                logger.warning("%s %s: %s; again in %.0f s", method, url, problem, pause)
-                running.wait(pause)
-        raise AppUnreachable(f"{method} {url}: {problem}, in {len(PAUSES) + 1} tries")
+                problem, cause = f"status {response.status_code}", FAILED
+            if pause is None or (not cause.may_pass and tries == _FEW_TRIES):
+                break
+            logger.warning("%s %s: %s; again in %.0f s", method, url, problem, pause)
+            running.wait(pause)
+        raise AppUnreachable(f"{method} {url}: {problem}, in {tries} tries", cause)
 
     def whereabouts(self, url: str | None) -> Whereabouts:
         """Tells the app at ``url``, if it is one that wants to know, how far a step is."""

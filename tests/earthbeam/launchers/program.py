@@ -22,6 +22,10 @@ def exit_three() -> None:
     sys.exit(3)
 
 
+def untrusting() -> None:
+    sys.exit(20)
+
+
 def killed() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
@@ -83,6 +87,7 @@ if __name__ == "__main__":
         for function in (
             environment,
             exit_three,
+            untrusting,
             killed,
             megabytes,
             secrets,

@@ -127,6 +127,16 @@ def test_a_running_executor_that_dies_is_reported_with_its_signal(run):
     assert "SIGKILL" in payload["message"]
 
 
+def test_an_executor_that_cannot_reach_the_app_says_why(run):
+    launcher("untrusting").launch(run, never)
+    code, payload = error_of(run)
+    assert code == "failed_to_start_executor"
+    assert payload["message"] == (
+        "The run could not reach Runway: its certificate is not trusted. "
+        "Check APP_URL and its certificate."
+    )
+
+
 def test_an_outcome_that_the_executor_reported_stands(run):
     running(run)
     states.finish(run.pk, success=True)

@@ -1,0 +1,15 @@
+"""What logs keep of the queue: launches, and what goes wrong; not the tasks of every minute."""
+
+import logging
+
+QUIET = ("housekeeping", "notices")
+"""Queues whose tasks say for themselves when they had something to do."""
+
+
+class HideHousekeeping(logging.Filter):
+    """Leaves out that such a task was queued, began, and ended well."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        job = getattr(record, "job", None)
+        queue = job.get("queue") if isinstance(job, dict) else None
+        return not (record.levelno <= logging.INFO and queue in QUIET)
