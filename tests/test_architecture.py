@@ -36,33 +36,33 @@ SHARED = "runway.aws"
 ROOMS = {
     "models": set(),
     "files": set(),
+    "delimited": set(),
     "matching": set(),
     "wording": set(),
     "bundles": {"models"},
     "notify": {"models"},
     "runs": {"models", "files", "bundles", "notify"},
-    "jobs": {"models", "files", "bundles", "runs", "executor"},
+    "jobs": {"models", "files", "delimited", "bundles", "runs"},
     "launchers": {"models", "files", "runs", "executor"},
     "api": {"models", "runs"},
     "external": {"models", "files", "jobs", "wording", "api"},
-    "executor": {"files", "matching"},
+    "executor": {"files", "delimited", "matching"},
     "admin": {"models", "files", "bundles", "jobs", "runs", "notify", "wording"},
     "management": {"models", "bundles", "jobs", "runs", "launchers", "notify"},
     "templatetags": {"admin"},
 }
 
 # Rooms with a face: what others use of them, their __init__ exports.
-FACES = {"models", "files", "matching"}
+FACES = {"models", "files", "delimited", "matching"}
 
 # What of the executor the app may use: pure, and without its program.
 LENT_BY_THE_EXECUTOR = {
     "earthbeam.executor.environment",
     "earthbeam.executor.unreachable",
-    "earthbeam.executor.workspace.delimited",
     "earthbeam.executor.workspace.folders",
 }
 
-LOOSE = {"apps", "errors", "paths", "plain_text", "privacy", "tasks", "text"}
+LOOSE = {"apps", "errors", "invisible", "paths", "plain_text", "privacy", "tasks", "text"}
 
 # The only module outside runway that may know Django beside the executor's command and app.
 EXECUTOR_DJANGO = {"apps.py", "management/commands/executor.py"}

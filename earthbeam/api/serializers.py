@@ -13,6 +13,7 @@ from earthbeam.models import RunUpdate
 
 _MAX_INT = 2**31 - 1  # PostgreSQL's integer
 _unit = RegexValidator(r"^[a-z][a-z ]*\Z", "A unit is made of small letters and spaces.")
+_action = RegexValidator(r"^[a-z0-9_]+\Z", "An action is made of small letters, digits, and _.")
 _code = RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "A code is made of letters, digits, _, . and -.")
 
 
@@ -62,7 +63,7 @@ class Rate(serializers.FloatField):
 
 
 class UpdateReport(serializers.Serializer[Any]):
-    action = serializers.ChoiceField(choices=RunUpdate.Action.choices)
+    action = Text(max_length=64, validators=[_action])
     status = serializers.ChoiceField(choices=RunUpdate.Status.choices)
 
 
@@ -92,6 +93,9 @@ class MatchesReport(serializers.Serializer[Any]):
     idName = Text(source="id_name", max_length=200)
     idType = Text(source="id_type", max_length=200)
     matchRate = Rate(source="match_rate")
+    missingIdColumns = serializers.ListField(
+        child=Text(max_length=200), source="missing_id_columns", required=False, max_length=100
+    )
 
 
 class ProgressReport(serializers.Serializer[Any]):

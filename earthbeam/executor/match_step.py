@@ -8,6 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from earthbeam import matching
+from earthbeam.delimited import (
+    DELIMITERS,
+    BadFile,
+    DelimitedFile,
+    find_columns,
+    writing_rows,
+)
 from earthbeam.executor.earthmover.transform import (
     STUDENT_ID_COLUMN,
     BundleDescription,
@@ -17,8 +24,8 @@ from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME
-from earthbeam.executor.workspace.delimited import BadFile, DelimitedFile, writing_rows
-from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace
+from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace, is_plain_file
+from earthbeam.invisible import without_invisible
 from earthbeam.matching import Outcome, Plan
 
 logger = logging.getLogger(__name__)
@@ -27,6 +34,8 @@ RATES_NAME = "student_id_match_rates.csv"
 UNMATCHED_NAME = "input_no_student_id_match.csv"
 # What a roster that came, but cannot be read, counts as.
 _ROSTER_FAULTS = {CROSS_YEAR_ROSTER_NAME: "cross_year_roster_fetch"}
+_CODE = {".yaml", ".yml", ".jsont"}
+_LONGEST_CODE = 1024 * 1024
 _RATES_COLUMNS = ("source_column_name", "edfi_column_name", "num_matches", "num_rows", "match_rate")
 
 
@@ -37,6 +46,8 @@ class Matched:
     plan: Plan
     set_inputs: dict[str, Path]
     unmatched_rows: int
+    missing_columns: tuple[str, ...]
+    """Columns that may hold student IDs by the bundle, and that the file lacks."""
 
     def counts(self) -> dict[str, Any]:
         """The body of the ``/matches`` report."""
@@ -51,6 +62,7 @@ class Matched:
             "idName": self.plan.winner.column,
             "idType": self.plan.display_type,
             "matchRate": self.plan.match_rate,
+            "missingIdColumns": list(self.missing_columns),
         }
 
     def rows_of(self, name: str) -> int:
@@ -76,14 +88,22 @@ def match_students(
     Raises StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
     """
     try:
-        ids = _id_columns(rows.file, _wanted_columns(job, bundle, possible_columns))
+        wanted = _wanted_columns(job, bundle, possible_columns)
+        source = _located(rows.file, wanted)
+        ids = _id_columns(source, wanted)
+        missing = tuple(name for name in wanted if name not in ids)
+        if missing:
+            logger.info("The file has no column named: %s", ", ".join(missing))
         for values in ids.values():
             redactor.add_ids(values)
-        plan = _decide(ids, roster, fetch_second_roster)
+        plan = _decide(ids, missing, roster, fetch_second_roster)
         redactor.add_ids({row.student for row in plan.rows if row.student})
         _write_rates(plan, workspace.draft(RATES_NAME))
         workspace.publish(RATES_NAME)
-        return _split(rows.file, plan, _sets(job), workspace)
+        names = _names_for_bundle(source.columns(), wanted, workspace.bundle)
+        sets = _sets(job)
+        set_inputs, unmatched = _split(source, rows.file, names, plan, sets, workspace)
+        return Matched(plan, set_inputs, unmatched, missing, sets)
     except (BadFile, matching.NoRows) as error:
         raise StepFailed("earthmover_run", str(error)) from None
 
@@ -95,6 +115,42 @@ def _wanted_columns(job: Job, bundle: BundleDescription, possible_columns: str |
     return [name.strip() for name in wanted.split(",") if name.strip()]
 
 
+def _located(file: DelimitedFile, wanted: list[str]) -> DelimitedFile:
+    """The file as its header is found; what is unusual about it is logged."""
+    found = file.located(wanted)
+    if found.delimiter != file.delimiter:
+        logger.warning("The file is delimited by %s, and read as such", DELIMITERS[found.delimiter])
+    if found.header_row != file.header_row:
+        logger.warning("The file's header is row %d; what is above is left out", found.header_row)
+    return found
+
+
+def _names_for_bundle(columns: list[str], wanted: list[str], bundle: Path) -> list[str]:
+    """The columns' names as the bundle spells them: the ``wanted`` ones, and all others without
+    what nobody can see, unless the bundle's own code has that too."""
+    code = None
+    names = list(columns)
+    for place, name in enumerate(columns):
+        if without_invisible(name) != name:
+            code = _code_of(bundle) if code is None else code
+            quoted = (f'"{name}"', f"'{name}'")
+            if not any(each in code for each in quoted):
+                names[place] = without_invisible(name)
+    for name, place in find_columns(columns, wanted).items():
+        names[place] = name
+    return names
+
+
+def _code_of(bundle: Path) -> str:
+    """The text of the bundle's definitions and templates."""
+    paths = [path for path in sorted(bundle.rglob("*")) if path.suffix in _CODE]
+    return "\n".join(
+        path.read_text(errors="replace")
+        for path in paths
+        if is_plain_file(path) and path.stat().st_size <= _LONGEST_CODE
+    )
+
+
 def _sets(job: Job) -> dict[Outcome, str]:
     """Which set a matched row belongs to."""
     primary = ODS_SET if job.send_to_ods else OTHER_SET
@@ -103,8 +159,7 @@ def _sets(job: Job) -> dict[Outcome, str]:
 
 def _id_columns(source: DelimitedFile, possible: list[str]) -> dict[str, list[str]]:
     """The possible id columns that the file has, by row."""
-    columns = source.columns()
-    places = {name: columns.index(name) for name in possible if name in columns}
+    places = find_columns(source.columns(), possible)
     if not places:
         raise BadFile(
             "The file has none of the columns that may hold student ids: "
@@ -119,7 +174,10 @@ def _id_columns(source: DelimitedFile, possible: list[str]) -> dict[str, list[st
 
 
 def _decide(
-    ids: dict[str, list[str]], roster: Path, fetch_second_roster: Callable[[], Path] | None
+    ids: dict[str, list[str]],
+    missing: tuple[str, ...],
+    roster: Path,
+    fetch_second_roster: Callable[[], Path] | None,
 ) -> Plan:
     def read(path: Path) -> Iterator[matching.RosterStudent]:
         with path.open("rb") as lines:
@@ -146,18 +204,29 @@ def _decide(
             match_threshold=error.match_threshold,
             id_name=error.id_name,
             id_type=error.id_type,
+            **({"missing_id_columns": list(missing)} if missing else {}),
         ) from None
 
 
 def _split(
-    source: DelimitedFile, plan: Plan, sets: dict[Outcome, str], workspace: Workspace
-) -> Matched:
+    source: DelimitedFile,
+    expected: DelimitedFile,
+    names: list[str],
+    plan: Plan,
+    sets: dict[Outcome, str],
+    workspace: Workspace,
+) -> tuple[dict[str, Path], int]:
     """Write the rows of each set, with their student added, and the unmatched ones as they were.
 
-    A set's file keeps the input's name, in a folder of its own; sets without rows get none.
+    A set's file keeps the input's name, in a folder of its own; sets without rows get none. All are
+    as the bundle ``expected`` the file: with its delimiter, and as many rows up to the header.
+    Returns the sets' files and the number of unmatched rows.
     """
-    head = source.head()
-    head[-1] = source.columns()
+    original_head = source.head()
+    if source.header_row != expected.header_row:
+        above = expected.header_row - 1
+        original_head = [*[[""]] * above, *original_head][-1 - above :]
+    head = [*original_head[:-1], names]
     place = head[-1].index(STUDENT_ID_COLUMN) if STUDENT_ID_COLUMN in head[-1] else None
 
     def with_student(row: list[str], student: str) -> list[str]:
@@ -172,9 +241,9 @@ def _split(
     # A draft until the run has succeeded: the rows of a failed one are all still unmatched.
     unmatched_file = workspace.draft(UNMATCHED_NAME)
     with (
-        writing_rows(set_file(ODS_SET), source.delimiter, set_head) as ods,
-        writing_rows(set_file(OTHER_SET), source.delimiter, set_head) as other,
-        writing_rows(unmatched_file, source.delimiter, source.head()) as unmatched,
+        writing_rows(set_file(ODS_SET), expected.delimiter, set_head) as ods,
+        writing_rows(set_file(OTHER_SET), expected.delimiter, set_head) as other,
+        writing_rows(unmatched_file, expected.delimiter, original_head) as unmatched,
     ):
         writers = {ODS_SET: ods, OTHER_SET: other}
         head_rows = ods.rows
@@ -185,9 +254,7 @@ def _split(
                 unmatched.write(row)
     written = {name: writer.rows - head_rows for name, writer in writers.items()}
     left = unmatched.rows - head_rows
-    return Matched(
-        plan, {name: set_file(name) for name, rows in written.items() if rows}, left, sets
-    )
+    return {name: set_file(name) for name, rows in written.items() if rows}, left
 
 
 def _write_rates(plan: Plan, path: Path) -> None:

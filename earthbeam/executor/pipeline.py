@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from earthbeam.delimited import BadFile
 from earthbeam.executor.bundle import checkout, descriptor_mappings
 from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.companion import Earthmover
@@ -29,7 +30,6 @@ from earthbeam.executor.rosters import fetching
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME, ROSTER_NAME
 from earthbeam.executor.workspace import input_files
 from earthbeam.executor.workspace.artifacts import Artifacts
-from earthbeam.executor.workspace.delimited import BadFile
 from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace, is_plain_file
 from earthbeam.files import FileStore, open_store
 

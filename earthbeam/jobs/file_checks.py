@@ -1,18 +1,18 @@
 """What can be told of an input file from its first bytes and its size: pure functions, no I/O.
 
 The new-job page asks before the upload, and the same functions decide when the file is submitted.
-They never raise, whatever the bytes. Encodings are told as the executor tells them
-(executor/delimited.py), so that nothing is refused here that it could read.
+They never raise, whatever the bytes. Encodings and headers are found as the executor finds them
+(earthbeam/delimited), so that nothing is refused here that it could read, or called ready that it
+could not.
 """
 
 import codecs
-import csv
-import io
 import itertools
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from earthbeam import errors
+from earthbeam.delimited import DELIMITERS, Location, find_columns, first_rows, locate
 
 HEAD_BYTES = 256 * 1024
 """How much of a file's beginning is looked at."""
@@ -66,10 +66,7 @@ _ENCODING_NAMES = {
     "cp1252": "Windows-1252",
     "iso-8859-1": "ISO-8859-1",
 }
-_DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars (|)"}
 _USUAL = ",\t"
-_HEADER_ROWS = 10
-"""Some exports have lines above their header."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +83,8 @@ class Expected:
 
 @dataclass(frozen=True)
 class Findings:
-    """``refusals`` keep the file from being loaded, ``warnings`` do not; texts are for people.
+    """``refusals`` keep the file from being loaded, ``warnings`` and ``notes`` do not; a note asks
+    nobody to do anything. Texts are for people.
 
     ``encoding`` is its name as people know it, or None where the file is no text.
     """
@@ -94,6 +92,7 @@ class Findings:
     refusals: tuple[errors.JobError, ...] = ()
     warnings: tuple[str, ...] = ()
     encoding: str | None = None
+    notes: tuple[str, ...] = ()
 
 
 def check(head: bytes, size: int, expected: Expected, *, limit: int) -> Findings:
@@ -124,20 +123,20 @@ def check(head: bytes, size: int, expected: Expected, *, limit: int) -> Findings
     rows = _lines_with_content(text, at_most=2)
     if whole and rows == 0:
         return Findings((errors.EmptyFile(key),), encoding=name)
-    header = _header_warning(text, expected.id_columns, kinds)
+    header, notes = _about_header(text, expected.id_columns, kinds)
     warnings = [header] if header else []
     if whole and rows == 1:
         if "txt" not in kinds:  # a line of a fixed-width file may be a student
             return Findings((errors.OnlyAHeader(key),), encoding=name)
         warnings.append("The file has one line only. Check that it is complete.")
-    return Findings((), tuple(warnings), name)
+    return Findings((), tuple(warnings), name, notes)
 
 
 def has_column(head: bytes, name: str) -> bool:
-    """Whether the header of a file that begins with ``head`` has the column ``name``, exactly."""
+    """Whether the header of a file that begins with ``head`` has the column ``name``."""
     encoding = _encoding(head, whole=len(head) < HEAD_BYTES)
-    text = _text(head, encoding) if encoding else ""
-    return any(name in row for delimiter in _USUAL for row in _first_rows(text, delimiter))
+    rows = first_rows(_text(head, encoding)) if encoding else {}
+    return locate(rows, [name], expected=_USUAL[0]) is not None
 
 
 def _refuse(key: str, words: str) -> Findings:
@@ -201,35 +200,54 @@ def _lines_with_content(text: str, at_most: int) -> int:
     return found
 
 
-def _header_warning(text: str, id_columns: Sequence[str], kinds: Collection[str]) -> str | None:
-    """What is wrong with the header. Names columns of the bundle only, never a cell of the file:
-    the "header" of a file without one is a student."""
+def _about_header(
+    text: str, id_columns: Sequence[str], kinds: Collection[str]
+) -> tuple[str | None, tuple[str, ...]]:
+    """What is wrong with the header, and what is worth a note. Names columns of the bundle only,
+    never a cell of the file: the "header" of a file without one is a student."""
     if not id_columns:
-        return None
+        return None, ()
+    rows = first_rows(text)
     usual = "," if set(kinds) == {"csv"} else _USUAL
-    rows = {delimiter: _first_rows(text, delimiter) for delimiter in _DELIMITERS}
-    having = [
-        delimiter
-        for delimiter in _DELIMITERS
-        if any(set(id_columns) & set(row) for row in rows[delimiter])
-    ]
-    if set(having) & set(usual):
-        return None
-    if having:
-        return (
-            f"The columns are separated by {_DELIMITERS[having[0]]}. Save the file as CSV with "
-            "commas, or its students cannot be matched."
-        )
+    found = next(filter(None, (_locate(rows, id_columns, each) for each in usual)), None)
+    if found is None:
+        found = locate(rows, id_columns, expected=usual[0])
+    if found is not None:
+        header = rows[found.delimiter][found.header_row - 1]
+        places = find_columns(header, id_columns)
+        return None, tuple(_notes(places, id_columns, found, usual))
     for row in itertools.chain.from_iterable(rows.values()):
         if near := _near(row, id_columns):
             return (
-                "The column for student ids is spelled differently from what this assessment "
-                f"expects, which is exactly: {near}. Its students may not be matched."
-            )
+                "The column for student IDs is spelled differently from what this assessment "
+                f"expects, which is: {near}. Its students may not be matched."
+            ), ()
     return (
-        "The header has none of the columns that hold student ids for this assessment: "
+        "The header has none of the columns that hold student IDs for this assessment: "
         f"{', '.join(id_columns)}. Check that it is this assessment's export, with its header."
-    )
+    ), ()
+
+
+def _locate(
+    rows: dict[str, list[list[str]]], id_columns: Sequence[str], delimiter: str
+) -> Location | None:
+    return locate({delimiter: rows[delimiter]}, id_columns, expected=delimiter)
+
+
+def _notes(
+    places: Mapping[str, int], id_columns: Sequence[str], found: Location, usual: str
+) -> Iterator[str]:
+    """What is unusual about a header that has some of the columns."""
+    if found.delimiter not in usual:
+        yield (
+            f"The columns are separated by {DELIMITERS[found.delimiter]} instead of "
+            f"{DELIMITERS[usual[0]]}. Runway reads them that way."
+        )
+    if missing := [name for name in id_columns if name not in places]:
+        yield (
+            f"The file has no column named {' or '.join(missing)}. Student IDs are taken from "
+            f"{' or '.join(places)}."
+        )
 
 
 def _near(row: Iterable[str], id_columns: Sequence[str]) -> str | None:
@@ -240,15 +258,3 @@ def _near(row: Iterable[str], id_columns: Sequence[str]) -> str | None:
 
     cells = {plain(cell) for cell in row}
     return next((name for name in id_columns if plain(name) and plain(name) in cells), None)
-
-
-def _first_rows(text: str, delimiter: str) -> list[list[str]]:
-    rows: list[list[str]] = []
-    try:
-        for row in csv.reader(io.StringIO(text, newline=""), delimiter=delimiter):
-            rows.append(row)
-            if len(rows) == _HEADER_ROWS:
-                break
-    except csv.Error:  # a cell of more than the module's limit
-        pass
-    return rows

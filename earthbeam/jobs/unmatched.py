@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from earthbeam import paths
-from earthbeam.executor.workspace.delimited import (
+from earthbeam.delimited import (
     BadFile,
     DelimitedFile,
     RowWriter,
     detect_encoding,
+    find_columns,
 )
 from earthbeam.files import FileStore, open_store
 from earthbeam.models import JobFile, Run, RunMatches, UnmatchedIds
@@ -144,7 +145,10 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
             ) from None
         # Whatever stands above the rows is the input's head; its last row names the columns.
         above = 1 if count is None else len(lines) - count
-        if not 1 <= above <= len(lines) or id_name not in lines[above - 1]:
+        if not 1 <= above <= len(lines):
+            continue
+        places = find_columns(lines[above - 1], [id_name])
+        if not places:
             continue
         head, rows = lines[:above], lines[above:]
         if any(len(row) != len(head[-1]) for row in rows):
@@ -152,8 +156,8 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
                 "Some of the unmatched rows have more or fewer cells than the header has columns, "
                 "so that ids could end up in the wrong column."
             )
-        place = head[-1].index(id_name)
-        return UnmatchedFile(head, rows, delimiter, place, hashlib.sha256(content).hexdigest())
+        sha256 = hashlib.sha256(content).hexdigest()
+        return UnmatchedFile(head, rows, delimiter, places[id_name], sha256)
     raise NotFixable(
         f"The column {id_name} is not in the header of the uploaded file: this assessment gives "
         "its columns other names while it is read."
@@ -212,7 +216,7 @@ def check_original(run: Run, file: UnmatchedFile, numbers: Iterable[int]) -> Non
             store = open_store(paths.app_data_base_path(run.job))
             store.download(f"input/{entry.stored_name}", path)
             source = DelimitedFile(path, detect_encoding(path), file.delimiter, len(file.head))
-            for row in source.rows():
+            for row in source.located([file.id_name]).rows():
                 wanted.discard(tuple(row))
         except (OSError, BadFile):
             raise NotFixable("The job's input file cannot be read just now. Try again.") from None
@@ -228,7 +232,8 @@ def _input(run: Run) -> JobFile | None:
 
 
 def _head_of_input(run: Run, store: FileStore, file: UnmatchedFile) -> list[list[str]] | None:
-    """As many rows of the job's input file as the unmatched rows have above them."""
+    """As many rows of the job's input file, up to its header, as the unmatched rows have above
+    them."""
     entry = _input(run)
     if entry is None:
         return None
@@ -239,10 +244,9 @@ def _head_of_input(run: Run, store: FileStore, file: UnmatchedFile) -> list[list
     with tempfile.NamedTemporaryFile() as kept:
         kept.write(start)
         kept.flush()
+        path = Path(kept.name)
         try:
-            encoding = detect_encoding(Path(kept.name))
-            text = io.StringIO(start.decode(encoding, errors="ignore"), newline="")
-            lines = csv.reader(text, delimiter=file.delimiter)
-            return [next(lines) for _ in file.head]
-        except (BadFile, csv.Error, StopIteration):
+            source = DelimitedFile(path, detect_encoding(path), file.delimiter, len(file.head))
+            return source.located([file.id_name]).head()[-len(file.head) :]
+        except BadFile:
             return None

@@ -42,8 +42,9 @@ STOP_SECONDS = 20.0
 """For an executor that was asked to end: to end its children and to report."""
 EXECUTOR_CODE = (
     *("manage.py", "runway/__init__.py", "runway/aws.py", "runway/executor_settings.py"),
-    *("earthbeam/__init__.py", "earthbeam/plain_text.py", "earthbeam/privacy.py"),
-    *("earthbeam/files", "earthbeam/matching", "earthbeam/executor"),
+    *("earthbeam/__init__.py", "earthbeam/invisible.py"),
+    *("earthbeam/plain_text.py", "earthbeam/privacy.py"),
+    *("earthbeam/delimited", "earthbeam/files", "earthbeam/matching", "earthbeam/executor"),
 )
 """What Dockerfile.executor copies too: all of ours that an executor sees."""
 

@@ -3,19 +3,19 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
 
+from earthbeam.invisible import without_invisible
 from earthbeam.matching.errors import NoIdColumns, NoRows
 
 
 def normalise(value: str | None) -> str | None:
     """The text to compare with a roster's ids, or None for a blank cell, which matches nobody.
 
-    One trailing ``.0``, left behind by spreadsheets, is removed; otherwise the text counts exactly,
-    leading zeros, case and inner blanks included.
+    What nobody can see and one trailing ``.0``, left behind by spreadsheets, are removed; otherwise
+    the text counts exactly, leading zeros, case and inner blanks included: contract section 7.
     """
     if value is None:
         return None
-    text = value.removesuffix(".0")
-    return text if text.strip() else None
+    return without_invisible(value).removesuffix(".0") or None
 
 
 class InputIds:

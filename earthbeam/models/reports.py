@@ -27,7 +27,9 @@ class RunUpdate(models.Model):
         FAILURE = "failure"
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="updates")
-    action = models.CharField(max_length=30, choices=Action)
+    action = models.CharField(
+        max_length=64, choices=Action, help_text="Executors newer than the app may have others."
+    )
     status = models.CharField(max_length=10, choices=Status)
     at = models.DateTimeField(auto_now_add=True)
 
@@ -145,6 +147,11 @@ class RunMatches(models.Model):
     id_name = models.CharField(max_length=200)
     id_type = models.CharField(max_length=200)
     match_rate = models.FloatField(help_text="Of the winning pair, between 0 and 1.")
+    missing_id_columns = models.JSONField(
+        default=list,
+        db_default=[],  # the release before does not know the column
+        help_text="Columns that may hold student IDs by the bundle, and that the file lacks.",
+    )
 
     class Meta:
         verbose_name_plural = "run matches"

@@ -257,6 +257,8 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
         what += f" ({'at least ' + needed + ' must' if needed else 'more must'})."
     if pair:
         what += f" The best match was the {pair}."
+    if missing := _names(payload.get("missing_id_columns")):
+        what += f" The file has no column named {missing}, which may hold IDs for this assessment."
     return ErrorWords(
         "Too few rows match a student",
         what,
@@ -303,6 +305,14 @@ def _detail(payload: Payload) -> str:
 def _text(payload: Payload, name: str, longest: int = 100) -> str:
     value = payload.get(name)
     return _short(value, longest) if isinstance(value, str) else ""
+
+
+def _names(value: Any) -> str:
+    """A list of names, as people write it; empty for anything else."""
+    if not isinstance(value, list):
+        return ""
+    names = [f"“{_short(each, 100)}”" for each in value[:10] if isinstance(each, str)]
+    return " or ".join(names)
 
 
 def _short(text: str, longest: int) -> str:

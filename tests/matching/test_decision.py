@@ -96,12 +96,19 @@ def test_a_student_of_two_education_organisations_is_not_ambiguous():
     assert match({"ID": ["S1"]}, roster).rows == [primary("1")]
 
 
-def test_leading_zeros_case_and_surrounding_blanks_tell_ids_apart():
+def test_leading_zeros_and_case_tell_ids_apart():
     roster = Roster(state("1", "007"), state("2", "a"), state("3", "é"))
-    plan = match({"ID": ["007", "7", "A", "a", " a", "é", "e\u0301"]}, roster, required_rate=0.1)
-    assert plan.rows == [
-        *(primary("1"), UNKNOWN, UNKNOWN, primary("2"), UNKNOWN, primary("3"), UNKNOWN)
-    ]
+    plan = match({"ID": ["007", "7", "A", "a", "é", "e\u0301"]}, roster, required_rate=0.1)
+    assert plan.rows == [*(primary("1"), UNKNOWN, UNKNOWN, primary("2"), primary("3"), UNKNOWN)]
+
+
+@pytest.mark.parametrize(
+    "seen", [" 7", "7\t", "\xa07\u2007", "\ufeff7", "\u200b7\u200d", "\u00ad7.0 ", "\u30007"]
+)
+def test_what_nobody_can_see_does_not_count(seen):
+    assert match({"ID": [seen]}, Roster(state("1", "7"))).rows == [primary("1")]
+    blank = match({"ID": ["\u200b \xa0", "7"]}, Roster(state("1", "7")))
+    assert blank.rows[0].outcome is Outcome.BLANK
 
 
 def test_the_pair_with_the_most_matching_rows_wins():

@@ -194,7 +194,7 @@ class NewJob(admin.ModelAdmin):
     def _check(self, request: HttpRequest) -> HttpResponse:
         """What is to be said of a file, by its beginning (``head``), size and SHA-256.
 
-        Answers ``{refusals: [text], warnings: [{text, link?, url?}], encoding}``.
+        Answers ``{refusals: [text], warnings: [{text, link?, url?}], encoding, notes: [text]}``.
         """
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -219,6 +219,7 @@ class NewJob(admin.ModelAdmin):
                 "refusals": [str(each) for each in found.refusals],
                 "warnings": warnings,
                 "encoding": found.encoding,
+                "notes": found.notes,
             }
         )
 

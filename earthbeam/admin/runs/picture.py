@@ -146,6 +146,11 @@ class RunPicture:
             return self.unmatched_ids.name, self.unmatched_ids.type
         return None
 
+    @property
+    def missing_id_columns(self) -> list[str]:
+        """Columns that the bundle names for IDs, and that the file lacks."""
+        return list(self.matches.missing_id_columns) if self.matches else []
+
     @cached_property
     def _sets(self) -> list[OutputSet]:
         return list(self.run.output_sets.all())

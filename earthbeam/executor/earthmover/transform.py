@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from earthbeam.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.bundle.checkout import REFUSED_HELPER, Mirror
 from earthbeam.executor.earthmover.companion import Earthmover, Program
 from earthbeam.executor.environment import DEFAULT_BUNDLE_HOSTS
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
 from earthbeam.executor.processes import running
-from earthbeam.executor.workspace.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.workspace.folders import (
     Workspace,
     is_plain_file,

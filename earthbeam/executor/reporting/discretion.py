@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from earthbeam.delimited import BadFile, detect_encoding
 from earthbeam.executor.reporting.log import MASK
-from earthbeam.executor.workspace.delimited import BadFile, detect_encoding
 
 _WORD = re.compile(r"\w+")
 _QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)(?!\w)")

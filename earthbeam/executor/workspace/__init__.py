@@ -1,1 +1,1 @@
-"""The run's folders and files: input files, delimited text, artifacts, and output sets."""
+"""The run's folders and files: input files, artifacts, and output sets."""

@@ -269,7 +269,7 @@
       notes.push(make("p", "rw-warn", each.text, ...(each.url ? [" See ", link(each.url, each.link), "."] : [])));
     }
     if (row.state === "ready") {
-      const facts = [];
+      const facts = [...(row.found.notes || [])];
       if (row.found.encoding) { facts.push(`Text in ${row.found.encoding}.`); }
       if (!row.sha256) { facts.push("Whether it was submitted before is looked up after the upload."); }
       if (facts.length) { notes.push(make("p", "rw-quiet", facts.join(" "))); }

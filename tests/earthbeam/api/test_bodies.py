@@ -47,7 +47,7 @@ REQUIRED = [
 NOT_TEXT: list[Any] = [None, 1, True, [], {}, ""]
 NOT_COUNTS: list[Any] = ["2", -1, 2.5, 2.0, True, [], 2**31]
 WRONG: list[tuple[str, str, list[Any]]] = [
-    ("status", "action", [*NOT_TEXT, "lunch", "Done"]),
+    ("status", "action", [*NOT_TEXT, "Done", "two words", "x" * 65]),
     ("status", "status", [*NOT_TEXT, "done"]),
     ("error", "code", [*NOT_TEXT, "a b", "x" * 51, "a\n"]),
     ("error", "payload", [None, 1, "text", [], True]),
@@ -217,3 +217,17 @@ def test_text_that_the_database_cannot_hold_does_no_harm(executor, text):
     assert executor.post("summary", {f"students{text}": COUNTS}).status_code == 201
     assert executor.post("summary", {text: {text: text}}).status_code == 400
     assert executor.post("output-files", {"path": text, "sentToOds": True}).status_code == 400
+
+
+def test_an_action_that_a_newer_executor_knows_is_kept_as_it_is(executor):
+    assert executor.post("status", {"action": "x_1" * 21, "status": "begin"}).status_code == 201
+    [update] = RunUpdate.objects.all()
+    assert (update.action, update.get_action_display()) == ("x_1" * 21, "x_1" * 21)
+
+
+def test_id_columns_that_the_file_lacks_are_kept_and_may_be_left_out(executor):
+    assert executor.post("matches", MATCHES).status_code == 201
+    assert RunMatches.objects.get().missing_id_columns == []
+    told = MATCHES | {"missingIdColumns": ["StateID"]}
+    assert executor.post("matches", told).status_code == 201
+    assert RunMatches.objects.get().missing_id_columns == ["StateID"]

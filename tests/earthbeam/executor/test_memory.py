@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 MATCH = """
 import json, sys
 from pathlib import Path
-from earthbeam.executor.workspace.delimited import DelimitedFile
+from earthbeam.delimited import DelimitedFile
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.match_step import match_students
 from earthbeam.executor.job import parse

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from earthbeam.executor.workspace.delimited import BadFile, detect_encoding
+from earthbeam.delimited import BadFile, detect_encoding
 from earthbeam.jobs.file_checks import HEAD_BYTES, Expected, check
 
 GOOD = b"StudentID,Score\n1,12\n"
@@ -126,13 +126,29 @@ def test_the_header_may_come_after_a_title_and_be_quoted():
     assert look(b'Export of today\n\n"Score","State ID"\n1,2\n').warnings == ()
 
 
-def test_an_id_column_in_other_capitals_is_told_as_such():
-    assert "exactly: State ID" in warning(b"state_id,Score\n1,2\n")
+def test_an_id_column_in_other_spelling_is_told_as_such():
+    assert "which is: State ID" in warning(b"state_id,Score\n1,2\n")
+
+
+def test_what_nobody_sees_in_a_column_s_name_and_its_case_make_no_difference():
+    for name in ("State ID ", "\u200bState\u200d ID\xa0", "STATE id"):
+        found = look(f"{name},Score\n1,2\n".encode())
+        assert (found.refusals, found.warnings) == ((), ())
+
+
+def test_an_id_column_that_the_file_lacks_is_named():
+    [note] = look(b"StudentID,Score\n1,2\n").notes
+    assert note == "The file has no column named State ID. Student IDs are taken from StudentID."
+    assert look(b"StudentID,State ID\n1,2\n").notes == ()
 
 
 def test_other_delimiters_than_expected_are_told():
-    assert "separated by semicolons" in warning(b"StudentID;Score\n1;2\n")
-    assert "separated by tabs" in warning(b"StudentID\tScore\n1\t2\n")
+    for delimiter, name in ((";", "semicolons"), ("\t", "tabs"), ("|", "bars (|)")):
+        found = look(f"StudentID{delimiter}State ID\n1{delimiter}2\n".encode())
+        assert found.warnings == ()
+        assert found.notes == (
+            f"The columns are separated by {name} instead of commas. Runway reads them that way.",
+        )
     tabs = Expected("INPUT_FILE", ("txt",), ("StudentID",))
     assert look(b"StudentID\tScore\n1\t2\n", tabs).warnings == ()
 

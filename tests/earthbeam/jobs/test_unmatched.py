@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthbeam.executor.workspace.delimited import DelimitedFile, writing_rows
+from earthbeam.delimited import DelimitedFile, writing_rows
 from earthbeam.jobs import unmatched
 from earthbeam.jobs.unmatched import NotFixable, check_original, parse
 from earthbeam.models import UnmatchedIds
@@ -143,7 +143,6 @@ def test_executors_that_do_not_count_rows_are_understood(db):
     [
         b"604822 Fixed width\n",
         b"id;name;score\n9001;a;1\n",
-        b"Scores of\nstudent_id,name,score\n",
         b"PK\x03\x04",
         b"",
     ],
@@ -192,3 +191,13 @@ def test_csv_readers_agree_on_what_is_written(run):
     file = unmatched.read(run, factories.told_of(run))
     text = file.with_ids({1: "0007"}).decode()
     assert list(csv.reader(io.StringIO(text, newline=""))) == [HEADER, ["0007", "Ana Díaz", "12"]]
+
+
+def test_rows_of_a_file_with_lines_above_its_header_are_fixable(db):
+    original = f"Scores of today\r\n\r\n{factories.UNMATCHED_INPUT}".encode()
+    run = factories.make_unmatched_run(original=original)
+    told = unmatched.of_run(run)
+    assert told is not None
+    file = unmatched.read(run, told)
+    assert file.columns == ["student_id", "name", "score"]
+    check_original(run, file, range(1, len(file.rows) + 1))

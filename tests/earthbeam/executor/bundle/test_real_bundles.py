@@ -18,13 +18,13 @@ from typing import Any
 
 import pytest
 
+from earthbeam.delimited import BadFile
 from earthbeam.executor.bundle import checkout
 from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.companion import Earthmover
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import parse
 from earthbeam.executor.workspace import input_files
-from earthbeam.executor.workspace.delimited import BadFile
 from earthbeam.executor.workspace.folders import Workspace
 from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import Student, students

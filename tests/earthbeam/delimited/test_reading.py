@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthbeam.executor.workspace.delimited import (
+from earthbeam.delimited import (
     BadFile,
     DelimitedFile,
     detect_encoding,

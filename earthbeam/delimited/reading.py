@@ -6,11 +6,13 @@ rows of empty cells are no rows, short rows are filled up, a quoted cell must ha
 
 import codecs
 import csv
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TextIO
+
+from earthbeam.delimited.headers import DELIMITERS, first_rows, locate
 
 csv.field_size_limit(16 * 1024 * 1024)
 
@@ -31,7 +33,7 @@ _NOT_TEXT = {
 
 
 class BadFile(Exception):
-    """The file is not delimited text as the bundle expects it; the message tells what to mend.
+    """The file is not delimited text as the bundle expects it; the message says what to fix.
 
     Messages name lines and columns, never a cell: the "header" of a file without one is a student.
     """
@@ -125,6 +127,18 @@ class DelimitedFile:
                 " save it as CSV in UTF-8 and try again."
             ) from None
 
+    def located(self, wanted: Collection[str]) -> "DelimitedFile":
+        """The file as its header is found, by the columns that are ``wanted``: below other lines,
+        or with another delimiter. Itself where none of them is found."""
+        if self.names is not None:
+            return self
+        with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
+            rows = first_rows(file.read(_CHUNK))
+        found = locate(rows, wanted, expected=self.delimiter, header_row=self.header_row)
+        if found is None:
+            return self
+        return replace(self, delimiter=found.delimiter, header_row=found.header_row)
+
     def head(self) -> list[list[str]]:
         """The rows up to the header, which is the last of them; usually just the header.
 
@@ -189,4 +203,4 @@ class RowWriter:
 
 
 def _name(delimiter: str) -> str:
-    return {",": "commas", "\t": "tabs"}.get(delimiter, repr(delimiter))
+    return DELIMITERS.get(delimiter, repr(delimiter))
