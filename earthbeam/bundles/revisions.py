@@ -32,7 +32,9 @@ def sync(repository: str, branch: str, approval: str) -> SyncReport:
     try:
         report = _sync(repository, branch, approval)
     except RegistryError as error:
-        BundleSync.objects.update_or_create(branch=branch, defaults={"at": now, "error": error})
+        BundleSync.objects.update_or_create(
+            branch=branch, defaults={"at": now, "error": str(error)}
+        )
         raise
     done = {"at": now, "error": "", "succeeded_at": now, "result": report.in_words()}
     BundleSync.objects.update_or_create(branch=branch, defaults=done)

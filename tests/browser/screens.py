@@ -5,7 +5,7 @@ SCREENSHOTS=1 keeps pictures in var/screenshots, to be looked at after a change 
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
@@ -21,7 +21,7 @@ _CONTRAST = "color-contrast"  # by far the slowest rule
 _LAYOUT = _VIOLATIONS | {"rules": {_CONTRAST: {"enabled": False}}}
 _COLORS = _VIOLATIONS | {"runOnly": [_CONTRAST]}
 # Colors differ by scheme, everything else by width.
-_LOOKS = (
+_LOOKS: tuple[tuple[str, Literal["light", "dark"], dict[str, Any] | None], ...] = (
     ("phone", "light", _LAYOUT),
     ("phone", "dark", None),
     ("desktop", "dark", _COLORS),
