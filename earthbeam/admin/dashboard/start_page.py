@@ -18,6 +18,7 @@ from earthbeam.admin.dashboard.connection_trouble import (
     edu_trouble,
     ods_trouble,
 )
+from earthbeam.admin.dashboard.first_steps import Step, first_steps
 from earthbeam.admin.dashboard.matches_chart import Chart, chart
 from earthbeam.admin.jobs.checks import MAIN_KEY
 from earthbeam.admin.jobs.list import RELATED, row_counts
@@ -63,6 +64,8 @@ class Dashboard:
     """The keys of those partners among the shown that the person is an admin of."""
     administers: bool
     """Whether they are an admin of any partner."""
+    first_steps: Sequence[Step]
+    """The way to a first job, while there is none."""
 
     @property
     def all_is_well(self) -> bool:
@@ -103,6 +106,7 @@ def dashboard(user: User) -> Dashboard:
         },
         administered={each for each in partners if scoping.administers(user, each)},
         administers=scoping.is_member(user, admins_only=True),
+        first_steps=first_steps(user),
     )
 
 

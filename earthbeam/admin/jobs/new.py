@@ -126,7 +126,12 @@ class NewJob(admin.ModelAdmin):
             whom = chosen.tenant.partner if chosen.tenant else "your partner"
             chosen.notices.append(
                 f"The assessment {bundle.rpartition('/')[2]} is not enabled for {whom}. Choose "
-                "another, or ask a partner admin to enable it."
+                "another one, or "
+                + (
+                    "enable it on the partner's page."
+                    if user.is_superuser
+                    else "ask a partner admin to enable it."
+                )
             )
         if parent and chosen.tenant and parent.tenant_id != chosen.tenant.pk:
             chosen.notices.append(

@@ -238,3 +238,34 @@ def test_somebody_without_membership_learns_what_is_missing_instead():
     page = people.logged_in(user).get("/admin/", follow=True).content.decode()
     assert "Your account has no access yet" in page
     assert "New job" not in page
+
+
+def test_a_superuser_is_led_from_an_empty_installation_to_the_first_job():
+    superuser = people.make_superuser()
+    client = people.logged_in(superuser)
+
+    def open_steps():
+        return [step.label for step in dashboard(superuser).first_steps if not step.done]
+
+    assert open_steps()[0] == "Add a partner"
+    assert len(open_steps()) == 7
+    for step in dashboard(superuser).first_steps:
+        assert client.get(step.url).status_code == 200
+    page = client.get(reverse("admin:earthbeam_job_add")).content.decode()
+    assert "Ask a partner admin" not in page
+    assert "Add the first tenant" in page
+
+    connection = factories.make_ods_connection()
+    bundle = factories.make_bundle()
+    bundle.enabled_for.clear()
+    assert "Enable assessments for the partner" in open_steps()
+    page = client.get(reverse("admin:earthbeam_job_add"), {"tenant": connection.tenant_id})
+    assert "Ask a partner admin" not in page.content.decode()
+    bundle.enabled_for.add(connection.tenant.partner)
+    assert "Enable assessments for the partner" not in open_steps()
+    for step in dashboard(superuser).first_steps:
+        assert client.get(step.url).status_code == 200
+
+    assert dashboard(people.make_partner_admin()).first_steps == []
+    factories.make_job()
+    assert dashboard(superuser).first_steps == []

@@ -500,7 +500,13 @@ def check(client, bundle, content=factories.SCORES, /, **changes):
 
 def test_a_good_file_is_told_with_its_encoding(client, bundle):
     answer = check(client, bundle)
-    assert answer.json() == {"refusals": [], "warnings": [], "encoding": "UTF-8"}
+    note = "The file has no column named state_id. Student IDs are taken from student_id."
+    assert answer.json() == {
+        "refusals": [],
+        "warnings": [],
+        "encoding": "UTF-8",
+        "notes": [note],
+    }
 
 
 @pytest.mark.parametrize(
