@@ -259,8 +259,9 @@ def test_a_superuser_is_led_from_an_empty_installation_to_the_first_job():
     bundle = factories.make_bundle()
     bundle.enabled_for.clear()
     assert "Enable assessments for the partner" in open_steps()
-    page = client.get(reverse("admin:earthbeam_job_add"), {"tenant": connection.tenant_id})
-    assert "Ask a partner admin" not in page.content.decode()
+    of_tenant = {"tenant": connection.tenant_id}
+    page = client.get(reverse("admin:earthbeam_job_add"), of_tenant).content.decode()
+    assert "Ask a partner admin" not in page
     bundle.enabled_for.add(connection.tenant.partner)
     assert "Enable assessments for the partner" not in open_steps()
     for step in dashboard(superuser).first_steps:
