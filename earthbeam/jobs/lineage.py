@@ -19,7 +19,8 @@ _LONGEST = 200
 class Chapter:
     """One job of a story, with its rows; None where its run has not told (yet).
 
-    ``left`` counts those of its rows that it, and all jobs that grew out of it, matched to nobody.
+    ``left`` counts those of its rows that it, and all jobs that grew out of it, matched to nobody;
+    ``open`` those that no later job has taken over, by a revised file or row by row.
     ``number`` is its place in the story, from 1, and ``parent_number`` its parent's.
     """
 
@@ -31,6 +32,7 @@ class Chapter:
     rows: int | None
     unmatched: int | None
     left: int | None
+    open: int | None
     refused: bool
 
     @property
@@ -103,8 +105,9 @@ def story(job: Job) -> Story:
                 covered += chapters[at].rows or 0
                 later += left or 0
         unmatched = chapters[place].unmatched
-        left = None if unmatched is None else max(0, unmatched - covered) + later
-        chapters[place] = replace(chapters[place], left=left)
+        still_open = None if unmatched is None else max(0, unmatched - covered)
+        left = None if still_open is None else still_open + later
+        chapters[place] = replace(chapters[place], left=left, open=still_open)
         return left
 
     tell(jobs[0], None)
@@ -173,6 +176,7 @@ def _chapter(job: Job, number: int, parent_number: int | None, *, here: bool) ->
         rows=rows,
         unmatched=unmatched,
         left=None,  # known when its children are
+        open=None,
         refused=bool(getattr(job, "_refused", False)),
     )
 

@@ -20,7 +20,7 @@ from earthbeam.admin.jobs.checks import MAIN_KEY
 from earthbeam.admin.jobs.new import new_job_url
 from earthbeam.admin.runs.picture import RunPicture
 from earthbeam.bundles.template import BundleTemplate
-from earthbeam.jobs.lineage import story
+from earthbeam.jobs.lineage import Story, story
 from earthbeam.jobs.status import status_of
 from earthbeam.models import Job, JobFile, Run, RunLog
 from earthbeam.runs.durations import lasted
@@ -71,8 +71,8 @@ class JobPage(JobActions):
             "admin/earthbeam/job/page.html",
             {
                 **self.admin_site.each_context(request),
-                **self._live_context(request, job),
-                **self._around(request, job),
+                **(live := self._live_context(request, job)),
+                **self._around(request, job, live["story"]),
                 "opts": self.opts,
                 "title": job.bundle_template.get("display_name", job.bundle_id),
                 "subtitle": _main_file_name(job_files),
@@ -96,7 +96,7 @@ class JobPage(JobActions):
         job = self.job_or_404(request, job_id)
         context = self._live_context(request, job)
         if request.GET.get("seen") != context["version"]:
-            context |= self._around(request, job)
+            context |= self._around(request, job, context["story"])
         return TemplateResponse(request, "admin/earthbeam/job/page/live.html", context)
 
     def log(self, request: HttpRequest, job_id: UUID, run_id: UUID) -> HttpResponse:
@@ -124,8 +124,12 @@ class JobPage(JobActions):
         if run is not None:
             picture = RunPicture(job, run, is_last=run.pk == job.last_run_id)
         status = status_of(job)
+        unmatched = picture is not None and picture.is_last and picture.has_unmatched
+        told = story(job) if unmatched else None
         return {
             "job": job,
+            "story": told,
+            "taken_over": told is not None and told.here.open == 0,
             "status": status,
             # Changes with everything on the page that a reader may have in hand.
             "version": f"{status}.{job.last_run_id}",
@@ -137,7 +141,7 @@ class JobPage(JobActions):
             "revise_url": new_job_url(parent=job.pk),
         }
 
-    def _around(self, request: HttpRequest, job: Job) -> dict[str, Any]:
+    def _around(self, request: HttpRequest, job: Job, told: Story | None) -> dict[str, Any]:
         runs = list(job.runs.select_related("started_by").order_by("-created_at")[:_MANY])
         for run in runs:
             took = (run.ended_at - run.created_at).total_seconds() if run.ended_at else None
@@ -146,7 +150,7 @@ class JobPage(JobActions):
         return {
             "around": True,
             "runs": runs,
-            "story": story(job),
+            "story": told or story(job),
             "history": _history(job),
             "submitter": job.created_by.get_username() if job.created_by else job.api_client,
         }

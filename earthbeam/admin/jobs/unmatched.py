@@ -72,6 +72,9 @@ class JobUnmatched(admin.ModelAdmin):
         except OSError:
             why_not = "The job's files cannot be read just now. Try again later."
             return self._show(request, job, {"told": told, "why_not": why_not})
+        if len(taken) < len(file.rows) and story(job).here.open == 0:
+            why_not = "A revised file has been loaded since, with these rows among its own."
+            return self._show(request, job, {"told": told, "why_not": why_not})
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied

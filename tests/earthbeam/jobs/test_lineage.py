@@ -1,6 +1,7 @@
 """Jobs that grew out of one another: what is left of the first one's rows."""
 
 import pytest
+from django.urls import reverse
 
 from earthbeam.jobs.lineage import resolve_settled, story
 from earthbeam.models import Job, ResourceSummary, Run, RunMatches, UnmatchedIds
@@ -142,3 +143,22 @@ def test_a_story_takes_two_queries_however_many_generations_it_has(django_assert
     for each in (first, youngest):
         with django_assert_num_queries(2):
             assert len(story(each).chapters) == 11
+
+
+def test_rows_that_a_revised_file_has_covered_are_no_longer_offered():
+    run = factories.make_unmatched_run()
+    client = people.logged_in(people.make_partner_admin())
+    page = reverse("admin:earthbeam_job_change", args=[run.job_id])
+    rows = reverse("admin:earthbeam_job_unmatched", args=[run.job_id])
+    assert "See and fix these rows" in client.get(page).content.decode()
+    job(parent=run.job, status=Run.Status.ERROR)
+    assert "See and fix these rows" in client.get(page).content.decode()
+
+    job(run.matches.input_rows, 1, parent=run.job)
+    assert story(run.job).here.open == 0
+    shown = client.get(page).content.decode()
+    assert "See and fix these rows" not in shown
+    assert "Later jobs have loaded the rows that matched no student" in shown
+    shown = client.get(rows).content.decode()
+    assert "A revised file has been loaded since" in shown
+    assert "unmatched-form" not in shown
