@@ -55,13 +55,13 @@ def test_executors_that_share_a_mirror_take_turns(mirrors, tmp_path):
     repository = create_bundle_repository(tmp_path / "repository")
     code = (
         "import sys; from pathlib import Path\n"
-        "from earthbeam.executor import bundles\n"
+        "from earthbeam.executor.bundle import checkout\n"
         "from earthbeam.executor.workspace.folders import Workspace\n"
-        f"bundles._mirrors_folder = lambda: Path({str(mirrors)!r})\n"
+        f"checkout._mirrors_folder = lambda: Path({str(mirrors)!r})\n"
         "for _ in range(3):\n"
         "    with Workspace() as workspace:\n"
-        f"        mirror = bundles.refresh_mirror({str(repository)!r}, workspace)\n"
-        f"        bundles.check_out(mirror, {BUNDLE!r}, 'main', workspace)\n"
+        f"        mirror = checkout.refresh_mirror({str(repository)!r}, workspace)\n"
+        f"        checkout.check_out(mirror, {BUNDLE!r}, 'main', workspace)\n"
     )
     executors = [
         subprocess.Popen((sys.executable, "-c", code), stderr=subprocess.PIPE, cwd=PROJECT)

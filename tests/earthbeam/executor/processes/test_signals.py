@@ -13,7 +13,7 @@ from tests.earthbeam.executor.conftest import PROJECT
 
 def run(code, *, terminate_after=None):
     """Run ``code`` in a program of its own, as signals are a whole process's."""
-    head = "import os, signal, time\nfrom earthbeam.executor import interruption\n"
+    head = "import os, signal, time\nfrom earthbeam.executor.processes import interruption\n"
     head += "from earthbeam.executor.errors import Interrupted\n"
     head += "interruption.REPEAT_SECONDS = 0.3\n"
     with subprocess.Popen(
