@@ -86,8 +86,10 @@ class Pipeline:
         branch, commit = self.job.bundle_branch, self.job.bundle_commit
         if given is not None:
             mirror = checkout.Mirror(Path(given), repository)
+            if commit is None:
+                checkout.warn_if_stale(mirror, branch)
         else:
-            mirror = checkout.refresh_mirror(repository, self.workspace, commit=commit)
+            mirror = checkout.refresh_mirror(repository, self.workspace, branch, commit=commit)
         if commit is not None:
             mirror = checkout.at_commit(mirror, branch, commit, self.workspace)
         checkout.check_out(mirror, self.job.bundle_path, branch, self.workspace)

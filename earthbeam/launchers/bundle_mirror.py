@@ -19,10 +19,10 @@ FETCH_SECONDS = 300.0
 
 
 def refresh(
-    environment: dict[str, str], commit: str, should_stop: Callable[[], bool]
+    environment: dict[str, str], branch: str, commit: str, should_stop: Callable[[], bool]
 ) -> Path | None:
-    """The mirror of BUNDLE_REPO with ``commit``, or as of now where that is empty; None if it could
-    not be fetched, or is to stop.
+    """The mirror of BUNDLE_REPO with ``commit``, or with ``branch`` as of now where that is empty;
+    None if it could not be fetched, or is to stop.
 
     A process of its own, which can be ended. ``environment`` is all it gets. Its output is not
     kept, as git quotes addresses in full; the executor, which tries again, logs what git says.
@@ -31,7 +31,7 @@ def refresh(
         child = subprocess.Popen(
             (
                 *(sys.executable, "-m", "earthbeam.executor.bundle.refresh_mirror"),
-                *(settings.BUNDLE_REPO, *filter(None, [commit])),
+                *(settings.BUNDLE_REPO, branch, *filter(None, [commit])),
             ),
             cwd=settings.BASE_DIR,
             env=environment,

@@ -89,7 +89,7 @@ class LocalLauncher:
             environment = _surroundings(scratch)
             commit = payload.bundle_commit(run)
             connection.close()
-            mirror = bundle_mirror.refresh(environment, commit, should_stop)
+            mirror = bundle_mirror.refresh(environment, run.job.bundle_branch, commit, should_stop)
             if should_stop():
                 raise LaunchFailed("The worker was stopped before it started an executor.")
             token = tokens.init_token(run)

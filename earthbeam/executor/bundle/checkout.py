@@ -1,8 +1,10 @@
 """Bundle code: a local mirror of the bundle repository, and a copy of one bundle to work with.
 
 The mirror is fetched for each run and kept between runs; a lock makes concurrent executors take
-turns. Bundles name packages by the public repository's address: git is told, by its environment, to
-take that address for the mirror, so that `earthmover deps` needs no network and bundles no change.
+turns. It gets the branch that a run uses, and others where a bundle of it names them: what else is
+in the repository, broken or huge, harms nobody. Bundles name packages by the public repository's
+address: git is told, by its environment, to take that address for the mirror, so that `earthmover
+deps` needs no network and bundles no change.
 """
 
 import fcntl
@@ -13,11 +15,12 @@ import re
 import shutil
 import tarfile
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from earthbeam.executor.environment import DEFAULT_BUNDLE_REPO
 from earthbeam.executor.errors import StepFailed
@@ -32,8 +35,13 @@ REFUSED = "refused://"
 """What git is given instead of an address that packages may not come from."""
 REFUSED_HELPER = "remote-refused"
 """What git says that it lacks then."""
+_NO_BRANCH = "couldn't find remote ref"
+"""What git says of a branch that is not there."""
+_JUST_NOW_MINUTES = 10.0
 _TRANSPORTS = ("http", "https", "git", "ssh", "ftp", "ftps", "file")
-_REFS = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+STALE_SECONDS = 24 * 60 * 60.0
+"""A branch that was fetched within this time will do where the repository cannot be reached."""
+_BRANCH_NAMED = re.compile(r"^\s*branch:\s*['\"]?([\w./-]+)", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -69,35 +77,62 @@ class Mirror:
 def refresh_mirror(
     repository: str,
     workspace: Workspace,
+    branch: str = "main",
     *,
     commit: str | None = None,
     pauses: tuple[float, ...] | None = None,
 ) -> Mirror:
-    """Bring the mirror of ``repository`` up to date and return it; one that has the ``commit`` that
-    is wanted stays as it is.
+    """Bring ``branch`` of the mirror of ``repository`` up to date, and return the mirror; one that
+    has the ``commit`` that is wanted stays as it is.
 
-    Raises StepFailed(bundle_git_pull) when the repository cannot be fetched: after three tries, or
-    one more than there are ``pauses``.
+    Where the repository cannot be fetched, the branch as of the last day will do, and the log says
+    so. Else raises StepFailed(bundle_git_pull): after three tries, or one more than there are
+    ``pauses``.
     """
     mirror = Mirror(mirror_path(repository), repository)
     with _locked(mirror.path.with_suffix(".lock")):
         if commit is not None and _has(mirror, commit, workspace):
             return mirror
         for pause in (*(FETCH_PAUSES if pauses is None else pauses), None):
-            tail = _fetch(mirror, workspace)
-            if tail is None and commit is not None and not _has(mirror, commit, workspace):
-                done = _fetch_into(mirror.path, repository, workspace, commit)
-                tail = None if done.exit_code == 0 else done.tail
+            tail = _fetch(mirror, branch, commit, workspace)
             if tail is None:
                 return mirror
+            if _NO_BRANCH in tail:
+                raise StepFailed("bundle_git_pull", _no_branch(branch), stacktrace=tail)
             if pause is not None:
                 logger.warning("the bundle repository could not be fetched; again in %.0f s", pause)
                 running.wait(pause)
+        if commit is None and warn_if_stale(mirror, branch):
+            return mirror
     raise StepFailed(
         "bundle_git_pull",
         "The bundle repository could not be fetched; see the log for git's reason.",
         stacktrace=tail,
     )
+
+
+def warn_if_stale(mirror: Mirror, branch: str) -> bool:
+    """Whether the branch was fetched within the last day; where not just now, the log says when."""
+    try:
+        fetched = _fetched(mirror.path, branch).stat().st_mtime
+    except OSError:
+        return False
+    minutes = (time.time() - fetched) / 60
+    if minutes * 60 > STALE_SECONDS:
+        return False
+    if minutes > _JUST_NOW_MINUTES:
+        logger.warning(
+            "The bundle repository cannot be reached: the run goes on with branch %s as it was"
+            " %.0f minutes ago",
+            branch,
+            minutes,
+        )
+    return True
+
+
+def _fetched(mirror: Path, branch: str) -> Path:
+    """A file that is as old as the last fetch of the branch."""
+    return mirror / "fetched" / quote(branch, safe="")
 
 
 def at_commit(mirror: Mirror, branch: str, commit: str, workspace: Workspace) -> Mirror:
@@ -152,7 +187,7 @@ def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspac
         label=None,
     )
     if head.exit_code != 0:
-        raise StepFailed("bundle_git_pull", f"The bundle repository has no branch {branch!r}.")
+        raise StepFailed("bundle_git_pull", _no_branch(branch))
     commit = head.tail.strip()
     logger.info("bundle %s at %s, commit %s", bundle_path, branch, commit[:12])
     tree = f"{commit}:{bundle_path}"
@@ -179,6 +214,10 @@ def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspac
         )
 
 
+def _no_branch(branch: str) -> str:
+    return f"The bundle repository has no branch {branch!r}."
+
+
 def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
     """Unpack ``tar`` so that nothing leads or lies outside ``folder``. Raises tarfile.TarError."""
     if hasattr(tarfile, "data_filter"):
@@ -193,27 +232,51 @@ def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
     tar.extractall(folder)  # noqa: S202  looked through above
 
 
-def _fetch(mirror: Mirror, workspace: Workspace) -> str | None:
-    """Fetch all branches and tags; None when done, else git's last words.
+def _fetch(mirror: Mirror, branch: str, commit: str | None, workspace: Workspace) -> str | None:
+    """Fetch the branch, and the commit where it is another; None when done, else git's last words.
 
     Shallow, since only heads are ever used. A first fetch fills a folder of its own and is moved
     into place when it is whole, so that a killed one leaves no half mirror; the next one clears up.
     """
     if mirror.path.is_dir():
         _remove_stale_locks(mirror.path)
-        done = _fetch_into(mirror.path, mirror.repository, workspace)
+        done = _fetch_branch(mirror.path, mirror.repository, branch, workspace)
     else:
         fresh = half_fetched(mirror)
         shutil.rmtree(fresh, ignore_errors=True)
         try:
             done = _git(("init", "--quiet", "--bare", str(fresh)), workspace)
             if done.exit_code == 0:
-                done = _fetch_into(fresh, mirror.repository, workspace)
+                done = _fetch_branch(fresh, mirror.repository, branch, workspace)
             if done.exit_code == 0:
                 fresh.rename(mirror.path)
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
+    if done.exit_code == 0 and commit is not None and not _has(mirror, commit, workspace):
+        done = _fetch_into(mirror.path, mirror.repository, workspace, commit)
     return None if done.exit_code == 0 else done.tail
+
+
+def _fetch_branch(
+    path: Path, repository: str, branch: str, workspace: Workspace
+) -> running.Completed:
+    """Fetch the branch and, as far as they can be had, those that its bundles name."""
+    done = _fetch_into(path, repository, workspace, _refspec(branch))
+    if done.exit_code != 0:
+        return done
+    marker = _fetched(path, branch)
+    marker.parent.mkdir(exist_ok=True)
+    marker.touch()
+    where = ("-C", str(path), "grep", "-h", "-I", "-E", "^ *branch:", f"refs/heads/{branch}")
+    named = _git((*where, "--", "*earthmover.y*ml"), workspace, label=None)
+    for other in sorted(set(_BRANCH_NAMED.findall(named.tail)) - {branch}):
+        if _fetch_into(path, repository, workspace, _refspec(other)).exit_code != 0:
+            logger.warning("branch %s, which a bundle names, could not be fetched", other)
+    return done
+
+
+def _refspec(branch: str) -> str:
+    return f"+refs/heads/{branch}:refs/heads/{branch}"
 
 
 def _remove_stale_locks(mirror: Path) -> None:
@@ -228,23 +291,11 @@ def half_fetched(mirror: Mirror) -> Path:
     return mirror.path.with_suffix(".fetching")
 
 
-def _fetch_into(path: Path, repository: str, workspace: Workspace, *what: str) -> running.Completed:
-    depth = () if _is_local(repository) else ("--depth=1",)
-    return _git(
-        (
-            "-C",
-            str(path),
-            "fetch",
-            "--quiet",
-            "--prune",
-            "--force",
-            *depth,
-            "--",
-            repository,
-            *(what or _REFS),
-        ),
-        workspace,
-    )
+def _fetch_into(path: Path, repository: str, workspace: Workspace, what: str) -> running.Completed:
+    # From a shallow clone on this machine git takes nothing without being told to.
+    depth = "--update-shallow" if _is_local(repository) else "--depth=1"
+    fetch = ("fetch", "--quiet", "--force", "--no-tags", depth, "--", repository, what)
+    return _git(("-C", str(path), *fetch), workspace)
 
 
 def _git(

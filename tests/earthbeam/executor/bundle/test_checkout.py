@@ -168,3 +168,72 @@ def test_packages_come_from_allowed_hosts_by_https_alone(mirrors, bundle_repo, t
         )
     assert done.returncode != 0
     assert checkout.REFUSED_HELPER in done.stderr
+
+
+def git(folder, *arguments):
+    done = subprocess.run(
+        ("git", "-C", str(folder), *arguments), check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+def test_a_shallow_clone_is_as_good_as_the_whole_repository(mirrors, tmp_path):
+    whole = create_bundle_repository(tmp_path / "whole")
+    (whole / "README.md").write_text("a second commit")
+    commit(whole)
+    shallow = tmp_path / "shallow"
+    git(tmp_path, "clone", "--quiet", "--depth=1", f"file://{whole}", str(shallow))
+    with Workspace() as workspace:
+        mirror = checkout.refresh_mirror(str(shallow), workspace)
+        checkout.check_out(mirror, BUNDLE, "main", workspace)
+
+
+def test_a_broken_branch_that_nobody_uses_harms_nobody(mirrors, tmp_path):
+    repository = create_bundle_repository(tmp_path / "repository")
+    (repository / ".git" / "refs" / "heads" / "broken").write_text(f"{'1' * 40}\n")
+    with Workspace() as workspace:
+        mirror = checkout.refresh_mirror(str(repository), workspace)
+        checkout.check_out(mirror, BUNDLE, "main", workspace)
+
+
+def test_other_branches_are_fetched_where_a_bundle_names_them_and_only_then(mirrors, tmp_path):
+    repository = create_bundle_repository(tmp_path / "repository")
+    for name in ("named", "huge"):
+        git(repository, "branch", name)
+    definition = repository / BUNDLE / "earthmover.yaml"
+    definition.write_text(f"{definition.read_text()}\n# packages:\n    branch: 'named'\n")
+    commit(repository)
+    with Workspace() as workspace:
+        mirror = checkout.refresh_mirror(str(repository), workspace)
+    assert git(mirror.path, "branch", "--format=%(refname:short)").split() == ["main", "named"]
+
+
+def test_a_branch_that_is_gone_is_said_to_be_at_once(mirrors, tmp_path, monkeypatch):
+    monkeypatch.setattr("earthbeam.executor.processes.running.wait", pytest.fail)
+    repository = create_bundle_repository(tmp_path / "repository")
+    git(repository, "branch", "old")
+    with Workspace() as workspace:
+        checkout.refresh_mirror(str(repository), workspace, "old")
+        git(repository, "branch", "-D", "old")
+        with pytest.raises(StepFailed, match="no branch 'old'"):
+            checkout.refresh_mirror(str(repository), workspace, "old")
+
+
+def test_a_repository_that_is_away_is_replaced_by_the_mirror_of_the_last_day(
+    mirrors, tmp_path, caplog
+):
+    repository = create_bundle_repository(tmp_path / "repository")
+    with Workspace() as workspace:
+        mirror = checkout.refresh_mirror(str(repository), workspace)
+        repository.rename(tmp_path / "away")
+        marker = mirror.path / "fetched" / "main"
+        os.utime(marker, (marker.stat().st_mtime - 3 * 3600,) * 2)
+        assert checkout.refresh_mirror(str(repository), workspace, pauses=()) == mirror
+        assert "goes on with branch main as it was 180 minutes ago" in caplog.text
+        checkout.check_out(mirror, BUNDLE, "main", workspace)
+
+        with pytest.raises(StepFailed, match="could not be fetched"):  # never had that one
+            checkout.refresh_mirror(str(repository), workspace, "other", pauses=())
+        os.utime(marker, (marker.stat().st_mtime - 22 * 3600,) * 2)
+        with pytest.raises(StepFailed, match="could not be fetched"):
+            checkout.refresh_mirror(str(repository), workspace, pauses=())

@@ -127,7 +127,8 @@ def test_what_a_child_leaves_running_in_its_group_is_killed(tmp_path):
 def test_a_child_does_not_outlive_an_executor_that_is_killed(tmp_path):
     child = "import os, time; print(os.getpid(), flush=True); time.sleep(60)"
     executor = (
-        "import sys, logging; from pathlib import Path; from earthbeam.executor.processes import running\n"
+        "import sys, logging; from pathlib import Path\n"
+        "from earthbeam.executor.processes import running\n"
         "logging.basicConfig(level='INFO', stream=sys.stdout, format='%(message)s')\n"
         f"running.run((sys.executable, '-c', {child!r}), label='child', env={{}},"
         f" cwd=Path({str(tmp_path)!r}))"
