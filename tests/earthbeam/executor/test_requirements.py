@@ -93,3 +93,10 @@ def test_a_whole_run_needs_nothing_else(
 def test_what_the_executor_must_not_need_is_really_not_there(bare_python, module):
     done = subprocess.run((str(bare_python), "-c", f"import {module}"), capture_output=True)
     assert done.returncode != 0
+
+
+def test_the_image_is_started_from_any_directory():
+    lines = (PROJECT / "Dockerfile.executor").read_text().splitlines()
+    [folder] = [line.split()[1] for line in lines if line.startswith("WORKDIR ")]
+    [command] = [line for line in lines if line.startswith("CMD ")]
+    assert command == f'CMD ["python", "{folder}/manage.py", "executor"]'
