@@ -81,7 +81,8 @@ ODS_HTTP_HOSTS = env.list("ODS_HTTP_HOSTS", default=[])
 OAUTH2_ISSUER = optional("OAUTH2_ISSUER")
 OAUTH2_AUDIENCE = optional("OAUTH2_AUDIENCE") or APP_URL
 # Where run_complete events go besides the log; None: nowhere.
-EVENT_BUS = optional("EVENT_BUS")
+_EVENT_BUS = optional("EVENT_BUS") or ("default" if EXECUTOR_LAUNCHER == "ecs" else "log")
+EVENT_BUS = None if _EVENT_BUS == "log" else _EVENT_BUS
 # Partner admins choose webhooks' URLs, which must not lead into our own network.
 WEBHOOKS_MAY_BE_PRIVATE = env.bool("WEBHOOKS_MAY_BE_PRIVATE", default=IN_DEVELOPMENT)
 API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)

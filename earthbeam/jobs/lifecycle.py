@@ -22,9 +22,8 @@ from earthbeam.jobs.rules import (
     problems,
     school_year_config,
 )
-from earthbeam.models import Job, JobFile, Run, Submission
+from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, JobFile, Run, Submission
 from earthbeam.runs import states
-from earthbeam.runs.payload import POSSIBLE_ID_COLUMNS
 from earthbeam.tasks import launch_run, watch_executors
 
 logger = logging.getLogger(__name__)

@@ -19,8 +19,7 @@ from earthbeam.jobs import unmatched
 from earthbeam.jobs.lifecycle import submit
 from earthbeam.jobs.rules import JobRequest
 from earthbeam.jobs.unmatched import INPUT_KEY, UnmatchedFile
-from earthbeam.models import Job, Run
-from earthbeam.runs.payload import POSSIBLE_ID_COLUMNS
+from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, Run
 
 _TAKEN = "unmatched_rows.json"
 """Below the child's base path: numbers of rows and the hash of the file they are from."""

@@ -1,6 +1,6 @@
 from earthbeam.models.bundles import Bundle, BundleRevision, BundleSync, DescriptorMapping
 from earthbeam.models.external import IdempotencyKey, RequestCount
-from earthbeam.models.jobs import Job, JobFile, JobNote, Submission
+from earthbeam.models.jobs import POSSIBLE_ID_COLUMNS, Job, JobFile, JobNote, Submission
 from earthbeam.models.notices import Notice, Webhook, new_webhook_secret
 from earthbeam.models.reports import (
     OutputFile,
@@ -14,6 +14,7 @@ from earthbeam.models.reports import (
 from earthbeam.models.runs import Run, RunLog
 
 __all__ = [
+    "POSSIBLE_ID_COLUMNS",
     "Bundle",
     "BundleRevision",
     "BundleSync",

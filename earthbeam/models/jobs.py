@@ -6,6 +6,9 @@ from django.db import models
 from earthbeam.models.bundles import Bundle
 from partners.models import SchoolYear, Tenant
 
+POSSIBLE_ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
+"""The one parameter that the app alone sets: contract section 3."""
+
 
 class Job(models.Model):
     """One request to load one assessment file set for a tenant and a school year.

@@ -6,12 +6,13 @@ from typing import Any
 
 from django.conf import settings
 
-from earthbeam.models import Run, RunMatches, UnmatchedIds
+from earthbeam.models import POSSIBLE_ID_COLUMNS, Run, RunMatches, UnmatchedIds
+from partners.models import OdsConnection
 from runway import aws
 
 logger = logging.getLogger("runway.events")
 
-SOURCE, DETAIL_TYPE = "runway", "run_complete"
+DETAIL_TYPE = "run_complete"
 
 
 class NotTaken(Exception):
@@ -29,7 +30,7 @@ def put(body: dict[str, Any]) -> None:
         Entries=[
             {
                 "EventBusName": settings.EVENT_BUS,
-                "Source": SOURCE,
+                "Source": source(),
                 "DetailType": DETAIL_TYPE,
                 "Detail": json.dumps(body),
             }
@@ -39,25 +40,71 @@ def put(body: dict[str, Any]) -> None:
         raise NotTaken(str(answer["Entries"][0].get("ErrorCode", "unknown")))
 
 
+def source() -> str:
+    """Whom events come from. Rules on the bus filter by it: contract section 10."""
+    return f"runway.{settings.ENVLABEL}" if settings.ENVLABEL else "runway"
+
+
 def detail(run: Run) -> dict[str, Any]:
-    """How ``run`` ended: the body of events and webhooks."""
+    """How ``run`` ended: the body of events and webhooks, contract section 10 and more."""
     job = run.job
+    results = {row.resource: row for row in run.summary.all()}
+    refused = {name: row.records_failed for name, row in results.items() if row.records_failed}
+    unmatched = _unmatched(run)
+    assessment = str(job.bundle_template.get("display_name", job.bundle_id))
     return {
+        "summary": f"{assessment} for {job.tenant.code}, {job.school_year_id}: {run.status}",
         "runId": str(run.id),
         "jobId": str(job.id),
+        "completedWithErrors": bool(refused),
+        "sendToOds": job.send_to_ods,
+        "odsUrl": _ods_url(run),
+        "unmatchedStudentsCount": unmatched,
+        "input": {
+            "assessment": assessment,
+            "params": {k: v for k, v in job.input_params.items() if k != POSSIBLE_ID_COLUMNS},
+        },
+        "result": {
+            name: {
+                "recordsProcessed": row.records_processed,
+                "recordsSkipped": row.records_skipped,
+                "recordsFailed": row.records_failed,
+            }
+            for name, row in results.items()
+        },
+        "metadata": {
+            "tenantCode": job.tenant.code,
+            "partnerId": job.tenant.partner_id,
+            **(
+                {"apiClientName": run.api_client}
+                if run.api_client
+                else {"userId": run.started_by_id}
+            ),
+            "createdOn": run.created_at.isoformat(),
+            "completedOn": run.ended_at.isoformat() if run.ended_at else None,
+        },
+        # Ours, from before the contract named the above.
         "partner": job.tenant.partner_id,
         "tenant": job.tenant.code,
         "schoolYear": job.school_year_id,
         "bundle": job.bundle_id,
         "sentToOds": job.send_to_ods,
         "status": run.status,
-        "unmatched": _unmatched(run),
-        "resourceErrors": dict(
-            run.summary.filter(records_failed__gt=0).values_list("resource", "records_failed")
-        ),
+        "unmatched": unmatched,
+        "resourceErrors": refused,
         "errorCodes": list(run.errors.values_list("code", flat=True)),
         "startedBy": {"userId": run.started_by_id, "apiClient": run.api_client or None},
     }
+
+
+def _ods_url(run: Run) -> str | None:
+    """The ODS that the job goes to, if it goes to one that is still connected."""
+    if not run.job.send_to_ods:
+        return None
+    connections = OdsConnection.objects.filter(
+        tenant=run.job.tenant_id, school_year=run.job.school_year_id, retired_at=None
+    )
+    return connections.values_list("url", flat=True).first()
 
 
 def _unmatched(run: Run) -> int | None:

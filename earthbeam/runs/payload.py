@@ -9,7 +9,7 @@ from django.conf import settings
 
 from earthbeam import paths, plain_text
 from earthbeam.bundles.template import API_YEAR, BundleTemplate
-from earthbeam.models import BundleRevision, DescriptorMapping, Job, Run
+from earthbeam.models import POSSIBLE_ID_COLUMNS, BundleRevision, DescriptorMapping, Job, Run
 from earthbeam.runs import edu_rosters
 from edu import connections
 from edu.errors import EduError
@@ -19,7 +19,6 @@ from partners.ods import allowed_addresses
 
 logger = logging.getLogger(__name__)
 
-POSSIBLE_ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
 """A variable that every bundle knows: where to look for ids. Only the app itself gives it to a job,
 one that grew out of another whose id column is known: rerun_rows.py, id_column.py."""
 

@@ -22,9 +22,8 @@ from earthbeam.admin.runs.picture import RunPicture
 from earthbeam.bundles.template import BundleTemplate
 from earthbeam.jobs.lineage import Story, story
 from earthbeam.jobs.status import status_of
-from earthbeam.models import Job, JobFile, Run, RunLog
+from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, JobFile, Run, RunLog
 from earthbeam.runs.durations import lasted
-from earthbeam.runs.payload import POSSIBLE_ID_COLUMNS
 from partners import audit, scoping
 
 _MANY = 50

@@ -38,6 +38,23 @@ def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
     )
     detail, _ = told_of(run, caplog)
     assert detail == {
+        "summary": "Reading check for grand_bend, 2526: success",
+        "completedWithErrors": True,
+        "sendToOds": True,
+        "odsUrl": "http://127.0.0.1:9/ods",
+        "unmatchedStudentsCount": 17,
+        "input": {"assessment": "Reading check", "params": {}},
+        "result": {
+            "assessments": {"recordsProcessed": 1, "recordsSkipped": 0, "recordsFailed": 0},
+            "studentAssessments": {"recordsProcessed": 9, "recordsSkipped": 1, "recordsFailed": 3},
+        },
+        "metadata": {
+            "tenantCode": "grand_bend",
+            "partnerId": "ea",
+            "userId": user.pk,
+            "createdOn": run.created_at.isoformat(),
+            "completedOn": run.ended_at and run.ended_at.isoformat(),
+        },
         "runId": str(run.pk),
         "jobId": str(run.job_id),
         "partner": "ea",
@@ -84,3 +101,19 @@ def test_the_unmatched_count_comes_from_the_matches_if_the_ids_report_gives_none
 
 def test_a_run_that_did_not_say_has_no_unmatched_count(caplog):
     assert told_of(factories.make_run(status="error"), caplog)[0]["unmatched"] is None
+
+
+def test_a_clients_run_names_the_client_and_no_column_of_its_file():
+    job = factories.make_job()
+    job.input_params["POSSIBLE_STUDENT_ID_COLUMNS"] = "Secret column"
+    job.save()
+    told = events.detail(factories.make_run(job, status="success", api_client="loader"))
+    assert told["metadata"]["apiClientName"] == "loader"
+    assert "userId" not in told["metadata"]
+    assert "Secret column" not in json.dumps(told)
+
+
+@pytest.mark.parametrize(("label", "source"), [("prod", "runway.prod"), (None, "runway")])
+def test_rules_on_the_bus_filter_by_the_deployments_source(settings, label, source):
+    settings.ENVLABEL = label
+    assert events.source() == source

@@ -255,10 +255,10 @@ def test_building_a_payload_moves_no_run():
 def test_a_column_whose_name_could_become_code_is_told_to_matching_alone():
     # Other executors hand every param to the bundle as text; ours reads studentIdColumn.
     column = r"ID \x7b\x7b 7*7 \x7d\x7d"
-    job = factories.make_job(input_params={payload.POSSIBLE_ID_COLUMNS: column})
+    job = factories.make_job(input_params={POSSIBLE_ID_COLUMNS: column})
     told = payload_of(job)
     assert told["studentIdColumn"] == column
-    assert payload.POSSIBLE_ID_COLUMNS not in told["inputParams"]
+    assert POSSIBLE_ID_COLUMNS not in told["inputParams"]
 
 
 def test_a_stored_plain_http_connection_gives_no_payload_in_production(settings):
