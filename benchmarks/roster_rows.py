@@ -20,7 +20,7 @@ def prepare(rows: int) -> Path:
     if (folder / "lines.jsonl").exists():
         return folder
     folder.mkdir(parents=True, exist_ok=True)
-    names = ("organisation", "student", "codes")
+    names = ("organization", "student", "codes")
     columns_schema = _text_schema(*names)
     lines_schema = _text_schema("line")
     with (
@@ -59,9 +59,9 @@ def _student(number: int) -> tuple[str, str, str]:
         )
     ]
     compact = (",", ":")
-    organisation = {"educationOrganizationId": 255901, "link": {"rel": "LocalEducationAgency"}}
+    organization = {"educationOrganizationId": 255901, "link": {"rel": "LocalEducationAgency"}}
     return (
-        json.dumps(organisation, separators=compact),
+        json.dumps(organization, separators=compact),
         json.dumps({"studentUniqueId": str(10**6 + number)}, separators=compact),
         json.dumps(codes, separators=compact),
     )

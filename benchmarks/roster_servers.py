@@ -72,7 +72,7 @@ def row_by_row_by_connector() -> Application:
 
     def lines() -> Iterator[bytes]:
         with connection.cursor() as cursor:
-            cursor.execute("select organisation, student, codes from roster")
+            cursor.execute("select organization, student, codes from roster")
             yield from _lines_of(cursor)
 
     return _sending(lines)
@@ -83,9 +83,9 @@ def lists(table: Any) -> list[list[str]]:
 
 
 def _lines_of(rows: Iterable[Any]) -> Iterator[bytes]:
-    for organisation, student, codes in rows:
+    for organization, student, codes in rows:
         line = {
-            "educationOrganizationReference": json.loads(organisation),
+            "educationOrganizationReference": json.loads(organization),
             "studentReference": json.loads(student),
             "studentIdentificationCodes": json.loads(codes),
         }

@@ -10,7 +10,7 @@ from django.template.defaultfilters import filesizeformat
 
 
 class JobError(Exception):
-    """Base of what is wrong with a job; asking again helps only after the named thing is mended."""
+    """Base of what is wrong with a job; asking again helps only after the named thing is fixed."""
 
     code: ClassVar[str]
     field: ClassVar[str]
@@ -165,7 +165,7 @@ class LaunchFailed(Exception):
 
 
 class LauncherMisconfigured(Exception):
-    """The launcher's settings or rights are wrong; no retry helps until they are mended.
+    """The launcher's settings or rights are wrong; no retry helps until they are fixed.
 
     The text is for people.
     """

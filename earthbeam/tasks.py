@@ -54,7 +54,7 @@ def launch_run(context: JobContext, run_id: str) -> None:
             raise
         states.fail_to_start(run.id, {"message": str(error)})
     except Exception as error:
-        # A fault of ours or of the configuration, which another try does not mend. A run that has
+        # A fault of ours or of the configuration, which another try does not fix. A run that has
         # begun is left to its executor, and to the reaper.
         message = f"The launcher failed ({type(error).__name__}); the worker's log says why."
         if isinstance(error, LauncherMisconfigured):

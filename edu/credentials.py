@@ -39,7 +39,7 @@ OPTIONAL = ("warehouse", "role")
 _READ_TIMEOUT = 10.0
 _ATTEMPTS = 3
 # Whatever else AWS answers may pass: too many calls, a fault of its own, a token being renewed.
-_TO_BE_MENDED = {
+_TO_BE_FIXED = {
     "AccessDeniedException",
     "DecryptionFailure",
     "InvalidParameterException",
@@ -138,7 +138,7 @@ def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
         if code == "ResourceNotFoundException":
             return None
         reason = f"AWS answered {code}"
-        failure = CredentialsDenied if code in _TO_BE_MENDED else CredentialLookupFailed
+        failure = CredentialsDenied if code in _TO_BE_FIXED else CredentialLookupFailed
     except (BotoCoreError, ValueError) as error:
         # ValueError: an endpoint URL that is none. Only the name, since some quote what they got.
         reason = f"AWS could not be asked ({type(error).__name__})"

@@ -294,8 +294,8 @@ def _shape(rows: Sequence[Any]) -> list[str]:
             with_id += bool(unique_id)
             with_codes += bool(codes)
             types |= {str(code["studentIdentificationSystemDescriptor"]) for code in codes}
-            organisation = line["educationOrganizationReference"]["educationOrganizationId"]
-            numbers.add("none" if organisation is None else "a number")
+            organization = line["educationOrganizationReference"]["educationOrganizationId"]
+            numbers.add("none" if organization is None else "a number")
     except (ValueError, KeyError, TypeError):
         lines = None
     else:

@@ -36,7 +36,7 @@ class CredentialLookupFailed(EduError):
 
 
 class CredentialsDenied(CredentialLookupFailed):
-    """AWS answered and refused; no retry helps until a permission or the request is mended."""
+    """AWS answered and refused; no retry helps until a permission or the request is fixed."""
 
     code = "edu_credentials_denied"
     status = 500
@@ -52,7 +52,7 @@ class CredentialsMalformed(CredentialLookupFailed):
 
 
 class KeyUnreadable(EduError):
-    """The stored private key is no usable key; no retry helps until the secret is mended."""
+    """The stored private key is no usable key; no retry helps until the secret is fixed."""
 
     code = "edu_key_unreadable"
     message = "EDU's private key is not the base64 of an unencrypted PEM private key."
@@ -74,7 +74,7 @@ class ConnectFailed(EduError):
 
 
 class LoginRejected(ConnectFailed):
-    """EDU answered and refused the login; no retry helps until key, user or account are mended."""
+    """EDU answered and refused the login; no retry helps until key, user or account are fixed."""
 
     code = "edu_login_rejected"
     status = 500

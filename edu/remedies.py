@@ -9,11 +9,11 @@ NEW_KEY = (
 EMPTY = "EDU has loaded nothing yet, or the credentials name another schema than EDU's staging one."
 SHAPE = "Compare the tables' columns with EDU's documentation: one may hold another type."
 CONTEXT = {
-    "database": "Mend the credentials' database, or GRANT USAGE ON DATABASE … TO ROLE … there.",
-    "schema": "Mend the credentials' schema, or GRANT USAGE ON SCHEMA … TO ROLE … there.",
+    "database": "Fix the credentials' database, or GRANT USAGE ON DATABASE … TO ROLE … there.",
+    "schema": "Fix the credentials' schema, or GRANT USAGE ON SCHEMA … TO ROLE … there.",
     "warehouse": "Name a warehouse in the credentials, or GRANT USAGE ON WAREHOUSE … TO ROLE … "
     "there, or give the user a DEFAULT_WAREHOUSE.",
-    "role": "Mend the credentials' role, or GRANT ROLE … TO USER … there.",
+    "role": "Fix the credentials' role, or GRANT ROLE … TO USER … there.",
 }
 
 _BY_CODE = {

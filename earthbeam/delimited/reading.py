@@ -111,7 +111,7 @@ class DelimitedFile:
                     return
                 if ended:  # the csv module takes the rest of the file for one cell, and is content
                     raise BadFile(
-                        f"A quoted cell that begins in line {begun} has no end: mend the quotes"
+                        f"A quoted cell that begins in line {begun} has no end: fix the quotes"
                         " there, or save the file as CSV again."
                     )
                 yield row

@@ -1,7 +1,7 @@
 """The one column in which the students of a job that revises another are looked for.
 
 A revised file is often a few rows, and of few rows a column with other ids may match as well as the
-mended one, and to other students: docs/executor.md, "Matching first".
+fixed one, and to other students: docs/executor.md, "Matching first".
 """
 
 from collections.abc import Mapping

@@ -12,7 +12,7 @@ from earthbeam.jobs.status import JobStatus, status_of
 from earthbeam.models import Job, ResourceSummary, Run
 
 _LONGEST = 200
-"""Jobs of a story that are shown; nobody mends a file that often."""
+"""Jobs of a story that are shown; nobody fixes a file that often."""
 
 
 @dataclass(frozen=True)

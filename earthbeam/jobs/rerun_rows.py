@@ -1,4 +1,4 @@
-"""A job of its own for unmatched rows whose ids somebody has mended.
+"""A job of its own for unmatched rows whose ids somebody has fixed.
 
 The job is a child of the one that left the rows. Which rows it took is kept beside its files, by
 number, so that no row is taken twice; the parent's row in the database is the lock.

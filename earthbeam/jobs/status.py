@@ -21,7 +21,7 @@ class JobStatus(TextChoices):
 
     @property
     def tone(self) -> str:
-        """The class of runway.css that colours it."""
+        """The class of runway.css that colors it."""
         return _TONES[self]
 
 

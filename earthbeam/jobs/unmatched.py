@@ -168,7 +168,7 @@ def read(run: Run, told: Unmatched) -> UnmatchedFile:
     """The rows that a successful run left unmatched. Raises NotFixable."""
     if told.count is not None and told.count > MAX_ROWS:
         raise NotFixable(
-            f"There are {told.count:,} unmatched rows; more than {MAX_ROWS:,} are easier to mend "
+            f"There are {told.count:,} unmatched rows; more than {MAX_ROWS:,} are easier to fix "
             "in a spreadsheet."
         )
     if "," in told.id_name:
@@ -184,7 +184,7 @@ def read(run: Run, told: Unmatched) -> UnmatchedFile:
             content = stream.read(MAX_BYTES + 1)
         file = parse(content, told.id_name, told.count)
         if len(file.rows) > MAX_ROWS:
-            raise NotFixable(f"More than {MAX_ROWS:,} rows are easier to mend in a spreadsheet.")
+            raise NotFixable(f"More than {MAX_ROWS:,} rows are easier to fix in a spreadsheet.")
         if _head_of_input(run, store, file) != file.head:
             raise NotFixable(
                 "This assessment's file is not a plain table with one header (the rows to match "

@@ -24,7 +24,7 @@ from runway import aws
 logger = logging.getLogger(__name__)
 
 _MESSAGE_LENGTH = 500
-# What another try a minute later cannot mend. Whatever else AWS answers may pass: no capacity, too
+# What another try a minute later cannot fix. Whatever else AWS answers may pass: no capacity, too
 # many tasks or calls, a task definition that has just been replaced.
 _NO_RETRY = {
     "AccessDenied",

@@ -12,7 +12,7 @@ from earthbeam.matching.errors import (
     NoIdColumns,
     NoRows,
 )
-from earthbeam.matching.inputs import normalise
+from earthbeam.matching.inputs import normalize
 from earthbeam.matching.plan import Outcome, Plan, RowMatch
 from earthbeam.matching.rates import Pair, PairRate
 from earthbeam.matching.roster import RosterStudent, read_roster
@@ -35,7 +35,7 @@ __all__ = [
     "RowMatch",
     "Tally",
     "match",
-    "normalise",
+    "normalize",
     "read_roster",
     "take_tally",
 ]

@@ -6,7 +6,7 @@ class MatchingError(Exception):
 
 
 class BadRosterLine(MatchingError):
-    """A roster line is not a student in Ed-Fi's shape: fetch the roster anew or mend its source."""
+    """A roster line is not a student in Ed-Fi's shape: fetch the roster anew or fix its source."""
 
     def __init__(self, line_number: int, reason: str) -> None:
         super().__init__(f"Line {line_number} of the roster {reason}.")

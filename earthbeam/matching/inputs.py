@@ -7,7 +7,7 @@ from earthbeam.invisible import without_invisible
 from earthbeam.matching.errors import NoIdColumns, NoRows
 
 
-def normalise(value: str | None) -> str | None:
+def normalize(value: str | None) -> str | None:
     """The text to compare with a roster's ids, or None for a blank cell, which matches nobody.
 
     What nobody can see and one trailing ``.0``, left behind by spreadsheets, are removed; otherwise
@@ -19,7 +19,7 @@ def normalise(value: str | None) -> str | None:
 
 
 class InputIds:
-    """The normalised ids of an input, by column and row.
+    """The normalized ids of an input, by column and row.
 
     ``columns`` holds the possible id columns that are in the input, in order of preference, each
     with one value a row. Raises NoIdColumns if there is none, NoRows if they are empty, and
@@ -35,7 +35,7 @@ class InputIds:
         (self.row_count,) = lengths
         if not self.row_count:
             raise NoRows
-        self.columns = {name: [normalise(cell) for cell in columns[name]] for name in columns}
+        self.columns = {name: [normalize(cell) for cell in columns[name]] for name in columns}
         self.frequencies = {name: _frequencies(cells) for name, cells in self.columns.items()}
         """By column: each id that occurs, and in how many rows."""
 

@@ -71,7 +71,7 @@ class Tally:
 
 
 def take_tally(students: Iterable[RosterStudent], wanted: Set[str]) -> Tally:
-    """Read a roster to its end and keep what it says about the ``wanted`` (normalised) ids.
+    """Read a roster to its end and keep what it says about the ``wanted`` (normalized) ids.
 
     All codes of a type count, not only a student's first. A code type that calls itself
     studentUniqueId is ignored: the reference's own id is the one that counts.

@@ -1,7 +1,7 @@
 """What the ODS said about the records of a run, from lightbeam's results file.
 
 Messages that differ in ids and values alone are one group: 500 students that an ODS does not know
-are one thing to mend. A descriptor's address stays, since it says what to mend.
+are one thing to fix. A descriptor's address stays, since it says what to fix.
 """
 
 import json

@@ -44,7 +44,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the input's rows; ``kind`` is a class of runway.css that colours it."""
+    """A part of the input's rows; ``kind`` is a class of runway.css that colors it."""
 
     kind: str
     label: str
@@ -203,7 +203,7 @@ def _about_unmatched(facts: Facts) -> list[str]:
         reasons.append(f"{rows.blank:,} {'has' if rows.blank == 1 else 'have'} no id")
     if rows and rows.ambiguous:
         has = "has" if rows.ambiguous == 1 else "have"
-        reasons.append(f"{rows.ambiguous:,} {has} an id that several students share")
+        reasons.append(f"{rows.ambiguous:,} {has} an ID that belongs to more than one student")
     if reasons:
         sentences.append(f"Of the unmatched rows, {_listed(reasons)}.")
     return sentences

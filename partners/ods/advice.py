@@ -147,7 +147,7 @@ def unreachable(error: BaseException, step: str) -> tuple[str, str]:
         reason = next(untrusted).verify_message
         return (
             f"The server's certificate cannot be trusted: {reason or 'it does not check out'}.",
-            "Whoever runs the ODS has to renew or mend it. Check, too, that the name in the ODS "
+            "Whoever runs the ODS has to renew or fix it. Check, too, that the name in the ODS "
             "URL is the one that the certificate is for.",
         )
     if has(ssl.SSLError, requests.exceptions.SSLError):

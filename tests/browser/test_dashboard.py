@@ -34,12 +34,12 @@ def test_the_dashboard_shows_what_needs_somebody(open_page):
     make_season()
     page = open_page(people.make_partner_admin())
     look(page, "dashboard")
-    expect(page.get_by_role("heading", name="Jobs to look at")).to_be_visible()
+    expect(page.get_by_role("heading", name="Needs attention")).to_be_visible()
     expect(page.get_by_text("No ODS connection for 1 of 3 tenants: unconnected.")).to_be_visible()
     expect(page.get_by_text("ODS of Grand Bend ISD (ea) for 2025-26.")).to_be_visible()
     expect(page.get_by_text("EDU of Plains Collaborative.")).to_be_visible()
     expect(page.get_by_text("Matching and transforming")).to_be_visible()
-    page.get_by_role("link", name="All jobs to look at").click()
+    page.get_by_role("link", name="All jobs that need attention").click()
     expect(page.locator("#result_list tbody tr")).to_have_count(4)
 
 

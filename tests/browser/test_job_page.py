@@ -164,7 +164,7 @@ def test_technical_details_and_the_log_unfold(open_page):
     page = open_page(people.make_partner_admin(), url(job))
     expect(page.get_by_text("Traceback")).to_be_hidden()
     page.get_by_text("Technical details: insufficient_matches").click()
-    page.get_by_text("What the run has printed").click()
+    page.get_by_text("Run log").click()
     expect(page.get_by_text("Traceback")).to_be_visible()
     expect(page.get_by_text("== earthmover_run")).to_be_visible()
     look(page, "job-unfolded")

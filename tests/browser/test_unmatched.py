@@ -136,7 +136,7 @@ def test_changes_survive_pages_and_wrong_ids_are_marked(open_page, monkeypatch):
     expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
     field(page, 21).fill("")
     page.get_by_role("button", name="Re-run 2 rows").click()
-    expect(page.get_by_text("mend the marked IDs first")).to_be_visible()
+    expect(page.get_by_text("fix the marked IDs first")).to_be_visible()
     expect(page.get_by_text("Without an ID this row cannot be matched")).to_be_visible()
     look(page, "unmatched-wrong")
     page.get_by_text("Or paste a list of old and new IDs").click()

@@ -1,4 +1,4 @@
-"""Unmatched rows whose ids somebody mends: a second job loads exactly these."""
+"""Unmatched rows whose ids somebody fixes: a second job loads exactly these."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from tests.e2e.jobs import student_ids, submit, wait_for_end
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
-def test_mended_rows_are_loaded_to_the_students_whose_ids_were_entered(stack, ods, interim):
+def test_fixed_rows_are_loaded_to_the_students_whose_ids_were_entered(stack, ods, interim):
     run = wait_for_end(start_run(submit(interim)))
     file = unmatched.read(run, factories.told_of(run))
     assert len(file.rows) == 17

@@ -91,7 +91,7 @@ def test_ambiguous_ids_count_in_no_rate():
     assert plan.primary_rates == [PairRate(Pair("ID", "State"), 1, 3)]
 
 
-def test_a_student_of_two_education_organisations_is_not_ambiguous():
+def test_a_student_of_two_education_organizations_is_not_ambiguous():
     roster = Roster(state("1", "S1"), state("1", "S1"))
     assert match({"ID": ["S1"]}, roster).rows == [primary("1")]
 

@@ -26,7 +26,7 @@ students = st.builds(
     codes=st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from(IDS)), max_size=4).map(tuple),
 )
 """Drawn with repetition, so a student comes again with other ids, as in another education
-organisation or another year."""
+organization or another year."""
 
 rosters = st.lists(students, max_size=8)
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthbeam.matching import NoIdColumns, NoRows, match, normalise
+from earthbeam.matching import NoIdColumns, NoRows, match, normalize
 
 
 @pytest.mark.parametrize(
@@ -23,17 +23,17 @@ from earthbeam.matching import NoIdColumns, NoRows, match, normalise
     ],
 )
 def test_an_id_is_its_exact_text_less_one_trailing_point_zero(cell, compared):
-    assert normalise(cell) == compared
+    assert normalize(cell) == compared
 
 
 @pytest.mark.parametrize("cell", [None, "", " ", "\t\u00a0", ".0", " .0"])
 def test_a_cell_without_an_id_is_blank(cell):
-    assert normalise(cell) is None
+    assert normalize(cell) is None
 
 
 @given(st.text())
 def test_nothing_but_the_ending_is_ever_changed(cell):
-    compared = normalise(cell)
+    compared = normalize(cell)
     assert compared is None or cell in (compared, compared + ".0")
 
 

@@ -25,7 +25,7 @@ def test_an_id_once_shared_stays_nobodys_when_its_first_student_comes_again():
     assert take_tally(roster, {"S"}).holders_of("State") == {"S": None}
 
 
-def test_the_same_student_in_two_education_organisations_is_one_student():
+def test_the_same_student_in_two_education_organizations_is_one_student():
     roster = [student("1", ("State", "S")), student("1", ("State", "S"))]
     tally = take_tally(roster, {"S", "1"})
     assert holders(tally) == {UNIQUE_ID: {"1": "1"}, "State": {"S": "1"}}

@@ -82,7 +82,7 @@ class JobList(JobBulkActions, JobSearch):
 
 
 def pill(job: Job) -> SafeString:
-    """The job's status in its colour."""
+    """The job's status in its color."""
     status = status_of(job)
     return format_html('<span class="rw-pill {}">{}</span>', status.tone, status.label)
 

@@ -113,7 +113,7 @@ class NewJob(admin.ModelAdmin):
         if value["parent"] and not parent:
             chosen.notices.append(
                 "The job whose file you want to revise is not there, or not yours to see. What you "
-                "submit here will be a job of its own."
+                "submit here will be a separate job."
             )
         tenant = value["tenant"] or (str(parent.tenant_id) if parent else "")
         chosen.tenant = _tenant(chosen.tenants, tenant)
@@ -136,7 +136,7 @@ class NewJob(admin.ModelAdmin):
         if parent and chosen.tenant and parent.tenant_id != chosen.tenant.pk:
             chosen.notices.append(
                 "The job whose file you want to revise is another tenant's. What you submit here "
-                "will be a job of its own."
+                "will be a separate job."
             )
             parent = None
         chosen.parent = parent

@@ -58,7 +58,7 @@ class JobUnmatched(admin.ModelAdmin):
         ] + super().get_urls()
 
     def _unmatched(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        job = self._mended_job(request, job_id)
+        job = self._visible_job(request, job_id)
         run, told = job.last_run, None
         if run is not None and run.status == Run.Status.SUCCESS:
             told = unmatched.of_run(run)
@@ -129,7 +129,7 @@ class JobUnmatched(admin.ModelAdmin):
         edits = page.edits
         if edits.errors:
             page.number = page_of(min(edits.errors))
-            page.problem = "Nothing was loaded: mend the marked IDs first."
+            page.problem = "Nothing was loaded: fix the marked IDs first."
             return None
         if not edits.ids:
             page.problem = "Nothing was loaded: change the ID of at least one row first."
@@ -141,7 +141,7 @@ class JobUnmatched(admin.ModelAdmin):
                 other = next(iter(error.jobs.values()))
                 self.message_user(
                     request,
-                    "These rows are in this job already, so no other was made.",
+                    "These rows are in this job already, so no other was created.",
                     messages.WARNING,
                 )
                 return HttpResponseRedirect(_job_url(other))
@@ -220,7 +220,7 @@ class JobUnmatched(admin.ModelAdmin):
 
     def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """The file of the last run's unmatched rows; who took it is kept with the job."""
-        job = self._mended_job(request, job_id)
+        job = self._visible_job(request, job_id)
         run = job.last_run
         if run is None or not run.output_files.filter(path=unmatched.ARTIFACT).exists():
             raise Http404
@@ -230,7 +230,7 @@ class JobUnmatched(admin.ModelAdmin):
         return answer
 
     def _resolve_story(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        job = self._mended_job(request, job_id)
+        job = self._visible_job(request, job_id)
         if not self.has_add_permission(request):
             raise PermissionDenied
         resolved = resolve_settled(story(job), by=cast(User, request.user))
@@ -242,7 +242,7 @@ class JobUnmatched(admin.ModelAdmin):
             self.message_user(request, "There is nothing to resolve any more.", messages.INFO)
         return HttpResponseRedirect(_job_url(job))
 
-    def _mended_job(self, request: HttpRequest, job_id: UUID) -> Job:
+    def _visible_job(self, request: HttpRequest, job_id: UUID) -> Job:
         """The job, if the person may see it; of any other job there is none."""
         jobs = self.get_queryset(request).select_related(
             "tenant__partner", "school_year", "last_run"

@@ -16,7 +16,7 @@ from partners.list_filters import NamedFilter
 
 TO_LOOK_AT, IN_PROGRESS = "to_look_at", "in_progress"
 _GROUPS = {
-    TO_LOOK_AT: ("To look at: errors of any kind", NEEDS_SOMEBODY),
+    TO_LOOK_AT: ("Needs attention: errors of any kind", NEEDS_SOMEBODY),
     IN_PROGRESS: ("In progress: queued or running", (JobStatus.QUEUED, JobStatus.RUNNING)),
 }
 

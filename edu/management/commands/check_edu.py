@@ -13,7 +13,7 @@ FAILED, UNWELL = 1, 3
 class Command(BaseCommand):
     help = (
         "Checks a partner's EDU step by step: credentials, key, login, session, tables, tenants, "
-        "the roster. Exit status: 0 all is well; 1 somebody has to mend something; "
+        "the roster. Exit status: 0 all is well; 1 somebody has to fix something; "
         "3 AWS or EDU could not be asked now, which may pass by itself."
     )
     requires_system_checks: list[str] = []  # what they would say of EDU, the steps say better

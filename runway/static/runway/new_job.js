@@ -1,5 +1,5 @@
 // The new-job page: shows what the chosen assessment asks for without a reload, checks files as they
-// are chosen, and uploads each as a job of its own. Without this script the page's forms do it all.
+// are chosen, and uploads each as a separate job. Without this script the page's forms do it all.
 (function () {
   "use strict";
 
@@ -420,7 +420,7 @@
     } else if (request.status === 413) {
       end("failed", ["The file is larger than the server in front of Runway lets through. Split it into several."]);
     } else {
-      end("failed", ["Something went wrong on our side, and nothing was submitted. Try again in a few minutes; if it stays like this, tell the people who run Runway for you."]);
+      end("failed", ["Something went wrong on our side, and nothing was submitted. Try again in a few minutes. If that does not help, contact Runway support."]);
     }
   }
 

@@ -216,7 +216,7 @@ def test_a_key_that_is_none_is_refused(client, body, key):
     assert "Idempotency-Key" in answer.json()
 
 
-def test_a_request_that_failed_may_be_mended_under_its_key(client, body):
+def test_a_request_that_failed_may_be_fixed_under_its_key(client, body):
     assert (
         client.post("jobs", body | {"params": {"FORM": "Z"}}, Idempotency_Key="a").status_code
         == 400

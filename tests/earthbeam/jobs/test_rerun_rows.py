@@ -1,4 +1,4 @@
-"""A job of its own for rows whose ids somebody has mended."""
+"""A job of its own for rows whose ids somebody has fixed."""
 
 import threading
 
@@ -66,8 +66,8 @@ def test_the_job_loads_the_rows_with_their_new_ids_as_its_parent_was_loaded(run,
     ]
 
 
-def test_its_students_are_looked_for_in_the_mended_column_alone(run, person):
-    # Of few rows another column may match as well as the mended one, and to other students.
+def test_its_students_are_looked_for_in_the_fixed_column_alone(run, person):
+    # Of few rows another column may match as well as the fixed one, and to other students.
     child = rerun_rows(run, rows_of(run), {1: "604900"}, by=person)
     told = payload.build(child.runs.get())
     assert told["studentIdColumn"] == "student_id"
@@ -162,10 +162,10 @@ def test_of_people_who_mend_the_same_row_at_once_exactly_one_makes_a_job():
     ready = threading.Barrier(len(people_at_it))
     outcomes: list[Job | RowsTaken] = []
 
-    def mend(person, own):
+    def fix(person, own):
         try:
             ready.wait()
-            # Everybody has mended row 1; half of them another row as well.
+            # Everybody has fixed row 1; half of them another row as well.
             ids = {1: "604900"} | ({2: "604901"} if own % 2 else {})
             outcomes.append(rerun_rows(run, file, ids, by=person))
         except RowsTaken as error:
@@ -174,7 +174,7 @@ def test_of_people_who_mend_the_same_row_at_once_exactly_one_makes_a_job():
             connection.close()
 
     threads = [
-        threading.Thread(target=mend, args=(person, own)) for own, person in enumerate(people_at_it)
+        threading.Thread(target=fix, args=(person, own)) for own, person in enumerate(people_at_it)
     ]
     for thread in threads:
         thread.start()
@@ -195,14 +195,14 @@ def test_people_who_mend_different_rows_at_once_all_get_their_job():
     ready = threading.Barrier(3)
     made = []
 
-    def mend(number):
+    def fix(number):
         try:
             ready.wait()
             made.append(rerun_rows(run, file, {number: f"60490{number}"}, by=person))
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=mend, args=(number,)) for number in (1, 2, 3)]
+    threads = [threading.Thread(target=fix, args=(number,)) for number in (1, 2, 3)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -640,7 +640,7 @@ def revise(client, run, content=b"student_id,state_id\n604900,604822\n", bundle=
 
 
 def test_students_of_a_revised_file_are_looked_for_in_the_column_of_its_job(client):
-    # Of few rows another column may match as well as the mended one, and to other students.
+    # Of few rows another column may match as well as the fixed one, and to other students.
     run = factories.make_unmatched_run()
     shown = client.get(new_job_url(parent=run.job.pk)).content.decode()
     assert "looked up by the column <strong>student_id</strong> alone" in shown

@@ -373,11 +373,11 @@ def test_what_an_executor_says_of_being_ended_is_no_second_reason(client, admin)
     assert "was told to end" in shown(admin, run.job)  # with the technical details
 
 
-def test_mended_rows_that_match_nobody_are_mended_again_on_their_own_page(client):
+def test_fixed_rows_that_match_nobody_are_fixed_again_on_their_own_page(client):
     parent = factories.make_unmatched_run().job
-    mended = run_reports.failed("insufficient_matches", job=factories.make_job(parent=parent))
+    fixed = run_reports.failed("insufficient_matches", job=factories.make_job(parent=parent))
     link = f'href="{url(parent, "unmatched")}">Enter the IDs again</a>'
-    assert link in shown(client, mended.job)
+    assert link in shown(client, fixed.job)
     assert link not in shown(client, run_reports.failed("insufficient_matches").job)
     other = run_reports.failed("earthmover_run", job=factories.make_job(parent=parent))
     assert link not in shown(client, other.job)

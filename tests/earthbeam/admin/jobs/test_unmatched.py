@@ -142,7 +142,7 @@ def test_a_fix_for_rows_that_the_rules_refuse_keeps_what_was_typed(client, run):
     assert 'value="604900"' in text
 
 
-def test_a_job_that_was_started_again_meanwhile_is_not_mended(client, run):
+def test_a_job_that_was_started_again_meanwhile_is_not_fixed(client, run):
     fix = form(run, id_1="604900")
     start_run(run.job)
     text = shown(client.post(url(run.job), fix))
@@ -239,7 +239,7 @@ def test_a_wrong_id_on_another_page_is_shown_there(long_run):
     fix = form(long_run, page="3", edits='{"1": "", "4": "604904"}', id_5="X5")
     answer = client.post(url(long_run.job), fix)
     assert "Page 1 of 3" in shown(answer)
-    assert "mend the marked IDs first" in shown(answer)
+    assert "fix the marked IDs first" in shown(answer)
 
 
 def test_a_list_of_old_and_new_ids_fills_rows_of_all_pages(long_run):
@@ -253,7 +253,7 @@ def test_a_list_of_old_and_new_ids_fills_rows_of_all_pages(long_run):
     assert "Line 6 has no old and new ID" in text
 
 
-def test_lines_of_a_list_that_fit_nothing_stay_to_be_mended(long_run):
+def test_lines_of_a_list_that_fit_nothing_stay_to_be_fixed(long_run):
     client = people.logged_in(people.make_user())
     answer = client.post(url(long_run.job), form(long_run, "fill", pasted="X1\t604901\nY1\t1"))
     assert "X1\t604901\nY1\t1</textarea>" in answer.content.decode()

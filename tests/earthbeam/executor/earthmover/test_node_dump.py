@@ -66,7 +66,7 @@ def two_headers(text):
     return ",".join(top) + "\n" + text
 
 
-def bundle(source, normalise, match="$transformations.normalised"):
+def bundle(source, normalize, match="$transformations.normalized"):
     """SAMPLE_INTERIM whose raw input needs work before anything else can read it."""
 
     def change(text):
@@ -78,8 +78,8 @@ def bundle(source, normalise, match="$transformations.normalised"):
         )
         return text.replace(
             "transformations:\n  input:\n    source: $sources.input\n",
-            "transformations:\n  normalised:\n    source: $sources.input\n    operations:\n"
-            f"{normalise}  input:\n    source: $transformations.normalised\n",
+            "transformations:\n  normalized:\n    source: $sources.input\n    operations:\n"
+            f"{normalize}  input:\n    source: $transformations.normalized\n",
             1,
         )
 
