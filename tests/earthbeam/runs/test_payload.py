@@ -7,7 +7,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.utils import timezone
 
-from earthbeam.models import DescriptorMapping
+from earthbeam.models import POSSIBLE_ID_COLUMNS, DescriptorMapping
 from earthbeam.runs import payload, states
 from partners.models import OdsConnection
 from tests import factories
