@@ -16,7 +16,10 @@ _LENGTH = 200
 
 @dataclass(frozen=True)
 class Client:
-    """``name`` is for people; ``scopes`` and ``partners`` are what its token allows."""
+    """``name`` is for people; ``scopes`` and ``partners`` are what its token allows.
+
+    ``id`` is empty where the token names no client: it may read then, and nothing else.
+    """
 
     id: str
     name: str
@@ -26,15 +29,14 @@ class Client:
     is_authenticated = True  # what Django REST framework asks of who is calling
 
 
-def client_of(claims: Mapping[str, Any]) -> Client | None:
-    """The client that a token's ``claims`` speak of; None if they name none.
+def client_of(claims: Mapping[str, Any]) -> Client:
+    """The client that a token's ``claims`` speak of.
 
     Scopes stand in ``scope``, separated by spaces (RFC 8693, 4.2), or in a list there or in
     ``scp``, as some issuers have it.
     """
     identity = claims.get("client_id") or claims.get("azp")
-    if not isinstance(identity, str):
-        return None
+    identity = identity if isinstance(identity, str) else ""
     name = claims.get("client_name")
     granted = claims.get("scope") or claims.get("scp") or ""
     words = granted.split() if isinstance(granted, str) else granted

@@ -1,6 +1,7 @@
 """What is wrong with a request, as answers with the field named."""
 
 import logging
+from collections.abc import Iterator
 from typing import Any
 
 from django.http import UnreadablePostError
@@ -59,7 +60,10 @@ def as_validation_error(*problems: JobError) -> ValidationError:
 
 
 def refusal(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to ``error``: ``detail`` is a sentence, a field has a list of them."""
+    """The answer to ``error``: ``detail`` is a sentence, a field has a list of them.
+
+    Existing clients look for ``statusCode`` and ``message``.
+    """
     if isinstance(error, OSError) and not isinstance(error, UnreadablePostError):
         logger.error("%s: %s", context["request"].path, fault(error))
         error = StorageAway()
@@ -69,4 +73,18 @@ def refusal(error: Exception, context: dict[str, Any]) -> Response | None:
         said = of_no_field or answer.data.get("detail")
         if isinstance(said, list):
             answer.data["detail"] = " ".join(said)
+        message = " ".join(_sentences(answer.data))
+        answer.data |= {"statusCode": answer.status_code, "message": message}
     return answer
+
+
+def _sentences(said: Any) -> Iterator[str]:
+    """All that an answer says, field by field."""
+    if isinstance(said, dict):
+        for each in said.values():
+            yield from _sentences(each)
+    elif isinstance(said, list):
+        for each in said:
+            yield from _sentences(each)
+    else:
+        yield str(said)

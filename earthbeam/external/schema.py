@@ -9,7 +9,14 @@ from rest_framework import serializers
 
 BASE = "/api/v1/"
 
-_DETAIL = inline_serializer("Refusal", {"detail": serializers.CharField()})
+_DETAIL = inline_serializer(
+    "Refusal",
+    {
+        "detail": serializers.CharField(),
+        "statusCode": serializers.IntegerField(),
+        "message": serializers.CharField(),
+    },
+)
 _MEANINGS = {
     401: "No access token, or one that is not good here.",
     403: "The token lacks the call's scope.",
@@ -22,7 +29,7 @@ _MEANINGS = {
     415: "The body must be JSON.",
     422: "The Idempotency-Key came with another request before.",
     429: "Too many requests of this client; try again after Retry-After seconds.",
-    503: "The issuer of tokens is not configured or is away, or the file storage is away.",
+    503: "The issuer of tokens is not configured or unavailable, or the file storage is unavailable.",
 }
 
 

@@ -75,7 +75,20 @@ class JobRequestBody(serializers.Serializer[Any]):
         allow_empty=False,
         help_text="File names by the bundle's keys, such as INPUT_FILE.",
     )
-    params = Texts(child=Text(max_length=1000, allow_blank=True), required=False, default=dict)
+    params = Texts(
+        child=Text(max_length=1000, allow_blank=True),
+        required=False,
+        default=dict,
+        allow_null=True,
+        help_text="None, null, or values by the bundle's keys.",
+    )
+
+    def validate_files(self, files: dict[str, str]) -> dict[str, str]:
+        """Names without space around them: existing clients send it."""
+        return {key: name.strip() for key, name in files.items()}
+
+    def validate_params(self, params: dict[str, str] | None) -> dict[str, str]:
+        return params or {}
 
 
 class ListQuery(serializers.Serializer[Any]):
@@ -99,7 +112,8 @@ class ListQuery(serializers.Serializer[Any]):
                 wrong[name] = ["Give this parameter once."]
         if wrong:
             raise serializers.ValidationError(wrong)
-        return super().to_internal_value(data.dict())
+        # An empty filter is none.
+        return super().to_internal_value({name: text for name, text in data.items() if text})
 
 
 class OutputSetQuery(ListQuery):
