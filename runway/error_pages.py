@@ -10,12 +10,18 @@ def page_not_found(request: HttpRequest, exception: Exception, **kwargs: Any) ->
     """404."""
     if request.path.startswith("/api/"):
         hint = " Paths have no / at their end." if request.path.endswith("/") else ""
-        return JsonResponse({"detail": f"There is no such call.{hint}"}, status=404)
+        return _refusal(404, f"There is no such call.{hint}")
     return defaults.page_not_found(request, exception)
 
 
 def server_error(request: HttpRequest, **kwargs: Any) -> HttpResponse:
     """500."""
     if request.path.startswith("/api/"):
-        return JsonResponse({"detail": "Something went wrong on our side."}, status=500)
+        return _refusal(500, "Something went wrong on our side.")
     return defaults.server_error(request)
+
+
+def _refusal(status: int, detail: str) -> JsonResponse:
+    """As the external API's own: existing clients look for ``statusCode`` and ``message``."""
+    body = {"detail": detail, "statusCode": status, "message": detail}
+    return JsonResponse(body, status=status)

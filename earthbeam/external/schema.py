@@ -29,7 +29,7 @@ _MEANINGS = {
     415: "The body must be JSON.",
     422: "The Idempotency-Key came with another request before.",
     429: "Too many requests of this client; try again after Retry-After seconds.",
-    503: "The issuer of tokens is not configured or unavailable, or the file storage is unavailable.",
+    503: "The issuer of tokens is not configured, or it or the file storage is unavailable.",
 }
 
 

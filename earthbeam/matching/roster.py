@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
+from earthbeam.invisible import without_invisible
 from earthbeam.matching.errors import BadRosterLine
 
 
@@ -93,4 +94,4 @@ def _unpack(value: Any) -> Any:
 
 
 def _id_text(value: Any) -> str | None:
-    return value if isinstance(value, str) and value.strip() else None
+    return without_invisible(value) or None if isinstance(value, str) else None

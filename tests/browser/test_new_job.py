@@ -122,7 +122,7 @@ def test_what_may_be_wrong_is_a_warning_with_a_link_and_can_be_submitted(page):
     )
     drop(page, ("scores.csv", content), ("copy.csv", content))
     warned = row(page, "scores.csv")
-    expect(warned).to_contain_text("none of the columns that hold student ids")
+    expect(warned).to_contain_text("none of the columns that hold student IDs")
     expect(warned.get_by_role("link", name="Reading check")).to_have_attribute(
         "href", f"/admin/earthbeam/job/{earlier.pk}/change/"
     )

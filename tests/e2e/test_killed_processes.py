@@ -129,7 +129,7 @@ def test_a_web_process_that_does_not_come_back_ends_the_run(
 
     code, payload = only_error(run)
     assert code == "unknown"
-    assert "before it reported the outcome" in payload["message"]
+    assert "could not reach Runway: the connection was refused" in payload["message"]
     assert "The outcome could not be reported" in run.log.text
     assert nothing_was_sent(ods)
     assert impatient_stack.left_behind() == []
@@ -142,7 +142,7 @@ def test_without_a_web_process_a_run_does_not_begin_and_says_so(impatient_stack,
 
     code, payload = only_error(run)
     assert code == "failed_to_start_executor"
-    assert "before it reported for work" in payload["message"]
+    assert "could not reach Runway: the connection was refused" in payload["message"]
     assert run.started_at is None
     assert "The run cannot begin" in run.log.text
     assert stack.left_behind() == []

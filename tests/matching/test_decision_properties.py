@@ -94,9 +94,8 @@ class Naive:
 
 
 def text(cell):
-    cell = cell or ""
-    cell = cell[:-2] if cell[-2:] == ".0" else cell
-    return "" if cell.isspace() else cell
+    cell = (cell or "").strip()
+    return cell[:-2] if cell[-2:] == ".0" else cell
 
 
 def expected_plan(columns, first, other, required):

@@ -282,7 +282,7 @@ def test_two_hundred_streams_of_all_kinds_leave_nothing_behind(web, snowflake):
     wait_until(lambda: left(worker, snowflake) <= most, f"more left than {before}")
     wait_until(lambda: database_connections() <= THREADS + 1, "connections left to the database")
     assert set(outcomes) <= {"whole", "went", "sent away"}, outcomes
-    assert (outcomes["whole"], outcomes["went"]) == (375, 125)
+    assert (outcomes["whole"], outcomes["went"]) == (150, 50)
 
 
 STARTED_LATE = 8

@@ -164,3 +164,10 @@ def test_a_burst_of_first_callers_discovers_the_issuer_once(issuer):
         thread.join()
     asked = issuer.asked - before
     assert asked == {"/.well-known/openid-configuration": 1, "/jwks": 1}
+
+
+def test_a_token_that_names_no_client_may_read(client_with):
+    factories.make_partner()
+    client = client_with(client_id=None, sub="x")
+    assert client.get("output-sets", {"partner": "ea"}).json() == []
+    assert client.post("jobs", {}).status_code == 401

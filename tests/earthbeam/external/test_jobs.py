@@ -120,14 +120,14 @@ def test_a_body_that_is_no_request_is_refused(client, body, raw):
 def test_a_number_that_is_too_long_is_refused_in_words(client):
     answer = client.post("jobs", f'{{"schoolYear": {"9" * 5000}}}')
     assert answer.status_code == 400
-    assert answer.json() == {
-        "detail": "The body is not acceptable JSON: a number has too many digits."
-    }
+    text = "The body is not acceptable JSON: a number has too many digits."
+    assert answer.json() == {"detail": text, "statusCode": 400, "message": text}
 
 
 def test_a_school_year_that_is_none_is_refused_with_an_example(client, body):
     answer = client.post("jobs", body | {"schoolYear": "26"}).json()
-    assert answer == {"schoolYear": ["Give the school year's end year in four digits: 2026."]}
+    text = "Give the school year's end year in four digits: 2026."
+    assert answer == {"schoolYear": [text], "statusCode": 400, "message": text}
 
 
 def test_refusals_are_alike_in_shape(client, body):
@@ -141,10 +141,12 @@ def test_refusals_are_alike_in_shape(client, body):
 
 
 def assert_says_what_is_wrong(refusal):
-    assert refusal
+    assert set(refusal) > {"statusCode", "message"}
     for name, said in refusal.items():
-        if name == "detail":
+        if name in ("detail", "message"):
             assert isinstance(said, str)
+        elif name == "statusCode":
+            assert 400 <= said < 600
         else:
             assert name != "non_field_errors"
             assert all(isinstance(each, str) for each in said)
@@ -447,7 +449,7 @@ def test_a_tenant_of_another_partner_is_no_tenant(client, body):
 def test_calls_without_parameters_refuse_them_by_name(client, method, path):
     answer = getattr(client, method)(f"{path}?partner=ea&format=xml")
     assert answer.status_code == 400
-    assert set(answer.json()) == {"partner", "format"}
+    assert set(answer.json()) == {"partner", "format", "statusCode", "message"}
 
 
 def test_a_method_that_a_call_does_not_have_is_405_whatever_comes_along(client):
@@ -558,3 +560,14 @@ def test_a_storage_that_is_away_is_told_and_may_be_back_later(
 def test_the_token_that_is_wanted_is_that_of_this_audience(issuer, body):
     token = issuer.access_token(scope="create:jobs partner:ea", audience=AUDIENCE)
     assert ApiClient(token).post("jobs", body).status_code == 201
+
+
+def test_what_existing_clients_send_is_taken(client, body):
+    name = next(iter(body["files"]))
+    odd = body | {"params": None, "files": {name: f"  {body['files'][name]} "}}
+    made = client.post("jobs", odd)
+    assert made.status_code == 201, made.json()
+    file = Job.objects.get(pk=made.json()["uid"]).files.get()
+    assert file.name == body["files"][name]
+    listed = client.get("jobs", {"partner": "ea", "tenant": "", "schoolYear": "", "status": ""})
+    assert [each["uid"] for each in listed.json()] == [made.json()["uid"]]

@@ -250,7 +250,7 @@ def test_a_compressed_answer_is_not_unpacked():
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr(http, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(careful_http, "READ_SECONDS", 0.2)
     with OddServer(lambda handler: time.sleep(1)) as server:
         result = check(server.url, "a", "b")
     assert "no answer within" in result.finding
@@ -267,7 +267,7 @@ def test_a_server_that_draws_its_answer_out_is_given_up_and_takes_no_more_than_i
             handler.wfile.write(b"X: y\r\n")
         handler.wfile.write(b"Content-Length: 0\r\n\r\n")
 
-    monkeypatch.setattr(http, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(careful_http, "_places", threading.BoundedSemaphore(1))
     with OddServer(trickle) as server:
         with pytest.raises(careful_http.TookTooLong):
             careful_http.within_time(lambda: careful_http.get(server.url), seconds=0.3)
@@ -281,7 +281,7 @@ def test_a_test_without_end_is_said_to_be_slow(monkeypatch):
     def too_long(*_):
         raise careful_http.TookTooLong
 
-    monkeypatch.setattr(http, "within_time", too_long)
+    monkeypatch.setattr(careful_http, "within_time", too_long)
     assert "did not end within 25 seconds" in check("http://x.test", "a", "b").finding
 
 
