@@ -112,7 +112,7 @@ def _by_rows(facts: Facts, rows: Rows) -> Outcome:
         if facts.ods_set and facts.refused:
             label += f" (which refused {_records(facts.refused)})"
         parts.append(Part("rw-ods", label, rows.ods))
-    waiting = "Waiting for EDU" if facts.edu_set else "Matched, without results for EDU"
+    waiting = "Ready for EDU" if facts.edu_set else "Matched, without results for EDU"
     parts.append(Part("rw-edu", waiting, rows.earlier))
     parts.append(Part("rw-unmatched", "Matched no student", rows.unmatched))
     parts = [part for part in parts if part.rows]
@@ -121,7 +121,7 @@ def _by_rows(facts: Facts, rows: Rows) -> Outcome:
         return Outcome("", "All results were sent to the ODS.", matched, tuple(parts))
     if not facts.to_ods and rows.earlier == rows.total and facts.edu_set and _clean(facts):
         matched = (_matched_all(rows.total, facts),)
-        return Outcome("", "The results wait for EDU.", matched, tuple(parts))
+        return Outcome("", "The results are ready for EDU.", matched, tuple(parts))
     clauses = [clause for clause in _clauses(facts, rows) if clause]
     return Outcome("", f"Of {_rows(rows.total)}, {', '.join(clauses)}.", (), tuple(parts))
 
@@ -147,8 +147,8 @@ def _clauses(facts: Facts, rows: Rows) -> list[str]:
             ods = f"{count} matched, but led to no records for the ODS"
     if rows.earlier:
         count = f"{rows.earlier:,}"
-        matched = "matched an earlier year" if facts.to_ods else "matched a student"
-        wait = "waits for EDU" if rows.earlier == 1 else "wait for EDU"
+        matched = "matched a prior year" if facts.to_ods else "matched a student"
+        wait = "is ready for EDU" if rows.earlier == 1 else "are ready for EDU"
         if facts.edu_set:
             earlier = f"{count} {matched} and {wait}"
         else:
@@ -165,14 +165,14 @@ def _by_sets(facts: Facts) -> Outcome:
     if facts.to_ods and facts.ods_set and facts.edu_set:
         return Outcome(
             "",
-            "Some results were sent to the ODS; the others wait for EDU.",
-            ("Those that wait are of students whom only an earlier year knows.",),
+            "Some results were sent to the ODS; the others are ready for EDU.",
+            ("These belong to students found only in a prior year.",),
         )
     if facts.to_ods and facts.ods_set:
         return Outcome("", "Results were sent to the ODS.")
     if facts.edu_set:
         also = ("Nothing was sent to the ODS.",) if facts.to_ods else ()
-        return Outcome("", "The results wait for EDU.", also)
+        return Outcome("", "The results are ready for EDU.", also)
     return Outcome("", "The run is done.", ("It reported no results.",))
 
 
@@ -200,7 +200,7 @@ def _about_unmatched(facts: Facts) -> list[str]:
         sentences.append(f"{_rows(facts.unmatched)} matched no student.")
     reasons = []
     if rows and rows.blank:
-        reasons.append(f"{rows.blank:,} {'has' if rows.blank == 1 else 'have'} no id")
+        reasons.append(f"{rows.blank:,} {'has' if rows.blank == 1 else 'have'} no ID")
     if rows and rows.ambiguous:
         has = "has" if rows.ambiguous == 1 else "have"
         reasons.append(f"{rows.ambiguous:,} {has} an ID that belongs to more than one student")

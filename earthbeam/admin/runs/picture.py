@@ -322,7 +322,7 @@ class RunPicture:
             if each.sent_to_ods:
                 where, tone = "Sent to the ODS", "rw-good"
             elif each.published_at:
-                where, tone = "Waiting for EDU", "rw-busy"
+                where, tone = "Ready for EDU", "rw-busy"
             else:
                 where, tone = "Not offered to EDU", "rw-idle"
             links: Iterable[Any] = (self._link(f"{folder}/{name}") or name for name in each.files)

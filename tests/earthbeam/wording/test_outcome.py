@@ -26,14 +26,14 @@ def text(facts):
         (
             Facts(True, True, SPLIT, unmatched=17, ods_set=True, edu_set=True),
             "rw-warn",
-            "Of 312 rows, 251 were sent to the ODS, 44 matched an earlier year and wait for EDU, "
-            "17 matched no student. Of the unmatched rows, 5 have no id and 1 has an id that "
-            "several students share.",
+            "Of 312 rows, 251 were sent to the ODS, 44 matched a prior year and are ready for EDU, "
+            "17 matched no student. Of the unmatched rows, 5 have no ID and 1 has an ID that "
+            "belongs to more than one student.",
         ),
         (
             Facts(True, True, Rows(295, 251, 44, 0), ods_set=True, edu_set=True),
             "rw-good",
-            "Of 295 rows, 251 were sent to the ODS, 44 matched an earlier year and wait for EDU.",
+            "Of 295 rows, 251 were sent to the ODS, 44 matched a prior year and are ready for EDU.",
         ),
         (
             Facts(True, True, Rows(10, 10, 0, 0), ods_set=True, refused=2, skipped=1),
@@ -49,31 +49,31 @@ def text(facts):
         (
             Facts(True, True, Rows(3, 0, 3, 0), edu_set=True),
             "rw-good",
-            "Of 3 rows, 3 matched an earlier year and wait for EDU.",
+            "Of 3 rows, 3 matched a prior year and are ready for EDU.",
         ),
         (
             Facts(True, True, Rows(3, 2, 1, 0), edu_set=True),
             "rw-good",
-            "Of 3 rows, 2 matched, but led to no records for the ODS, 1 matched an earlier year "
-            "and waits for EDU.",
+            "Of 3 rows, 2 matched, but led to no records for the ODS, 1 matched a prior year "
+            "and is ready for EDU.",
         ),
         (
             Facts(True, False, Rows(4, 0, 4, 0), edu_set=True),
             "rw-good",
-            "The results wait for EDU. All 4 rows matched students of the roster.",
+            "The results are ready for EDU. All 4 rows matched students of the roster.",
         ),
         (
             Facts(True, False, Rows(4, 0, 3, 1), unmatched=1, edu_set=True),
             "rw-warn",
-            "Of 4 rows, 3 matched a student and wait for EDU, 1 matched no student.",
+            "Of 4 rows, 3 matched a student and are ready for EDU, 1 matched no student.",
         ),
         # Executors that tell no rows.
         (Facts(True, True, ods_set=True), "rw-good", "All results were sent to the ODS."),
         (
             Facts(True, True, ods_set=True, edu_set=True, unmatched=17),
             "rw-warn",
-            "Some results were sent to the ODS; the others wait for EDU. Those that wait are of "
-            "students whom only an earlier year knows. 17 rows matched no student.",
+            "Some results were sent to the ODS; the others are ready for EDU. These belong to "
+            "students found only in a prior year. 17 rows matched no student.",
         ),
         (
             Facts(True, True, ods_set=True, unmatched=None),
@@ -89,9 +89,9 @@ def text(facts):
         (
             Facts(True, True, edu_set=True),
             "rw-good",
-            "The results wait for EDU. Nothing was sent to the ODS.",
+            "The results are ready for EDU. Nothing was sent to the ODS.",
         ),
-        (Facts(True, False, edu_set=True), "rw-good", "The results wait for EDU."),
+        (Facts(True, False, edu_set=True), "rw-good", "The results are ready for EDU."),
         (Facts(True, True), "rw-good", "The run is done. It reported no results."),
         # Runs that failed.
         (Facts(False, True), "rw-bad", "The run failed. Nothing was sent to the ODS."),
@@ -116,7 +116,7 @@ def test_the_picture_has_a_part_for_each_place_that_rows_went_to():
     told = outcome(Facts(True, True, SPLIT, unmatched=17, ods_set=True, edu_set=True))
     assert [(part.kind, part.label, part.rows) for part in told.parts] == [
         ("rw-ods", "Sent to the ODS", 251),
-        ("rw-edu", "Waiting for EDU", 44),
+        ("rw-edu", "Ready for EDU", 44),
         ("rw-unmatched", "Matched no student", 17),
     ]
 

@@ -55,7 +55,7 @@ def test_a_split_run_says_which_rows_went_where_and_offers_its_files(client):
     run = run_reports.succeeded(rows=(251, 44, 17), sets=("ods", "non-ods"), blank_ids=5)
     page = shown(client, run.job)
     assert (
-        "Of 312 rows, 251 were sent to the ODS, 44 matched an earlier year and wait for EDU, "
+        "Of 312 rows, 251 were sent to the ODS, 44 matched a prior year and are ready for EDU, "
         "17 matched no student." in page
     )
     for size in ("251", "44", "17"):
@@ -75,7 +75,7 @@ def test_a_job_for_no_ods_has_a_page_that_speaks_of_none(client):
     run_reports.succeeded(job=job, rows=(0, 3, 0), sets=("non-ods",))
     page = shown(client, job)
     content = page[page.index('id="content-main"') :]
-    assert "The results wait for EDU." in content
+    assert "The results are ready for EDU." in content
     assert "ODS" not in content
 
 
