@@ -2,7 +2,7 @@
 
 Launches have a queue of their own, since with the local launcher each takes as long as its run, and
 so have notices, which wait for others' servers; `manage.py worker` serves the queues side by side,
-so that none delays the rest.
+so that none delays the rest. The sync of the bundles has one too: git may take minutes to give up.
 """
 
 import logging
@@ -26,7 +26,7 @@ from earthbeam.runs import reaper, states
 
 logger = logging.getLogger(__name__)
 
-LAUNCH_QUEUE, HOUSEKEEPING_QUEUE = "launch", "housekeeping"
+LAUNCH_QUEUE, HOUSEKEEPING_QUEUE, BUNDLES_QUEUE = "launch", "housekeeping", "bundles"
 LAUNCH_RETRIES = 3
 """After a first try that failed; after pauses of 5, 25 and 125 seconds."""
 KEEP_QUEUE_JOBS_HOURS = 72
@@ -113,7 +113,7 @@ def forget_requests(timestamp: int) -> None:
 
 
 @app.periodic(cron="23 * * * *")
-@app.task(name="sync_bundles", queue=HOUSEKEEPING_QUEUE, queueing_lock="sync_bundles")
+@app.task(name="sync_bundles", queue=BUNDLES_QUEUE, queueing_lock="sync_bundles")
 def sync_bundles(timestamp: int) -> None:
     """Each hour: bring the bundles up to date. Where that fails, they stay as they are."""
     try:

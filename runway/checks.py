@@ -174,14 +174,16 @@ def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Ch
 @register()
 def check_region(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """runway.E012: AWS is needed, and no region is known. runway.W007: the same for EDU alone."""
-    on_aws = is_s3(settings.FILES_BASE) or settings.EXECUTOR_LAUNCHER == "ecs"
+    on_aws = bool(
+        is_s3(settings.FILES_BASE) or settings.EXECUTOR_LAUNCHER == "ecs" or settings.EVENT_BUS
+    )
     if not on_aws and (settings.IN_DEVELOPMENT or not settings.ENVLABEL):
         return []
     if aws.region():
         return []
     hint = "Set AWS_REGION to the region of the deployment, such as us-east-1."
     if on_aws:
-        problem = "No AWS region is known, so S3, ECS, and Secrets Manager cannot be reached."
+        problem = "No AWS region is known, so nothing of AWS can be reached."
         return [Error(problem, hint=hint, id="runway.E012")]
     problem = "No AWS region is known: EDU's credentials cannot be looked up."
     return [Warning(problem, hint=f"{hint} Cross-year matching needs it.", id="runway.W007")]

@@ -2,7 +2,7 @@
 
 import logging
 
-QUIET = ("housekeeping", "notices")
+QUIET = ("housekeeping", "notices", "bundles")
 """Queues whose tasks say for themselves when they had something to do."""
 
 

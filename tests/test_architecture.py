@@ -138,7 +138,7 @@ def test_the_app_borrows_only_what_the_executor_lends(room):
         for name in borrowed
         if not any(name == lent or name.startswith(f"{lent}.") for lent in LENT_BY_THE_EXECUTOR)
     }
-    assert beyond <= {"earthbeam.executor.workspace"}
+    assert beyond == set()
 
 
 def test_edus_pool_and_stream_know_no_django():

@@ -15,6 +15,7 @@ from earthbeam.delimited import (
     find_columns,
     writing_rows,
 )
+from earthbeam.executor.bundle.source import source_of
 from earthbeam.executor.earthmover.transform import (
     STUDENT_ID_COLUMN,
     BundleDescription,
@@ -24,7 +25,7 @@ from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME
-from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace, is_plain_file
+from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace
 from earthbeam.invisible import without_invisible
 from earthbeam.matching import Outcome, Plan
 
@@ -34,8 +35,6 @@ RATES_NAME = "student_id_match_rates.csv"
 UNMATCHED_NAME = "input_no_student_id_match.csv"
 # What a roster that came, but cannot be read, counts as.
 _ROSTER_FAULTS = {CROSS_YEAR_ROSTER_NAME: "cross_year_roster_fetch"}
-_CODE = {".yaml", ".yml", ".jsont"}
-_LONGEST_CODE = 1024 * 1024
 _RATES_COLUMNS = ("source_column_name", "edfi_column_name", "num_matches", "num_rows", "match_rate")
 
 
@@ -128,27 +127,16 @@ def _located(file: DelimitedFile, wanted: list[str]) -> DelimitedFile:
 def _names_for_bundle(columns: list[str], wanted: list[str], bundle: Path) -> list[str]:
     """The columns' names as the bundle spells them: the ``wanted`` ones, and all others without
     what nobody can see, unless the bundle's own code has that too."""
-    code = None
     names = list(columns)
-    for place, name in enumerate(columns):
-        if without_invisible(name) != name:
-            code = _code_of(bundle) if code is None else code
-            quoted = (f'"{name}"', f"'{name}'")
-            if not any(each in code for each in quoted):
-                names[place] = without_invisible(name)
+    odd = [place for place, name in enumerate(columns) if without_invisible(name) != name]
+    code = source_of(bundle) if odd else ""
+    for place in odd:
+        quoted = (f'"{columns[place]}"', f"'{columns[place]}'")
+        if not any(each in code for each in quoted):
+            names[place] = without_invisible(columns[place])
     for name, place in find_columns(columns, wanted).items():
         names[place] = name
     return names
-
-
-def _code_of(bundle: Path) -> str:
-    """The text of the bundle's definitions and templates."""
-    paths = [path for path in sorted(bundle.rglob("*")) if path.suffix in _CODE]
-    return "\n".join(
-        path.read_text(errors="replace")
-        for path in paths
-        if is_plain_file(path) and path.stat().st_size <= _LONGEST_CODE
-    )
 
 
 def _sets(job: Job) -> dict[Outcome, str]:

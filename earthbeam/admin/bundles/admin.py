@@ -2,21 +2,21 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.forms import ModelForm
 from django.http import HttpRequest, HttpResponse
 
+from earthbeam.admin.bundles.last_sync import LastSync
 from earthbeam.admin.lists.filters import BundleFilter
-from earthbeam.models import Bundle, BundleSync, DescriptorMapping
+from earthbeam.models import Bundle, DescriptorMapping
 from partners.list_filters import PartnerFilter
 from partners.scoped_admin import ScopedAdmin
 
 
 @admin.register(Bundle)
-class BundleAdmin(ScopedAdmin):
+class BundleAdmin(LastSync, ScopedAdmin):
     """All admins see all bundles, and enable them for the partners that they administer."""
 
     list_display = ["display_name", "path", "in_registry"]
@@ -25,17 +25,9 @@ class BundleAdmin(ScopedAdmin):
     fields = ["display_name", "path", "in_registry", "enabled_for", "template"]
     readonly_fields = ["display_name", "path", "in_registry", "template"]
     filter_horizontal = ["enabled_for"]
-    change_list_template = "admin/earthbeam/bundle/change_list.html"
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        sync = BundleSync.objects.filter(branch=settings.BUNDLE_BRANCH).first()
-        return super().changelist_view(request, {"sync": sync, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Bundle]:
         return Bundle.objects.all()
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # syncs do: bundles/revisions.py
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

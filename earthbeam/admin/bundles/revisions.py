@@ -13,15 +13,16 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 
+from earthbeam.admin.bundles.last_sync import LastSync
 from earthbeam.bundles import revisions
-from earthbeam.models import BundleRevision, BundleSync
+from earthbeam.models import BundleRevision
 from partners.scoped_admin import SuperuserAdmin
 
 _CHANGES = {"A": "added", "M": "changed", "D": "deleted"}
 
 
 @admin.register(BundleRevision)
-class BundleRevisionAdmin(SuperuserAdmin):
+class BundleRevisionAdmin(LastSync, SuperuserAdmin):
     """For superusers: a bundle is code that runs with students' data."""
 
     list_display = ["short_commit", "branch", "state", "files", "synced_at"]
@@ -38,12 +39,7 @@ class BundleRevisionAdmin(SuperuserAdmin):
     ]
     readonly_fields = fields
     change_form_template = "admin/earthbeam/bundlerevision/change_form.html"
-    change_list_template = "admin/earthbeam/bundle/change_list.html"
     actions = None
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        sync = BundleSync.objects.filter(branch=settings.BUNDLE_BRANCH).first()
-        return super().changelist_view(request, {"sync": sync, **(extra_context or {})})
 
     def get_urls(self) -> list[URLPattern]:
         view = self.admin_site.admin_view(require_POST(self._make_current))
@@ -73,9 +69,6 @@ class BundleRevisionAdmin(SuperuserAdmin):
             **(extra_context or {}),
         }
         return super().change_view(request, object_id, form_url, context)
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # syncs do
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False  # but for which one is current

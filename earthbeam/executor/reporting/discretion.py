@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from earthbeam.delimited import BadFile, detect_encoding
+from earthbeam.executor.bundle.source import source_of
 from earthbeam.executor.reporting.log import MASK
 
 _WORD = re.compile(r"\w+")
 _QUOTED = re.compile(r"(?<!\w)(?:'[^'\n]*'|\"[^\"\n]*\"|`[^`\n]*`)(?!\w)")
 _SHORTEST_NUMBER = 5
-_LONGEST_SOURCE = 1024 * 1024
 
 
 def mask_words_of(inputs: Iterable[Path], bundle: Path, text: str) -> str:
@@ -26,7 +26,7 @@ def mask_words_of(inputs: Iterable[Path], bundle: Path, text: str) -> str:
     theirs = _words_in(inputs, set(_WORD.findall(text)))
     if not theirs:
         return text
-    source = _source_of(bundle)
+    source = source_of(bundle)
     theirs -= set(_WORD.findall(source))
 
     def quoted(match: re.Match[str]) -> str:
@@ -62,15 +62,3 @@ def _words_in(inputs: Iterable[Path], wanted: set[str]) -> set[str]:
                 if len(found) == len(wanted):
                     return found
     return found
-
-
-def _source_of(bundle: Path) -> str:
-    """The text of the bundle's code, its packages' included, without its sample data."""
-    return "\n".join(
-        path.read_text(encoding="utf-8", errors="replace")
-        for path in sorted(bundle.rglob("*"))
-        if path.is_file()
-        and not path.is_symlink()
-        and "data" not in path.relative_to(bundle).parts
-        and path.stat().st_size < _LONGEST_SOURCE
-    )

@@ -16,12 +16,12 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.launchers import sandbox
 from earthbeam.notify import notices
-from earthbeam.tasks import HOUSEKEEPING_QUEUE, LAUNCH_QUEUE
+from earthbeam.tasks import BUNDLES_QUEUE, HOUSEKEEPING_QUEUE, LAUNCH_QUEUE
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_CONCURRENCY = 2
-_HOUSEKEEPING_THREADS = 4
+_OTHER_THREADS = 5
 
 
 class Command(BaseCommand):
@@ -54,7 +54,7 @@ async def _serve(concurrency: int) -> None:
     (six on two cores), so the pool is made to measure.
     """
     loop = asyncio.get_running_loop()
-    loop.set_default_executor(ThreadPoolExecutor(concurrency + _HOUSEKEEPING_THREADS))
+    loop.set_default_executor(ThreadPoolExecutor(concurrency + _OTHER_THREADS))
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
@@ -64,6 +64,7 @@ async def _serve(concurrency: int) -> None:
             asyncio.create_task(_work(LAUNCH_QUEUE, concurrency)),
             asyncio.create_task(_work(HOUSEKEEPING_QUEUE, concurrency=1)),
             asyncio.create_task(_work(notices.QUEUE, concurrency=1)),
+            asyncio.create_task(_work(BUNDLES_QUEUE, concurrency=1)),
         ]
         await asyncio.wait([waiting, *workers], return_when=asyncio.FIRST_COMPLETED)
         for task in (waiting, *workers):

@@ -136,3 +136,7 @@ def test_bundles_are_synced_every_hour_and_the_page_says_how_it_went(
     assert "check BUNDLE_REPO" in page
     [line] = [each for each in caplog.records if each.levelname == "ERROR"]
     assert line.getMessage().startswith("Bundles stay as they are: The bundle registry could not")
+
+
+def test_a_repository_that_hangs_does_not_keep_lost_runs_from_being_ended():
+    assert tasks.sync_bundles.queue not in (tasks.reap_runs.queue, tasks.launch_run.queue)

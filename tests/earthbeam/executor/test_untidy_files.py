@@ -6,6 +6,7 @@ import io
 import pytest
 
 from earthbeam.delimited import DelimitedFile, writing_rows
+from earthbeam.executor.match_step import _names_for_bundle
 from runway.sandbox.input_files import write_interim_file
 from runway.sandbox.population import CURRENT, in_group
 from tests.earthbeam.executor.conftest import edu_roster
@@ -66,8 +67,6 @@ def test_an_id_column_that_the_file_lacks_is_named(app, ods, workbench, tmp_path
 
 
 def test_names_that_a_bundle_spells_with_a_blank_are_left_alone(tmp_path):
-    from earthbeam.executor.match_step import _names_for_bundle
-
     (tmp_path / "earthmover.yaml").write_text("columns: ['Grade ', Score]")
     names = _names_for_bundle(["ID ", "Grade ", "Score ", "\xa0Other"], ["id"], tmp_path)
     assert names == ["id", "Grade ", "Score", "Other"]

@@ -158,7 +158,7 @@ def test_rows_that_a_revised_file_has_covered_are_no_longer_offered():
     assert story(run.job).here.open == 0
     shown = client.get(page).content.decode()
     assert "See and fix these rows" not in shown
-    assert "Later jobs have loaded the rows that matched no student" in shown
+    assert "Later jobs have taken over the rows that matched no student" in shown
     shown = client.get(rows).content.decode()
     assert "A revised file has been loaded since" in shown
     assert "unmatched-form" not in shown
