@@ -133,6 +133,7 @@ def test_bundles_are_synced_every_hour_and_the_page_says_how_it_went(
     assert listed() == {"Alpha"}
     page = client.get(url).content.decode()
     assert "The bundle registry could not be read" in page
+    assert "Bundles stay as they are since" in page
     assert "check BUNDLE_REPO" in page
     [line] = [each for each in caplog.records if each.levelname == "ERROR"]
     assert line.getMessage().startswith("Bundles stay as they are: The bundle registry could not")
