@@ -263,7 +263,7 @@ def with_unmatched_rows(jobs: "QuerySet[Job]") -> "Job":
     from earthbeam.models import Job
     from earthbeam.paths import app_data_base_path
 
-    troubled = has_status(JobStatus.COMPLETE_WITH_ERRORS, JobStatus.RESOLVED)
+    troubled = has_status(JobStatus.COMPLETE_UNMATCHED, JobStatus.RESOLVED)
     job = jobs.filter(troubled, last_run__matches__unmatched__gt=0).latest("created_at")
     Job.objects.filter(pk=job.pk).update(files_base=settings.FILES_BASE)
     job.refresh_from_db()

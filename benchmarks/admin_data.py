@@ -117,7 +117,8 @@ _STATEMENTS = (
        from (select id, 'scores_' || substr(id::text, 1, 6) || '_'
                  || to_char(created_at, 'YYYYMMDD') || '.csv' as name from earthbeam_job) named""",
     """insert into earthbeam_run (id, job_id, status, timeout_seconds, created_at, started_at,
-           ended_at, started_by_id, api_client, launch_reference, has_problems, executor_size)
+           ended_at, started_by_id, api_client, launch_reference, has_problems, has_errors,
+           executor_size)
        select gen_random_uuid(), id,
            case when attempt < last then 'error' when kind < 0.001 then 'new'
                when kind < 0.002 then 'running' when kind < 0.1 then 'error' else 'success' end,
@@ -126,7 +127,8 @@ _STATEMENTS = (
            created_at + attempt * interval '1 hour 1 minute',
            case when kind >= 0.002 or attempt < last
                then created_at + attempt * interval '1 hour 5 minutes' end,
-           created_by_id, api_client, '', attempt = last and kind >= 0.8, ''
+           created_by_id, api_client, '', attempt = last and kind >= 0.8,
+           attempt = last and kind >= 0.97, ''
        from (select *, random() as kind, {runs_a_job} as last from earthbeam_job) job,
            generate_series(1, last) attempt""",
     """update earthbeam_job set last_run_id = last.id,

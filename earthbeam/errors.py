@@ -46,6 +46,15 @@ class NoRoster(JobError):
     )
 
 
+class EduUnavailable(JobError):
+    code, field = "no_roster", "school_year"
+    text = (
+        "Jobs for {year} do not go to an ODS, so {tenant} needs EDU's roster or a roster file. "
+        "There is no roster file. Cross-year matching is on, but EDU is unavailable. Try again in "
+        "a few minutes. If it stays unavailable, have a partner admin test the EDU connection."
+    )
+
+
 class RosterNotKnown(JobError):
     code, field = "roster_not_known", "school_year"
     text = (

@@ -22,7 +22,7 @@ from earthbeam.jobs import deletion
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
 from earthbeam.notify import notices
-from earthbeam.runs import reaper, states
+from earthbeam.runs import cross_year, reaper, states
 
 logger = logging.getLogger(__name__)
 
@@ -43,11 +43,18 @@ KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 )
 def launch_run(context: JobContext, run_id: str) -> None:
     """Start the run's executor. After the last try that failed the run ends as not started."""
-    run = Run.objects.select_related("job__tenant").filter(pk=run_id).first()
+    run = (
+        Run.objects.select_related("job__tenant__partner", "job__school_year")
+        .filter(pk=run_id)
+        .first()
+    )
     if run is None or run.status != Run.Status.NEW:
         logger.info("run %s is not waiting for its launch any more", run_id)
         return
     try:
+        if reason := cross_year.must_wait(run):
+            _wait_for_edu(run, reason)
+            return
         get_launcher().launch(run, context.should_abort)
     except LaunchFailed as error:
         if context.job.attempts < LAUNCH_RETRIES:
@@ -61,6 +68,19 @@ def launch_run(context: JobContext, run_id: str) -> None:
             message = str(error)
         states.fail_to_start(run.id, {"message": message})
         raise
+
+
+def _wait_for_edu(run: Run, reason: str) -> None:
+    """Have the launch tried again in a minute, or end the run that has waited long enough.
+
+    A queue job of its own, so that a launch that fails later still has all of its retries.
+    """
+    if cross_year.has_waited_enough(run):
+        states.fail_to_start(run.pk, {"message": cross_year.gave_up(reason)})
+        return
+    logger.warning("run %s waits for EDU: %s", run.pk, reason)
+    seconds = int(cross_year.RETRY.total_seconds())
+    launch_run.configure(schedule_in={"seconds": seconds}).defer(run_id=str(run.pk))
 
 
 @app.periodic(cron="* * * * *")

@@ -127,6 +127,14 @@ class RosterInvalid(EduError):
     message = "EDU delivered a roster that is not made of lines of text."
 
 
+def sentence(code: str) -> str:
+    """The sentence for people that belongs to ``code``; of an unknown code, that EDU failed."""
+    kinds: list[type[EduError]] = [EduError]
+    for kind in kinds:  # grows while it is read: subclasses have subclasses
+        kinds.extend(kind.__subclasses__())
+    return next((kind.message for kind in kinds if kind.code == code), EduError.message)
+
+
 class StreamCut(ConnectionAbortedError):
     """The roster broke after its first byte, and the client must be able to see that.
 

@@ -247,7 +247,10 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "COMPONENT_SPLIT_REQUEST": True,
-    "ENUM_NAME_OVERRIDES": {"JobStatus": "earthbeam.jobs.status.JobStatus"},
+    "ENUM_NAME_OVERRIDES": {
+        "JobStatus": "earthbeam.external.serializers.STATUSES",
+        "Outcome": "earthbeam.models.runs.Run.Outcome",
+    },
 }
 
 LOGGING = {

@@ -218,7 +218,8 @@ def make_summary(
 ) -> ResourceSummary:
     """What became of a resource's records; refused ones are a successful run's problem."""
     if failed:
-        Run.objects.filter(pk=run.pk, status=Run.Status.SUCCESS).update(has_problems=True)
+        succeeded = Run.objects.filter(pk=run.pk, status=Run.Status.SUCCESS)
+        succeeded.update(has_problems=True, has_errors=True)
     return ResourceSummary.objects.create(
         run=run,
         resource=resource,

@@ -45,7 +45,7 @@ ROOMS = {
     "jobs": {"models", "files", "delimited", "bundles", "runs"},
     "launchers": {"models", "files", "runs", "executor"},
     "api": {"models", "runs"},
-    "external": {"models", "files", "jobs", "wording", "api"},
+    "external": {"models", "files", "jobs", "runs", "wording", "api"},
     "executor": {"files", "delimited", "matching"},
     "admin": {"models", "files", "bundles", "jobs", "runs", "notify", "wording"},
     "management": {"models", "bundles", "jobs", "runs", "launchers", "notify"},

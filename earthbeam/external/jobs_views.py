@@ -20,7 +20,7 @@ from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
 from earthbeam.jobs.lifecycle import cancel_run, create_job, find_uploads, start_run
 from earthbeam.jobs.rules import JobRequest, problems
-from earthbeam.jobs.status import JobStatus, has_status
+from earthbeam.jobs.status import JobStatus, has_outcome, has_status
 from earthbeam.models import Bundle, Job
 from partners.models import Partner, SchoolYear, Tenant
 
@@ -90,7 +90,9 @@ class JobsView(ClientView):
             id_="pk",
         )
         if "status" in asked:
-            rows = rows.filter(has_status(asked["status"]))
+            rows = rows.filter(has_status(*_statuses(asked["status"])))
+        if "outcome" in asked:
+            rows = rows.filter(has_outcome(asked["outcome"]))
         limit = asked.get("limit", _DEFAULT_LIMIT)
         page, more = paging.page(list(rows.order_by("created_at", "pk")[: limit + 1]), limit)
         headers = (
@@ -148,6 +150,13 @@ class CancelView(ClientView):
             raise Conflict("The job has no run in progress.")
         answer = serializers.StartedJob({"uid": job.pk, "status": JobStatus.ERROR})
         return Response(answer.data, status=status.HTTP_202_ACCEPTED)
+
+
+def _statuses(asked: str) -> list[JobStatus]:
+    """Those that the API calls ``asked``."""
+    if asked == JobStatus.COMPLETE_WITH_ERRORS:
+        return [JobStatus.COMPLETE_WITH_ERRORS, JobStatus.COMPLETE_UNMATCHED]
+    return [JobStatus(asked)]
 
 
 def _job_request(body: dict[str, Any], partner: Partner) -> JobRequest:

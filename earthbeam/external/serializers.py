@@ -3,14 +3,21 @@
 import re
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from earthbeam.external.paging import MAX_LIMIT
 from earthbeam.jobs.status import JobStatus, status_of
 from earthbeam.models import Job, OutputSet, ResourceSummary, Run, RunError
+from earthbeam.runs import cross_year
 from earthbeam.text import storable
 from earthbeam.wording import run_errors
 
+STATUSES = [
+    (status.value, status.label)
+    for status in JobStatus
+    if status != JobStatus.COMPLETE_UNMATCHED  # ``outcome`` tells it apart
+]
 _SCHOOL_YEAR = r"^[0-9]{4}\Z"
 _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)\Z")
 
@@ -121,7 +128,10 @@ class OutputSetQuery(ListQuery):
 
 
 class JobQuery(ListQuery):
-    status = serializers.ChoiceField(choices=JobStatus.choices, required=False)
+    status = serializers.ChoiceField(choices=STATUSES, required=False)
+    outcome = serializers.ChoiceField(
+        choices=Run.Outcome.choices, required=False, help_text="Of the last run."
+    )
 
 
 # --- Answers --------------------------------------------------------------------------------
@@ -136,7 +146,7 @@ class CreatedJob(serializers.Serializer[Any]):
 
 class StartedJob(serializers.Serializer[Any]):
     uid = serializers.UUIDField()
-    status = serializers.ChoiceField(choices=JobStatus.choices)
+    status = serializers.ChoiceField(choices=STATUSES)
 
 
 class OutputSetAnswer(serializers.ModelSerializer[OutputSet]):
@@ -186,6 +196,10 @@ class JobAnswer(serializers.ModelSerializer[Job]):
     schoolYear = serializers.SerializerMethodField()
     bundle = serializers.CharField(source="bundle_id")
     status = serializers.SerializerMethodField()
+    outcome = serializers.SerializerMethodField(
+        help_text="How the last run ended: complete, complete_unmatched (rows matched no student), "
+        "complete_with_errors (the ODS refused records) or error; null while it has not ended."
+    )
     sendsToOds = serializers.BooleanField(source="send_to_ods")
     createdAt = serializers.DateTimeField(source="created_at")
     createdBy = serializers.CharField(
@@ -195,15 +209,24 @@ class JobAnswer(serializers.ModelSerializer[Job]):
     class Meta:
         model = Job
         fields: list[str] = [
-            *("uid", "partner", "tenant", "schoolYear", "bundle", "status", "sendsToOds"),
+            *("uid", "partner", "tenant", "schoolYear", "bundle", "status", "outcome"),
+            "sendsToOds",
             *("createdAt", "createdBy"),
         ]
 
     def get_schoolYear(self, row: Job) -> str:
         return str(row.school_year.end_year)
 
-    def get_status(self, row: Job) -> JobStatus:
-        return status_of(row)
+    @extend_schema_field(serializers.ChoiceField(choices=STATUSES))
+    def get_status(self, row: Job) -> str:
+        status = status_of(row)
+        if status == JobStatus.COMPLETE_UNMATCHED:
+            return JobStatus.COMPLETE_WITH_ERRORS
+        return status
+
+    @extend_schema_field(serializers.ChoiceField(choices=Run.Outcome.choices, allow_null=True))
+    def get_outcome(self, row: Job) -> str | None:
+        return row.last_run.outcome if row.last_run else None
 
 
 class StepAnswer(serializers.Serializer[Any]):
@@ -241,7 +264,13 @@ class ErrorAnswer(serializers.Serializer[Any]):
     message = serializers.SerializerMethodField(help_text="What happened and what to do, in words.")
 
     def get_message(self, error: RunError) -> str:
-        said = run_errors.words(error.code, error.payload, to_ods=error.run.job.send_to_ods)
+        run = error.run
+        said = run_errors.words(
+            error.code,
+            error.payload,
+            to_ods=run.job.send_to_ods,
+            edu_problem=cross_year.problem_of(run),
+        )
         return " ".join(part for part in (said.what, said.detail, said.next_step) if part)
 
 
@@ -256,6 +285,10 @@ class RunAnswer(serializers.ModelSerializer[Run]):
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
+    eduUnavailable = serializers.SerializerMethodField(
+        help_text="Why EDU could not be used although cross-year matching was on, as a code; null "
+        "if it could."
+    )
     steps = StepAnswer(source="updates", many=True)
     summary = SummaryField(child=CountsAnswer(), help_text="Records, by resource.")
     matches = MatchesAnswer(allow_null=True)
@@ -265,9 +298,12 @@ class RunAnswer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = [
-            *("uid", "status", "createdAt", "startedAt", "endedAt"),
+            *("uid", "status", "createdAt", "startedAt", "endedAt", "eduUnavailable"),
             *("steps", "summary", "matches", "unmatched", "errors"),
         ]
+
+    def get_eduUnavailable(self, run: Run) -> str | None:
+        return run.edu_unavailable or None
 
 
 class FileNamesField(serializers.DictField):

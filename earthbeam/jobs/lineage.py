@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 from django.contrib.auth.models import User
 from django.db import connection
-from django.db.models import Exists, OuterRef
 from django.utils import timezone
 
-from earthbeam.jobs.status import JobStatus, status_of
-from earthbeam.models import Job, ResourceSummary, Run
+from earthbeam.jobs.status import JobStatus, label_of, status_of
+from earthbeam.models import Job, Run
 
 _LONGEST = 200
 """Jobs of a story that are shown; nobody fixes a file that often."""
@@ -26,6 +25,7 @@ class Chapter:
 
     job: Job
     status: JobStatus
+    label: str
     number: int
     parent_number: int | None
     here: bool
@@ -33,7 +33,6 @@ class Chapter:
     unmatched: int | None
     left: int | None
     open: int | None
-    refused: bool
 
     @property
     def matched(self) -> int | None:
@@ -45,10 +44,7 @@ class Chapter:
     def can_be_resolved(self) -> bool:
         """Whether its unmatched rows were its only problem, and later jobs have matched them."""
         return (
-            self.status == JobStatus.COMPLETE_WITH_ERRORS
-            and bool(self.unmatched)
-            and self.left == 0
-            and not self.refused
+            self.status == JobStatus.COMPLETE_UNMATCHED and bool(self.unmatched) and self.left == 0
         )
 
 
@@ -152,11 +148,9 @@ def _family(job: Job) -> list[Job]:
     with connection.cursor() as cursor:
         cursor.execute(_FAMILY, {"job": job.pk, "tenant": job.tenant_id, "longest": _LONGEST})
         ids = [row[0] for row in cursor.fetchall()]
-    refused = ResourceSummary.objects.filter(run=OuterRef("last_run"), records_failed__gt=0)
     family: list[Job] = list(
         Job.objects.filter(pk__in=ids)
         .select_related("last_run__matches", "last_run__unmatched_ids", "created_by")
-        .annotate(_refused=Exists(refused))
         .order_by("created_at")
     )
     # Where jobs name each other as parents, none is the first.
@@ -170,6 +164,7 @@ def _chapter(job: Job, number: int, parent_number: int | None, *, here: bool) ->
     return Chapter(
         job=job,
         status=status_of(job),
+        label=label_of(job),
         number=number,
         parent_number=parent_number,
         here=here,
@@ -177,7 +172,6 @@ def _chapter(job: Job, number: int, parent_number: int | None, *, here: bool) ->
         unmatched=unmatched,
         left=None,  # known when its children are
         open=None,
-        refused=bool(getattr(job, "_refused", False)),
     )
 
 

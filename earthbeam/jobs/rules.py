@@ -11,7 +11,7 @@ from earthbeam import errors, paths, plain_text
 from earthbeam.bundles.template import API_YEAR, BundleTemplate
 from earthbeam.files import open_store
 from earthbeam.models import Bundle
-from earthbeam.runs.payload import cross_year_match_available
+from earthbeam.runs import cross_year
 from partners.models import OdsConnection, SchoolYear, SchoolYearConfig, Tenant
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,11 @@ def year_problem(
     if config.sends_to_ods:
         return None if has_connection() else errors.NoOdsConnection(tenant=tenant, year=year)
     try:
-        return None if has_roster() else errors.NoRoster(tenant=tenant, year=year)
+        if has_roster():
+            return None
+        if tenant.partner.cross_year_match_enabled:
+            return errors.EduUnavailable(tenant=tenant, year=year)
+        return errors.NoRoster(tenant=tenant, year=year)
     except OSError:
         logger.exception("whether %s has a roster file cannot be told", tenant)
         return errors.RosterNotKnown(tenant=tenant, year=year)
@@ -86,7 +90,7 @@ def _year_problems(tenant: Tenant, year: SchoolYear) -> Iterator[errors.JobError
         school_year_config(tenant, year),
         has_connection=lambda: has_ods_connection(tenant, year),
         has_roster=lambda: (
-            cross_year_match_available(tenant.partner) or roster_file_exists(tenant, year)
+            cross_year.is_available(tenant.partner) or roster_file_exists(tenant, year)
         ),
     )
     if problem:

@@ -16,6 +16,7 @@ class JobStatus(TextChoices):
     RUNNING = "running", "Running"
     ERROR = "error", "Error"
     COMPLETE_WITH_ERRORS = "complete_with_errors", "Complete with errors"
+    COMPLETE_UNMATCHED = "complete_unmatched", "Complete, some unmatched"
     COMPLETE = "complete", "Complete"
     RESOLVED = "resolved", "Resolved"
 
@@ -30,7 +31,8 @@ _TONES = {
     JobStatus.QUEUED: "rw-busy",
     JobStatus.RUNNING: "rw-busy",
     JobStatus.ERROR: "rw-bad",
-    JobStatus.COMPLETE_WITH_ERRORS: "rw-warn",
+    JobStatus.COMPLETE_WITH_ERRORS: "rw-flawed",
+    JobStatus.COMPLETE_UNMATCHED: "rw-warn",
     JobStatus.COMPLETE: "rw-good",
     JobStatus.RESOLVED: "rw-idle",
 }
@@ -38,12 +40,23 @@ _TONES = {
 _ENDED_SO = {
     JobStatus.ERROR: Q(last_run__status=Run.Status.ERROR),
     JobStatus.COMPLETE_WITH_ERRORS: Q(
-        last_run__status=Run.Status.SUCCESS, last_run__has_problems=True
+        last_run__status=Run.Status.SUCCESS, last_run__has_errors=True
     ),
-    JobStatus.COMPLETE: Q(last_run__status=Run.Status.SUCCESS, last_run__has_problems=False),
+    JobStatus.COMPLETE_UNMATCHED: Q(
+        last_run__status=Run.Status.SUCCESS, last_run__has_errors=False, last_run__has_problems=True
+    ),
+    JobStatus.COMPLETE: Q(
+        last_run__status=Run.Status.SUCCESS,
+        last_run__has_errors=False,
+        last_run__has_problems=False,
+    ),
 }
 
-NEEDS_SOMEBODY = (JobStatus.ERROR, JobStatus.COMPLETE_WITH_ERRORS)
+NEEDS_SOMEBODY = (
+    JobStatus.ERROR,
+    JobStatus.COMPLETE_WITH_ERRORS,
+    JobStatus.COMPLETE_UNMATCHED,
+)
 """Until somebody runs such a job again, or calls it resolved."""
 
 
@@ -54,13 +67,24 @@ def status_of(job: Job) -> JobStatus:
     run = job.last_run
     if run is None:
         return JobStatus.WAITING
-    if run.status == Run.Status.SUCCESS:
-        return JobStatus.COMPLETE_WITH_ERRORS if run.has_problems else JobStatus.COMPLETE
-    return {
-        Run.Status.NEW: JobStatus.QUEUED,
-        Run.Status.RUNNING: JobStatus.RUNNING,
-        Run.Status.ERROR: JobStatus.ERROR,
-    }[Run.Status(run.status)]
+    if run.outcome is None:
+        return JobStatus.QUEUED if run.status == Run.Status.NEW else JobStatus.RUNNING
+    return JobStatus(run.outcome)
+
+
+def label_of(job: Job) -> str:
+    """The job's status in words, such as ``Complete, 17 unmatched``.
+
+    Read ``job`` with ``select_related("last_run__matches", "last_run__unmatched_ids")``.
+    """
+    if job.resolved_at is None and job.last_run is not None:
+        return job.last_run.label
+    return status_of(job).label
+
+
+def has_outcome(outcome: str) -> Q:
+    """The condition on jobs whose last run ended so, resolved or not."""
+    return _ENDED_SO[JobStatus(outcome)]
 
 
 def has_status(*statuses: str) -> Q:

@@ -8,7 +8,7 @@ from django.conf import settings
 from earthbeam import paths
 from earthbeam.files import open_store
 from earthbeam.jobs.rules import year_problem
-from earthbeam.runs.payload import cross_year_match_available
+from earthbeam.runs import cross_year
 from partners.models import OdsConnection, SchoolYear, SchoolYearConfig, Tenant
 
 
@@ -40,8 +40,8 @@ def year_choices(tenant: Tenant) -> list[YearChoice]:
     folder = paths.rosters_folder(tenant)
 
     @cache
-    def cross_year() -> bool:
-        return cross_year_match_available(tenant.partner)
+    def knows_edu() -> bool:
+        return cross_year.is_available(tenant.partner)
 
     @cache
     def rosters() -> frozenset[str] | OSError:
@@ -52,7 +52,7 @@ def year_choices(tenant: Tenant) -> list[YearChoice]:
             return error
 
     def has_roster(key: str) -> bool:
-        if cross_year():
+        if knows_edu():
             return True
         found = rosters()
         if isinstance(found, OSError):

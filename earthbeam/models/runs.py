@@ -16,6 +16,14 @@ class Run(models.Model):
         SUCCESS = "success", "Complete"
         ERROR = "error", "Error"
 
+    class Outcome(models.TextChoices):
+        """How a run ended. Refused records outweigh unmatched rows."""
+
+        COMPLETE = "complete", "Complete"
+        COMPLETE_UNMATCHED = "complete_unmatched", "Complete, some unmatched"
+        COMPLETE_WITH_ERRORS = "complete_with_errors", "Complete with errors"
+        ERROR = "error", "Error"
+
     UNFINISHED = (Status.NEW, Status.RUNNING)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -52,6 +60,22 @@ class Run(models.Model):
         default=False,
         help_text="It succeeded, but the ODS refused records, or rows matched no student.",
     )
+    has_errors = models.BooleanField(
+        default=False,
+        db_default=False,  # the release before does not know the column
+        help_text="It succeeded, but the ODS refused records.",
+    )
+    edu_unavailable = models.CharField(
+        max_length=100,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Why EDU could not be used although cross-year matching was on: a code of "
+        "edu/errors.py.",
+    )
+    waiting_for_edu_since = models.DateTimeField(
+        null=True, help_text="The run needs EDU's roster, and is not launched until EDU is there."
+    )
     executor_size = models.CharField(
         max_length=10,
         blank=True,
@@ -61,7 +85,12 @@ class Run(models.Model):
 
     class Meta:
         ordering = ["-created_at"]
-        indexes = [models.Index(fields=["-created_at"], name="run_newest")]
+        indexes = [
+            models.Index(fields=["-created_at"], name="run_newest"),
+            models.Index(
+                fields=["-created_at"], condition=~Q(edu_unavailable=""), name="run_without_edu"
+            ),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["job"],
@@ -72,6 +101,35 @@ class Run(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.id} ({self.get_status_display()})"
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How the run ended; None until then."""
+        if self.status == self.Status.ERROR:
+            return self.Outcome.ERROR
+        if self.status != self.Status.SUCCESS:
+            return None
+        if self.has_errors:
+            return self.Outcome.COMPLETE_WITH_ERRORS
+        return self.Outcome.COMPLETE_UNMATCHED if self.has_problems else self.Outcome.COMPLETE
+
+    @property
+    def unmatched_rows(self) -> int | None:
+        """Rows that matched no student; None if their number was not reported.
+
+        Read the run with its ``matches`` and ``unmatched_ids``.
+        """
+        if (matches := getattr(self, "matches", None)) is not None:
+            return int(matches.unmatched)
+        ids = getattr(self, "unmatched_ids", None)
+        return ids.count if ids is not None else None
+
+    @property
+    def label(self) -> str:
+        """Where the run stands, in words, such as ``Complete, 17 unmatched``."""
+        if self.outcome == self.Outcome.COMPLETE_UNMATCHED and self.unmatched_rows:
+            return f"Complete, {self.unmatched_rows:,} unmatched"
+        return str(self.outcome.label if self.outcome else self.get_status_display())
 
 
 class RunLog(models.Model):

@@ -57,6 +57,8 @@ def detail(run: Run) -> dict[str, Any]:
         "runId": str(run.id),
         "jobId": str(job.id),
         "completedWithErrors": bool(refused),
+        "outcome": run.outcome,
+        "eduUnavailable": run.edu_unavailable or None,
         "sendToOds": job.send_to_ods,
         "odsUrl": _ods_url(run),
         "unmatchedStudentsCount": unmatched,

@@ -41,7 +41,7 @@ def _outcome(run: Run) -> Iterator[str]:
     if matches := RunMatches.objects.filter(run=run).first():
         yield (
             f"{matches.input_rows} rows: {matches.ods_matched} to the ODS, "
-            f"{matches.cross_year_matched} to the other set, {matches.unmatched} unmatched"
+            f"{matches.cross_year_matched} for EDU, {matches.unmatched} unmatched"
         )
     for counts in run.summary.all():
         yield (
@@ -50,4 +50,4 @@ def _outcome(run: Run) -> Iterator[str]:
         )
     for error in run.errors.all():
         yield f"{error.code}: {error.payload.get('message', 'see the run in the admin')}"
-    yield run.get_status_display()
+    yield run.label

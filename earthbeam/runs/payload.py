@@ -1,6 +1,5 @@
 """What an executor is told about its job, and the URLs at which it finds the app."""
 
-import logging
 from collections import defaultdict
 from typing import Any
 from uuid import UUID
@@ -10,17 +9,10 @@ from django.conf import settings
 from earthbeam import paths, plain_text
 from earthbeam.bundles.template import API_YEAR, BundleTemplate
 from earthbeam.models import POSSIBLE_ID_COLUMNS, BundleRevision, DescriptorMapping, Job, Run
-from earthbeam.runs import edu_rosters
-from edu import connections
-from edu.errors import EduError
+from earthbeam.runs import cross_year, edu_rosters
 from partners.encryption import UndecryptableSecret
 from partners.models import OdsConnection, Partner
 from partners.ods import allowed_addresses
-
-logger = logging.getLogger(__name__)
-
-"""A variable that every bundle knows: where to look for ids. Only the app itself gives it to a job,
-one that grew out of another whose id column is known: rerun_rows.py, id_column.py."""
 
 _REPORTS = {
     "status": "status",
@@ -55,7 +47,7 @@ def build(run: Run) -> dict[str, Any]:
     """
     job = run.job
     partner = job.tenant.partner
-    cross_year = cross_year_match_available(partner)
+    edu_available = _cross_year_match_available(run, partner)
     urls = {name: f"{job_url(run.id)}/{path}" for name, path in _REPORTS.items()}
     commit = {"commit": at} if (at := bundle_commit(run)) else {}
     payload: dict[str, Any] = {
@@ -66,9 +58,9 @@ def build(run: Run) -> dict[str, Any]:
         "bundle": {"path": job.bundle_id, "branch": job.bundle_branch, **commit},
         "appUrls": urls,
         "sendToOds": job.send_to_ods,
-        "crossYearMatchAvailable": cross_year,
+        "crossYearMatchAvailable": edu_available,
     }
-    if cross_year:
+    if edu_available:
         urls["roster"] = f"{job_url(run.id)}/roster"
         if edu_rosters.are_kept(partner):
             payload["keepEduRosters"] = True
@@ -76,7 +68,7 @@ def build(run: Run) -> dict[str, Any]:
         payload["studentIdColumn"] = column
     if job.send_to_ods:
         payload["assessmentDatastore"] = _ods(job)
-    elif not cross_year:
+    elif not edu_available:
         key = paths.roster_key(job.tenant, job.school_year)
         payload["rosterFilePath"] = f"{job.files_base}/{key}"
     return payload
@@ -91,19 +83,15 @@ def bundle_commit(run: Run) -> str:
     return run.bundle_commit
 
 
-def cross_year_match_available(partner: Partner) -> bool:
-    """Whether the partner wants cross-year matching and its EDU can be asked.
-
-    A look-up that fails counts as no: rows that one roster leaves stay unmatched then, which is
-    better than a run that fails.
-    """
-    if not partner.cross_year_match_enabled:
-        return False
-    try:
-        return connections.available(partner.id, partner.edu_generation)
-    except EduError as error:
-        logger.warning("EDU of partner %s counts as not available: %s", partner.id, error)
-        return False
+def _cross_year_match_available(run: Run, partner: Partner) -> bool:
+    """Whether EDU can be asked; where it should and cannot, the run keeps why."""
+    reason = cross_year.unavailable(partner)
+    if reason != run.edu_unavailable:
+        run.edu_unavailable = reason
+        Run.objects.filter(pk=run.pk, executor_size=run.executor_size).update(
+            edu_unavailable=reason
+        )
+    return partner.cross_year_match_enabled and not reason
 
 
 def _input_params(job: Job) -> dict[str, str]:

@@ -73,6 +73,7 @@ def start_over(run: Run, *, executor_size: str) -> bool:
             launched_at=None,
             launch_reference="",
             progress=None,
+            edu_unavailable="",
             executor_size=executor_size,
         ):
             return False
@@ -144,11 +145,17 @@ def _end(
     now = timezone.now()
     with transaction.atomic():
         succeeded = status == Run.Status.SUCCESS
-        has_problems = succeeded and _has_problems(run)
+        run.has_errors = succeeded and run.summary.filter(records_failed__gt=0).exists()
+        run.has_problems = succeeded and (run.has_errors or _left_rows_unmatched(run))
         still = _runs(run.pk, only_if, executor_size)
-        if not still.update(status=status, ended_at=now, has_problems=has_problems):
+        if not still.update(
+            status=status,
+            ended_at=now,
+            has_errors=run.has_errors,
+            has_problems=run.has_problems,
+        ):
             return False
-        run.status, run.ended_at, run.has_problems = status, now, has_problems
+        run.status, run.ended_at = status, now
         if succeeded:
             OutputSet.objects.filter(run=run).update(published_at=now)
         if error is not None:
@@ -171,11 +178,9 @@ def _runs(
     return same if executor_size is None else same.filter(executor_size=executor_size)
 
 
-def _has_problems(run: Run) -> bool:
-    """Whether the ODS refused records, or rows matched no student."""
+def _left_rows_unmatched(run: Run) -> bool:
     return (
-        run.summary.filter(records_failed__gt=0).exists()
-        or RunMatches.objects.filter(run=run, unmatched__gt=0).exists()
+        RunMatches.objects.filter(run=run, unmatched__gt=0).exists()
         or UnmatchedIds.objects.filter(run=run).exclude(count=0).exists()
     )
 

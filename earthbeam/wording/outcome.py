@@ -67,10 +67,8 @@ def outcome(facts: Facts) -> Outcome:
         return _failed(facts)
     told = _by_rows(facts, facts.rows) if facts.rows and facts.rows.total else _by_sets(facts)
     sentences = [*told.sentences, *_about_records(facts), *_about_unmatched(facts)]
-    troubled = facts.refused > 0 or facts.unmatched != 0
-    return Outcome(
-        "rw-warn" if troubled else "rw-good", told.headline, tuple(sentences), told.parts
-    )
+    tone = "rw-flawed" if facts.refused else "rw-good" if facts.unmatched == 0 else "rw-warn"
+    return Outcome(tone, told.headline, tuple(sentences), told.parts)
 
 
 def _failed(facts: Facts) -> Outcome:

@@ -33,7 +33,7 @@ _PHASE_OF = {
 _TITLES = {
     _PREPARE: "Preparing",
     _TRANSFORM: "Matching and transforming",
-    _CROSS_YEAR: "Matching across years",
+    _CROSS_YEAR: "Matching to prior years",
     _SEND: "Sending to the ODS",
     _COMPLETE: "Complete",
 }

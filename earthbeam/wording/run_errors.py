@@ -8,7 +8,7 @@ what the contract says, still gets words.
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 
@@ -42,11 +42,28 @@ _CANCELLED = re.compile(r"Cancelled by (.+)\.")
 _LONGEST = 400
 
 
-def words(code: str, payload: Payload, *, to_ods: bool) -> ErrorWords:
+NEEDS_ROSTER = ("insufficient_matches", "missing_ods_roster")
+"""Errors of a run that EDU's roster might have prevented."""
+
+
+def words(code: str, payload: Payload, *, to_ods: bool, edu_problem: str = "") -> ErrorWords:
     """The words for an error ``code`` with its ``payload``.
 
     ``to_ods``: whether the job goes to an ODS; of one that does not, no words speak of it.
+    ``edu_problem``: a sentence that says why EDU could not be used although it should have been.
     """
+    said = _words(code, payload, to_ods)
+    if not edu_problem or code not in NEEDS_ROSTER:
+        return said
+    return replace(
+        said,
+        what=f"{said.what} Cross-year matching is on, but EDU was unavailable: {edu_problem}",
+        next_step="Run the job again when EDU is available. If it fails the same way: "
+        + said.next_step,
+    )
+
+
+def _words(code: str, payload: Payload, to_ods: bool) -> ErrorWords:
     own = _WORDS.get(code)
     if own is None:
         return ErrorWords(

@@ -11,7 +11,9 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from earthbeam import launchers
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import IdempotencyKey, RequestCount, Run
+from earthbeam.runs import reaper
 from earthbeam.tasks import forget_requests, purge_queue, reap_runs
+from partners.models import Partner
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 
@@ -69,6 +71,54 @@ def test_after_the_last_try_the_run_has_failed_to_start(run, monkeypatch):
     error = run.errors.get()
     assert error.code == "failed_to_start_executor"
     assert "could not start a process" in error.payload["message"]
+
+
+@pytest.fixture
+def run_without_edu(settings):
+    """A run that has no other roster than EDU's, whose credentials cannot be looked up."""
+    settings.RUNWAY_ENV, settings.ENVLABEL = "production", None
+    factories.make_partner(cross_year_match_enabled=True)
+    return start_run(factories.make_job(send_to_ods=False))
+
+
+def test_a_launch_that_needs_edu_waits_for_it(run_without_edu, monkeypatch):
+    choose(monkeypatch, "Broken")  # an attempt to launch would end the run
+    before = timezone.now()
+    work()
+    run_without_edu.refresh_from_db()
+    assert (run_without_edu.status, run_without_edu.edu_unavailable) == (
+        "new",
+        "edu_not_configured",
+    )
+    (queued,) = ProcrastinateJob.objects.filter(task_name="launch_run", status="todo")
+    assert queued.scheduled_at is not None
+    assert before < queued.scheduled_at <= timezone.now() + timedelta(minutes=1)
+    assert reaper.reap() == 0  # its launch is not lost
+
+
+def test_a_launch_goes_on_when_edu_is_available_again(run_without_edu, monkeypatch):
+    choose(monkeypatch, "NoProgram")
+    work()
+    Partner.objects.update(cross_year_match_enabled=False)
+    due_again(attempts=0)
+    work()
+    run_without_edu.refresh_from_db()
+    assert run_without_edu.waiting_for_edu_since is None
+    queued = ProcrastinateJob.objects.get(task_name="launch_run", status="todo")
+    assert queued.attempts == 1  # the launcher's, with all of its retries
+
+
+def test_after_a_quarter_of_an_hour_without_edu_the_run_fails_and_says_why(run_without_edu):
+    work()
+    Run.objects.update(waiting_for_edu_since=timezone.now() - timedelta(minutes=15))
+    due_again(attempts=0)
+    work()
+    run_without_edu.refresh_from_db()
+    error = run_without_edu.errors.get()
+    assert (run_without_edu.status, error.code) == ("error", "failed_to_start_executor")
+    assert "EDU stayed unavailable for 15 minutes" in error.payload["message"]
+    assert "ENVLABEL is not set" in error.payload["message"]
+    assert not ProcrastinateJob.objects.filter(task_name="launch_run", status="todo").exists()
 
 
 @pytest.mark.parametrize("fake", ["Broken", None])

@@ -23,7 +23,7 @@ from earthbeam.admin.dashboard.matches_chart import Chart, chart
 from earthbeam.admin.jobs.checks import MAIN_KEY
 from earthbeam.admin.jobs.list import RELATED, row_counts
 from earthbeam.admin.lists.filters import IN_PROGRESS, TO_LOOK_AT
-from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, has_status, status_of
+from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, has_status, label_of, status_of
 from earthbeam.models import Job, JobFile, Run, RunUpdate
 from partners import readiness, scoping
 
@@ -38,6 +38,8 @@ class Line:
 
     job: Job
     status: JobStatus
+    label: str
+    """The status in words."""
     url: str
     assessment: str
     file: str
@@ -143,6 +145,7 @@ def _lines(jobs: QuerySet[Any]) -> list[Line]:
         Line(
             job=job,
             status=status_of(job),
+            label=label_of(job),
             url=reverse("admin:earthbeam_job_change", args=[job.pk]),
             assessment=str(job.bundle_template.get("display_name", job.bundle_id)),
             file=job.file or "",

@@ -18,6 +18,8 @@ from earthbeam.jobs import lifecycle, resolution
 from earthbeam.jobs.resolution import RESOLVABLE
 from earthbeam.jobs.status import JobStatus, status_of
 from earthbeam.models import Job, JobNote, Run
+from earthbeam.runs import cross_year
+from edu.errors import sentence
 from partners.scoped_admin import ScopedAdmin
 
 _BUSY = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -84,6 +86,7 @@ class JobActions(ScopedAdmin):
     def get_urls(self) -> list[URLPattern]:
         steps: list[tuple[str, Callable[[HttpRequest, Job], HttpResponse | None]]] = [
             ("run", self._run_again),
+            ("with_edu", self._run_with_edu),
             ("cancel", self._cancel),
             ("resolve", self._resolve),
             ("unresolve", self._unresolve),
@@ -142,6 +145,18 @@ class JobActions(ScopedAdmin):
             self.message_user(request, str(error), messages.ERROR)
         else:
             self._done(request, job, True, "Asked for a run.", "")
+
+    def _run_with_edu(self, request: HttpRequest, job: Job) -> None:
+        """Run again a job whose last run had to do without EDU, if EDU is available now."""
+        partner = job.tenant.partner
+        if not partner.cross_year_match_enabled:
+            why_not = f"Nothing was started: cross-year matching is off for {partner} now."
+            self.message_user(request, why_not, messages.WARNING)
+        elif reason := cross_year.unavailable(partner):
+            why_not = f"Nothing was started: EDU is still unavailable. {sentence(reason)}"
+            self.message_user(request, why_not, messages.WARNING)
+        else:
+            self._run_again(request, job)
 
     def _cancel(self, request: HttpRequest, job: Job) -> None:
         """The run that the page showed, and no other that may have begun meanwhile."""

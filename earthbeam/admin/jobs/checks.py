@@ -11,7 +11,7 @@ from django.utils.safestring import SafeString
 
 from earthbeam.bundles.template import BundleTemplate, InputFile
 from earthbeam.jobs.file_checks import HEAD_BYTES, Expected, Findings, check
-from earthbeam.jobs.status import status_of
+from earthbeam.jobs.status import label_of
 from earthbeam.models import Bundle, Job
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -55,7 +55,7 @@ def told_earlier(job: Job) -> dict[str, str]:
     return {
         "text": "This very file was submitted before. Loading it again does no harm where the "
         "results are the same, but check that it is the file you mean.",
-        "link": f"{name}, {job.created_at:%-d %b %Y} ({status_of(job).label})",
+        "link": f"{name}, {job.created_at:%-d %b %Y} ({label_of(job)})",
         "url": reverse("admin:earthbeam_job_change", args=[job.pk]),
     }
 

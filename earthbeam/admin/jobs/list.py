@@ -14,11 +14,12 @@ from earthbeam.admin.jobs.bulk_actions import JobBulkActions
 from earthbeam.admin.lists.filters import (
     ApiClientFilter,
     BundleFilter,
+    EduFilter,
     JobStatusFilter,
     PersonFilter,
 )
 from earthbeam.admin.lists.search import JobSearch
-from earthbeam.jobs.status import status_of
+from earthbeam.jobs.status import label_of, status_of
 from earthbeam.models import Job, RunMatches
 from partners.list_filters import PartnerFilter, TenantFilter
 
@@ -32,13 +33,14 @@ RELATED = (
 class JobList(JobBulkActions, JobSearch):
     """To be mixed into the admin of jobs."""
 
-    list_display = ["assessment", "stands", "district", "rows", "made"]
+    list_display = ["assessment", "stands", "district", "rows", "created"]
     list_filter = [
         JobStatusFilter,
         PartnerFilter.at("tenant__partner"),
         TenantFilter.at("tenant"),
         "school_year",
         BundleFilter.at("bundle"),
+        EduFilter,
         "created_at",
         PersonFilter.at("created_by"),
         ApiClientFilter.at("api_client"),
@@ -76,15 +78,14 @@ class JobList(JobBulkActions, JobSearch):
         return _lines(*row_counts(obj)) or "-"
 
     @admin.display(ordering="created_at")
-    def made(self, obj: Job) -> SafeString:
+    def created(self, obj: Job) -> SafeString:
         at = date_format(localtime(obj.created_at), "j M Y, H:i")
         return _lines(at, _who(obj))
 
 
 def pill(job: Job) -> SafeString:
     """The job's status in its color."""
-    status = status_of(job)
-    return format_html('<span class="rw-pill {}">{}</span>', status.tone, status.label)
+    return format_html('<span class="rw-pill {}">{}</span>', status_of(job).tone, label_of(job))
 
 
 def matches_of(job: Job) -> RunMatches | None:
@@ -92,25 +93,17 @@ def matches_of(job: Job) -> RunMatches | None:
     return getattr(job.last_run, "matches", None)
 
 
-def unmatched_rows(job: Job) -> int | None:
-    """Rows of the job's last run that matched no student, if it told how many."""
-    matches = matches_of(job)
-    if matches is not None:
-        return matches.unmatched
-    unmatched = getattr(job.last_run, "unmatched_ids", None)
-    return unmatched.count if unmatched else None
-
-
 def row_counts(job: Job) -> list[str]:
     """In a few words each, where the rows of the job's last run went."""
-    matches, unmatched = matches_of(job), unmatched_rows(job)
+    matches = matches_of(job)
+    unmatched = job.last_run.unmatched_rows if job.last_run else None
     parts = []
     if matches and not job.send_to_ods:
         parts.append(f"{matches.cross_year_matched:,} matched")
     elif matches:
         parts.append(f"{matches.ods_matched:,} to the ODS")
         if matches.cross_year_matched:
-            parts.append(f"{matches.cross_year_matched:,} across years")
+            parts.append(f"{matches.cross_year_matched:,} matched to a prior year")
     if unmatched:
         parts.append(f"{unmatched:,} unmatched")
     return parts

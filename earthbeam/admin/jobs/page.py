@@ -21,11 +21,12 @@ from earthbeam.admin.jobs.new import new_job_url
 from earthbeam.admin.runs.picture import RunPicture
 from earthbeam.bundles.template import BundleTemplate
 from earthbeam.jobs.lineage import Story, story
-from earthbeam.jobs.status import status_of
+from earthbeam.jobs.status import label_of, status_of
 from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, JobFile, Run, RunLog
 from earthbeam.runs.durations import lasted
 from partners import audit, scoping
 
+_REPORTED = ("started_by", "matches", "unmatched_ids")
 _MANY = 50
 """Runs and entries of the history that the page shows, the newest first."""
 
@@ -130,6 +131,7 @@ class JobPage(JobActions):
             "story": told,
             "taken_over": told is not None and told.here.open == 0,
             "status": status,
+            "status_label": label_of(job),
             # Changes with everything on the page that a reader may have in hand.
             "version": f"{status}.{job.last_run_id}",
             "unfinished": job.last_run is not None and job.last_run.status in Run.UNFINISHED,
@@ -141,11 +143,11 @@ class JobPage(JobActions):
         }
 
     def _around(self, request: HttpRequest, job: Job, told: Story | None) -> dict[str, Any]:
-        runs = list(job.runs.select_related("started_by").order_by("-created_at")[:_MANY])
+        runs = list(job.runs.select_related(*_REPORTED).order_by("-created_at")[:_MANY])
         for run in runs:
             took = (run.ended_at - run.created_at).total_seconds() if run.ended_at else None
             run.took = "" if took is None else lasted(took)  # type: ignore[attr-defined]
-            run.tone, run.label = _tone_and_label(run)  # type: ignore[attr-defined]
+            run.tone = status_of(Job(last_run=run)).tone  # type: ignore[attr-defined]
         return {
             "around": True,
             "runs": runs,
@@ -163,8 +165,7 @@ def _chosen_run(request: HttpRequest, job: Job) -> Run | None:
     chosen = request.GET.get("run")
     if chosen:
         try:
-            reported = job.runs.select_related("started_by", "matches", "unmatched_ids")
-            return reported.get(pk=chosen)
+            return job.runs.select_related(*_REPORTED).get(pk=chosen)
         except (Run.DoesNotExist, ValidationError):
             pass  # an old or mistyped address still shows the job
     return job.last_run
@@ -190,12 +191,6 @@ def _inputs(
 def _main_file_name(job_files: Iterable[JobFile]) -> str | None:
     """What tells the job from others of its assessment."""
     return next((file.name for file in job_files if file.template_key == MAIN_KEY), None)
-
-
-def _tone_and_label(run: Run) -> tuple[str, str]:
-    """As of a job whose last run it is."""
-    status = status_of(Job(last_run=run))
-    return status.tone, status.label
 
 
 def _history(job: Job) -> list[LogEntry]:

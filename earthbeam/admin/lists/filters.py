@@ -10,13 +10,13 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
 from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, has_status
-from earthbeam.models import Bundle, Job
+from earthbeam.models import Bundle, Job, Run
 from partners import scoping
 from partners.list_filters import NamedFilter
 
 TO_LOOK_AT, IN_PROGRESS = "to_look_at", "in_progress"
 _GROUPS = {
-    TO_LOOK_AT: ("Needs attention: errors of any kind", NEEDS_SOMEBODY),
+    TO_LOOK_AT: ("Needs attention: errors or unmatched rows", NEEDS_SOMEBODY),
     IN_PROGRESS: ("In progress: queued or running", (JobStatus.QUEUED, JobStatus.RUNNING)),
 }
 
@@ -36,6 +36,20 @@ class JobStatusFilter(admin.SimpleListFilter):
             return queryset.filter(has_status(*_GROUPS[value][1]))
         if value in JobStatus.values:
             return queryset.filter(has_status(value))
+        return queryset
+
+
+class EduFilter(admin.SimpleListFilter):
+    """Jobs whose last run had to do without EDU although cross-year matching is on."""
+
+    title, parameter_name = "cross-year matching", "edu"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("unavailable", "EDU was unavailable")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Job]) -> QuerySet[Job]:
+        if self.value() == "unavailable":
+            return queryset.filter(last_run__in=Run.objects.exclude(edu_unavailable=""))
         return queryset
 
 

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 
 import partners.admin
 from earthbeam.admin.partners.years import roster_words
-from earthbeam.runs.payload import cross_year_match_available
+from earthbeam.runs import cross_year
 from partners.models import OdsConnection, SchoolYear, SchoolYearConfig, Tenant
 from partners.ods.admin import state
 
@@ -45,6 +45,6 @@ def _years(tenant: Tenant, asked: str | None) -> list[dict[str, Any]]:
 
 
 def _roster(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
-    if cross_year_match_available(tenant.partner):
+    if cross_year.is_available(tenant.partner):
         return "rw-good", "The roster of all years in EDU is used"
     return roster_words(tenant, year)

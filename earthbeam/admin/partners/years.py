@@ -20,7 +20,7 @@ from earthbeam.jobs.year_settings import (
     save,
     settings_of,
 )
-from earthbeam.runs.payload import cross_year_match_available
+from earthbeam.runs import cross_year
 from partners.models import OdsConnection, Partner, SchoolYear, Tenant
 from partners.readiness import readiness, some_without_connection, without_connection
 
@@ -104,7 +104,7 @@ class PartnerYears(PartnerPage):
             ),
             TENANTS_A_PAGE,
         ).get_page(request.GET.get("page"))
-        cross_year = not setting.sends_to_ods and cross_year_match_available(partner)
+        from_edu = not setting.sends_to_ods and cross_year.is_available(partner)
         return self.show(
             request,
             partner,
@@ -113,11 +113,11 @@ class PartnerYears(PartnerPage):
             year=year,
             setting=setting,
             page=page,
-            cross_year=cross_year,
+            cross_year=from_edu,
             missing_only="missing" in request.GET,
             rows=[
                 (tenant, roster_words(tenant, year))
-                if not setting.sends_to_ods and not cross_year
+                if not setting.sends_to_ods and not from_edu
                 else (tenant, None)
                 for tenant in page
             ],

@@ -22,12 +22,14 @@ from earthbeam.models import (
     RunMatches,
     UnmatchedIds,
 )
+from earthbeam.runs import cross_year
 from earthbeam.runs.durations import lasted, usual_seconds
 from earthbeam.wording import run_errors
 from earthbeam.wording.ods_messages import RESULTS_FILE, Sent
 from earthbeam.wording.outcome import Facts, Outcome, Rows, outcome
 from earthbeam.wording.phases import Phase, Step, Update, current_step, phases
-from earthbeam.wording.run_errors import ErrorWords
+from earthbeam.wording.run_errors import NEEDS_ROSTER, ErrorWords
+from edu.errors import sentence
 
 LOG_SHOWN = 64 * 1024
 """Letters of a log's end that the page has; the whole can be downloaded."""
@@ -147,6 +149,28 @@ class RunPicture:
         return None
 
     @property
+    def edu_problem(self) -> str:
+        """Why the run had to do without EDU although cross-year matching is on."""
+        return cross_year.problem_of(self.run)
+
+    @cached_property
+    def edu_may_help(self) -> bool:
+        """Whether another run of the job, with EDU, may match what this one could not."""
+        if not self.is_last or not self.edu_problem or not self.ended:
+            return False
+        return self.has_unmatched or any(each.code in NEEDS_ROSTER for each in self._errors)
+
+    @property
+    def edu_waiting_for(self) -> str:
+        """Why EDU is unavailable, as a sentence."""
+        return sentence(self.run.edu_unavailable)
+
+    @property
+    def waits_for_edu_until(self) -> datetime | None:
+        """When the run fails if EDU stays unavailable; None if it does not wait for EDU."""
+        return cross_year.waits_until(self.run)
+
+    @property
     def missing_id_columns(self) -> list[str]:
         """Columns that the bundle names for IDs, and that the file lacks."""
         return list(self.matches.missing_id_columns) if self.matches else []
@@ -204,7 +228,12 @@ class RunPicture:
     def errors(self) -> list[ShownError]:
         return [
             ShownError(
-                run_errors.words(error.code, error.payload, to_ods=self.job.send_to_ods),
+                run_errors.words(
+                    error.code,
+                    error.payload,
+                    to_ods=self.job.send_to_ods,
+                    edu_problem=self.edu_problem,
+                ),
                 error.code,
                 {key: value for key, value in error.payload.items() if key != "stacktrace"},
                 str(error.payload.get("stacktrace") or ""),

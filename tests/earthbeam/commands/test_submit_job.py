@@ -136,7 +136,7 @@ def test_waiting_shows_the_steps_and_the_outcome(scores, executor):
         "Fetching the bundle …",
         "Matching and transforming …",
         "studentAssessments: 9 processed, 1 skipped, 2 failed",
-        "Complete",
+        "Complete with errors",
     ]
 
 

@@ -349,13 +349,15 @@ def test_a_job_tells_all_that_its_run_has_reported(client, body):
     states.finish(run.pk, success=True)
     answer = client.get(f"jobs/{uid}").json()
     assert {
-        name: answer[name] for name in ("uid", "partner", "tenant", "schoolYear", "status")
+        name: answer[name]
+        for name in ("uid", "partner", "tenant", "schoolYear", "status", "outcome")
     } == {
         "uid": uid,
         "partner": "ea",
         "tenant": "grand_bend",
         "schoolYear": "2026",
         "status": "complete_with_errors",
+        "outcome": "complete_with_errors",
     }
     assert answer["files"] == {"INPUT_FILE": "scores.csv"}
     told = answer["run"]
@@ -364,6 +366,36 @@ def test_a_job_tells_all_that_its_run_has_reported(client, body):
     assert told["unmatched"] == {"name": "student_id", "type": "State", "count": 3}
     assert told["matches"]["crossYearMatched"] == 3
     assert told["errors"] == []
+
+
+def test_clients_that_know_no_unmatched_outcome_still_see_complete_with_errors(client):
+    unmatched = factories.make_run(status=Run.Status.RUNNING)
+    reports.record_unmatched_ids(unmatched, "student_id", "State", 3)
+    states.finish(unmatched.pk, success=True)
+    refused = factories.make_run(status=Run.Status.RUNNING)
+    factories.make_summary(refused, failed=1)
+    states.finish(refused.pk, success=True)
+    factories.make_run(status=Run.Status.RUNNING)
+
+    def found(query):
+        answer = client.get(f"jobs?partner=ea&{query}").json()
+        return [(job["uid"], job["status"], job["outcome"]) for job in answer]
+
+    both = [
+        (str(unmatched.job_id), "complete_with_errors", "complete_unmatched"),
+        (str(refused.job_id), "complete_with_errors", "complete_with_errors"),
+    ]
+    assert found("status=complete_with_errors") == both
+    assert found("outcome=complete_unmatched") == both[:1]
+    assert [outcome for *_, outcome in found("status=running")] == [None]
+    assert client.get("jobs?partner=ea&status=complete_unmatched").status_code == 400
+
+
+def test_a_run_without_edu_says_so(client):
+    run = factories.make_run(status=Run.Status.RUNNING, edu_unavailable="edu_credentials_denied")
+    assert client.get(f"jobs/{run.job_id}").json()["run"]["eduUnavailable"] == (
+        "edu_credentials_denied"
+    )
 
 
 def test_a_failed_job_says_why_in_words_without_the_stack_trace(client):

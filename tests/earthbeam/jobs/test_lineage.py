@@ -4,7 +4,7 @@ import pytest
 from django.urls import reverse
 
 from earthbeam.jobs.lineage import resolve_settled, story
-from earthbeam.models import Job, ResourceSummary, Run, RunMatches, UnmatchedIds
+from earthbeam.models import Job, Run, RunMatches, UnmatchedIds
 from tests import factories, people
 
 pytestmark = pytest.mark.django_db
@@ -100,13 +100,7 @@ def test_jobs_whose_rows_have_all_been_matched_are_resolved_on_request():
 def test_a_job_with_records_that_the_ods_refused_is_not_done():
     first = job(312, 17)
     job(17, 0, parent=first)
-    ResourceSummary.objects.create(
-        run=first.last_run,
-        resource="studentAssessments",
-        records_processed=9,
-        records_skipped=0,
-        records_failed=1,
-    )
+    factories.make_summary(first.last_run, failed=1)
     assert story(first).root.left == 0
     assert story(first).to_resolve == []
 

@@ -2,7 +2,7 @@ import pytest
 from django.utils import timezone
 
 from earthbeam.jobs.lifecycle import start_run
-from earthbeam.jobs.status import JobStatus, has_status, status_of
+from earthbeam.jobs.status import JobStatus, has_status, label_of, status_of
 from earthbeam.models import Job, Run
 from earthbeam.runs import reports, states
 from tests import factories
@@ -19,11 +19,13 @@ def make(status: JobStatus) -> Job:
         JobStatus.ERROR: Run.Status.ERROR,
         JobStatus.COMPLETE: Run.Status.SUCCESS,
         JobStatus.COMPLETE_WITH_ERRORS: Run.Status.SUCCESS,
+        JobStatus.COMPLETE_UNMATCHED: Run.Status.SUCCESS,
         JobStatus.RESOLVED: Run.Status.ERROR,
     }.get(status)
     if run_status:
-        problems = status == JobStatus.COMPLETE_WITH_ERRORS
-        factories.make_run(job, run_status, has_problems=problems)
+        errors = status == JobStatus.COMPLETE_WITH_ERRORS
+        problems = errors or status == JobStatus.COMPLETE_UNMATCHED
+        factories.make_run(job, run_status, has_errors=errors, has_problems=problems)
     if status == JobStatus.RESOLVED:
         Job.objects.update(resolved_at=timezone.now())
     return Job.objects.select_related("last_run").get()
@@ -45,20 +47,23 @@ def test_the_last_run_decides():
 
 
 @pytest.mark.parametrize(
-    ("refused", "unmatched", "status"),
+    ("refused", "unmatched", "status", "label"),
     [
-        (0, 0, JobStatus.COMPLETE),
-        (1, 0, JobStatus.COMPLETE_WITH_ERRORS),
-        (0, 1, JobStatus.COMPLETE_WITH_ERRORS),
+        (0, 0, JobStatus.COMPLETE, "Complete"),
+        (1, 0, JobStatus.COMPLETE_WITH_ERRORS, "Complete with errors"),
+        (0, 1_700, JobStatus.COMPLETE_UNMATCHED, "Complete, 1,700 unmatched"),
+        (0, None, JobStatus.COMPLETE_UNMATCHED, "Complete, some unmatched"),
+        (1, 1, JobStatus.COMPLETE_WITH_ERRORS, "Complete with errors"),
     ],
 )
-def test_refused_records_and_unmatched_rows_are_errors_of_a_complete_job(
-    refused, unmatched, status
+def test_errors_are_what_the_ods_refused_and_unmatched_rows_are_counted(
+    refused, unmatched, status, label
 ):
     run = factories.make_run(status=Run.Status.RUNNING)
     counts = {"records_processed": 9, "records_skipped": 0, "records_failed": refused}
     reports.record_summary(run, {"studentAssessments": counts})
-    if unmatched:
+    if unmatched != 0:
         reports.record_unmatched_ids(run, "student_id", "State", unmatched)
     states.finish(run.pk, success=True)
-    assert status_of(Job.objects.select_related("last_run").get()) == status
+    job = Job.objects.select_related("last_run").get()
+    assert (status_of(job), label_of(job)) == (status, label)

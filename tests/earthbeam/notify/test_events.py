@@ -23,7 +23,12 @@ def told_of(run, caplog):
 
 def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
     user = get_user_model().objects.create(username="someone")
-    run = factories.make_run(status="success", started_by=user)
+    run = factories.make_run(
+        status="success",
+        started_by=user,
+        has_errors=True,
+        edu_unavailable="edu_no_credentials",
+    )
     reports.record_unmatched_ids(run, "student_id", "State", 17)
     reports.record_summary(
         run,
@@ -40,6 +45,8 @@ def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
     assert detail == {
         "summary": "Reading check for grand_bend, 2526: success",
         "completedWithErrors": True,
+        "outcome": "complete_with_errors",
+        "eduUnavailable": "edu_no_credentials",
         "sendToOds": True,
         "odsUrl": "http://127.0.0.1:9/ods",
         "unmatchedStudentsCount": 17,

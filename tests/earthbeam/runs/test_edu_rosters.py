@@ -8,6 +8,7 @@ from earthbeam.files import open_store
 from earthbeam.models import Run
 from earthbeam.paths import app_data_base_path
 from earthbeam.runs import payload, states
+from edu import connections
 from partners.models import Partner
 from tests import factories
 
@@ -40,7 +41,8 @@ def test_they_are_left_for_the_day_that_support_asks_for():
 
 
 def test_executors_are_told_to_keep_them_only_then(monkeypatch):
-    monkeypatch.setattr(payload, "cross_year_match_available", lambda partner: True)
+    factories.make_partner(cross_year_match_enabled=True)
+    monkeypatch.setattr(connections, "available", lambda partner, generation: True)
     run = factories.make_run(status=Run.Status.RUNNING)
     assert "keepEduRosters" not in payload.build(run)
     Partner.objects.update(keep_edu_rosters_until=timezone.now() + timedelta(hours=1))

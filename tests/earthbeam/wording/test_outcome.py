@@ -37,13 +37,13 @@ def text(facts):
         ),
         (
             Facts(True, True, Rows(10, 10, 0, 0), ods_set=True, refused=2, skipped=1),
-            "rw-warn",
+            "rw-flawed",
             "Of 10 rows, 10 were sent to the ODS (it refused 2 records). 1 record was skipped, as "
             "sent before.",
         ),
         (
             Facts(True, True, ods_set=True, refused=2),
-            "rw-warn",
+            "rw-flawed",
             "Results were sent to the ODS. The ODS refused 2 records.",
         ),
         (

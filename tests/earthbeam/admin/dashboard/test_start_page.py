@@ -37,7 +37,7 @@ def test_jobs_with_errors_or_unmatched_rows_are_to_be_looked_at_until_resolved(a
     shown = dashboard(admin)
     assert jobs(shown.to_look_at) == [unmatched.job, failed.job]
     assert shown.to_look_at_count == 2
-    assert shown.to_look_at[0].detail == "251 to the ODS, 44 across years, 17 unmatched"
+    assert shown.to_look_at[0].detail == "251 to the ODS, 44 matched to a prior year, 17 unmatched"
     assert complete.job in jobs(shown.recent)
 
 

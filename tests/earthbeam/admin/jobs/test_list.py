@@ -57,8 +57,8 @@ def test_a_line_says_how_the_job_stands_where_its_rows_went_and_who_asked(client
     factories.make_matches(job.runs.get())
     shown = text_of(client.get(LIST))
     for text in (
-        *("Reading check", "scores.csv", "Complete with errors", "grand_bend (ea)", "2025-26"),
-        *("251 to the ODS", "44 across years", "17 unmatched", "ada"),
+        *("Reading check", "scores.csv", "Complete, 17 unmatched", "grand_bend (ea)", "2025-26"),
+        *("251 to the ODS", "44 matched to a prior year", "17 unmatched", "ada"),
     ):
         assert f" {text} " in shown
 
@@ -84,9 +84,11 @@ def make_one_of_each_status():
         JobStatus.ERROR: make_job(Run.Status.ERROR),
         JobStatus.COMPLETE: make_job(),
         JobStatus.COMPLETE_WITH_ERRORS: make_job(),
+        JobStatus.COMPLETE_UNMATCHED: make_job(),
         JobStatus.RESOLVED: make_job(Run.Status.ERROR, resolved_at=timezone.now()),
     }
-    jobs[JobStatus.COMPLETE_WITH_ERRORS].runs.update(has_problems=True)
+    jobs[JobStatus.COMPLETE_WITH_ERRORS].runs.update(has_problems=True, has_errors=True)
+    jobs[JobStatus.COMPLETE_UNMATCHED].runs.update(has_problems=True)
     return jobs
 
 
@@ -98,11 +100,19 @@ def test_each_status_filters_the_jobs_that_stand_so(client):
     assert set(listed(client, status="to_look_at")) == {
         jobs[JobStatus.ERROR],
         jobs[JobStatus.COMPLETE_WITH_ERRORS],
+        jobs[JobStatus.COMPLETE_UNMATCHED],
     }
     assert set(listed(client, status="in_progress")) == {
         jobs[JobStatus.QUEUED],
         jobs[JobStatus.RUNNING],
     }
+
+
+def test_jobs_that_had_to_do_without_edu_are_found(client):
+    make_job()
+    job = make_job()
+    job.runs.update(edu_unavailable="edu_credentials_denied")
+    assert listed(client, edu="unavailable") == [job]
 
 
 def test_jobs_are_filtered_by_what_they_belong_to():
@@ -248,7 +258,7 @@ def test_runs_in_progress_are_cancelled(client):
 def test_jobs_are_resolved_and_unresolved(client):
     jobs = make_one_of_each_status()
     told = do(client, "resolve", *jobs.values())
-    assert told[0] == "3 jobs marked as resolved."
+    assert told[0] == "4 jobs marked as resolved."
     assert len(told) == 5
     resolved = set(Job.objects.exclude(resolved_at=None))
     assert resolved == {
@@ -257,6 +267,7 @@ def test_jobs_are_resolved_and_unresolved(client):
             JobStatus.WAITING,
             JobStatus.ERROR,
             JobStatus.COMPLETE_WITH_ERRORS,
+            JobStatus.COMPLETE_UNMATCHED,
             JobStatus.RESOLVED,
         )
     }

@@ -5,17 +5,20 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import cache
 from django.urls import reverse
+from django.utils import timezone
 
 from earthbeam.admin.jobs.new import new_job_url
 from earthbeam.jobs import lifecycle
 from earthbeam.models import Job, JobNote, Run
 from earthbeam.runs import reports, states
 from earthbeam.wording.ods_messages import RESULTS_FILE
+from edu import connections
+from partners.models import Partner
 from tests import factories, people, run_reports
 
 pytestmark = pytest.mark.django_db
 
-ACTIONS = ["run", "cancel", "resolve", "unresolve", "note"]
+ACTIONS = ["run", "with_edu", "cancel", "resolve", "unresolve", "note"]
 
 
 @pytest.fixture(autouse=True)
@@ -176,6 +179,70 @@ def test_a_cancelled_run_says_who_did_it(client):
 # --- Earlier runs ---------------------------------------------------------------------------
 
 
+@pytest.fixture
+def run_without_edu():
+    """A run that left rows unmatched, which EDU might have matched, had it been available."""
+    factories.make_partner(cross_year_match_enabled=True)
+    run = run_reports.succeeded(rows=(251, 0, 61), sets=("ods",))
+    Run.objects.filter(pk=run.pk).update(
+        edu_unavailable="edu_credentials_denied", started_at=run.created_at
+    )
+    return run
+
+
+def test_a_run_without_edu_says_so_and_its_rows_can_be_tried_again(
+    client, run_without_edu, monkeypatch
+):
+    page = shown(client, run_without_edu.job)
+    assert "Complete, 61 unmatched" in page
+    assert "Rows were not matched to prior years." in page
+    assert "AWS does not let Runway read EDU&#x27;s credentials." in page
+    with_edu = url(run_without_edu.job, "with_edu")
+    assert with_edu in page
+    monkeypatch.setattr(connections, "available", lambda partner, generation: True)
+    answer = client.post(with_edu, follow=True)
+    assert told(answer) == "Asked for a run."
+    assert run_without_edu.job.runs.count() == 2
+
+
+def test_while_edu_stays_unavailable_no_run_is_started_in_vain(client, run_without_edu):
+    answer = client.post(url(run_without_edu.job, "with_edu"), follow=True)
+    assert "Nothing was started: EDU is still unavailable." in told(answer)
+    Partner.objects.update(cross_year_match_enabled=False)
+    answer = client.post(url(run_without_edu.job, "with_edu"), follow=True)
+    assert "cross-year matching is off" in told(answer)
+    assert run_without_edu.job.runs.count() == 1
+
+
+def test_a_run_without_edu_that_matched_every_row_asks_for_nothing(client):
+    run = run_reports.succeeded(rows=(312, 0, 0), sets=("ods",))
+    Run.objects.filter(pk=run.pk).update(
+        edu_unavailable="edu_credentials_denied", started_at=run.created_at
+    )
+    page = shown(client, run.job)
+    assert "Every row matched without it." in page
+    assert url(run.job, "with_edu") not in page
+
+
+def test_too_few_matches_without_edu_are_explained_by_it(client):
+    run = factories.make_run(status=Run.Status.RUNNING, edu_unavailable="edu_credentials_denied")
+    Run.objects.filter(pk=run.pk).update(started_at=run.created_at)
+    states.fail(run.pk, "insufficient_matches", {"match_rate": 0.3, "match_threshold": 0.5})
+    page = shown(client, run.job)
+    assert "Run the job again when EDU is available." in page
+    assert url(run.job, "with_edu") in page
+
+
+def test_a_run_that_waits_for_edu_says_for_how_long(client):
+    job = factories.make_job(send_to_ods=False)
+    factories.make_run(
+        job, edu_unavailable="edu_credentials_denied", waiting_for_edu_since=timezone.now()
+    )
+    page = shown(client, job)
+    assert "Waiting for EDU." in page
+    assert "AWS does not let Runway read EDU&#x27;s credentials. Runway tries again" in page
+
+
 def test_an_earlier_run_can_be_looked_at_and_offers_no_file_that_is_anothers(client):
     job = factories.make_job()
     first = run_reports.succeeded(job=job, rows=(3, 0, 1))
@@ -239,9 +306,9 @@ def test_a_step_tells_how_long_it_usually_takes(client):
 
 def test_a_run_whose_roster_was_asked_for_is_matching_across_years(client):
     run = run_reports.running("earthmover_run")
-    assert "Matching across years" not in live(client, run.job)
+    assert "Matching to prior years" not in live(client, run.job)
     reports.record_cross_year(run)
-    assert '<li class="is-now" aria-current="step">Matching across years' in live(client, run.job)
+    assert '<li class="is-now" aria-current="step">Matching to prior years' in live(client, run.job)
 
 
 # --- What people do -------------------------------------------------------------------------
