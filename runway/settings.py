@@ -192,6 +192,10 @@ STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True  # the admin's files come from the packages; no collect step
 LOGIN_URL = "admin:login"
 FILE_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024**2
+FILE_UPLOAD_HANDLERS = [
+    "django.core.files.uploadhandler.MemoryFileUploadHandler",
+    "runway.uploads.NamelessFileUploadHandler",
+]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
 
 LOGIN_REDIRECT_URL = "admin:index"
