@@ -5,10 +5,14 @@ import os
 import sys
 
 from earthbeam.privacy import keep_private
+from runway import __version__
 
 
 def main() -> None:
     keep_private()
+    if sys.argv[1:] in (["version"], ["--version"]):
+        sys.stdout.write(f"Runway {__version__}\n")
+        return
     if sys.argv[1:2] == ["executor"]:
         os.environ["DJANGO_SETTINGS_MODULE"] = "runway.executor_settings"
     else:

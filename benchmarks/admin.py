@@ -205,7 +205,7 @@ def pages(user: Any) -> Iterator[Page]:
     yield Page("run list, by id", f"{run}?q={str(mine.last_run_id)[:8]}")
     yield Page("run list, by error", f"{run}?q=lightbeam_send")
     yield Page("new job", reverse("admin:earthbeam_job_add"))
-    for name, job in {"job page": mine, "job page, of a story": linked(mine)}.items():
+    for name, job in {"job page": mine, "job page, of linked jobs": linked(mine)}.items():
         yield Page(name, reverse("admin:earthbeam_job_change", args=[job.pk]))
     live = reverse("admin:earthbeam_job_live", args=[mine.pk])
     yield Page("job page, renewed", live)

@@ -1,4 +1,4 @@
-"""Jobs that grew out of one another, as one story: what is left of the first job's rows."""
+"""Jobs that grew out of one another, and what is left of the first job's rows."""
 
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -11,16 +11,16 @@ from earthbeam.jobs.status import JobStatus, label_of, status_of
 from earthbeam.models import Job, Run
 
 _LONGEST = 200
-"""Jobs of a story that are shown; nobody fixes a file that often."""
+"""Linked jobs that are shown; nobody fixes a file that often."""
 
 
 @dataclass(frozen=True)
-class Chapter:
-    """One job of a story, with its rows; None where its run has not told (yet).
+class LinkedJob:
+    """One of the linked jobs, with its rows; None where its run has not reported them.
 
     ``left`` counts those of its rows that it, and all jobs that grew out of it, matched to nobody;
     ``open`` those that no later job has taken over, by a revised file or row by row.
-    ``number`` is its place in the story, from 1, and ``parent_number`` its parent's.
+    ``number`` is its place among them, from 1, and ``parent_number`` its parent's.
     """
 
     job: Job
@@ -49,77 +49,75 @@ class Chapter:
 
 
 @dataclass(frozen=True)
-class Story:
+class LinkedJobs:
     """The first job and all that grew out of it, each after its parent, oldest first."""
 
-    chapters: list[Chapter]
+    jobs: list[LinkedJob]
 
     @property
-    def root(self) -> Chapter:
-        return self.chapters[0]
+    def root(self) -> LinkedJob:
+        return self.jobs[0]
 
     @property
-    def here(self) -> Chapter:
+    def here(self) -> LinkedJob:
         """The job that was asked for."""
-        return next((chapter for chapter in self.chapters if chapter.here), self.root)
+        return next((each for each in self.jobs if each.here), self.root)
 
     @property
-    def is_short(self) -> bool:
-        """Whether there is nothing to tell: one job alone."""
-        return len(self.chapters) == 1
+    def is_one_job(self) -> bool:
+        """Whether no other job is linked."""
+        return len(self.jobs) == 1
 
     @property
     def in_progress(self) -> int:
         """Jobs that have not ended."""
-        return sum(
-            chapter.status in (JobStatus.QUEUED, JobStatus.RUNNING) for chapter in self.chapters
-        )
+        return sum(each.status in (JobStatus.QUEUED, JobStatus.RUNNING) for each in self.jobs)
 
     @property
-    def to_resolve(self) -> list[Chapter]:
+    def to_resolve(self) -> list[LinkedJob]:
         """Jobs about which nothing is left to do."""
-        return [chapter for chapter in self.chapters if chapter.can_be_resolved]
+        return [each for each in self.jobs if each.can_be_resolved]
 
 
-def story(job: Job) -> Story:
-    """The story that ``job`` belongs to, of jobs of its tenant."""
+def linked_jobs(job: Job) -> LinkedJobs:
+    """The jobs linked to ``job``, and itself: those of its tenant."""
     jobs = _family(job)
     children: defaultdict[object, list[Job]] = defaultdict(list)
     for each in jobs[1:]:
         children[each.parent_id].append(each)
-    chapters: list[Chapter] = []
+    found: list[LinkedJob] = []
 
     def tell(each: Job, parent_number: int | None) -> int | None:
-        place = len(chapters)
-        chapters.append(_chapter(each, place + 1, parent_number, here=each.pk == job.pk))
+        place = len(found)
+        found.append(_linked_job(each, place + 1, parent_number, here=each.pk == job.pk))
         covered, later = 0, 0
         for child in children[each.pk]:
-            at = len(chapters)
+            at = len(found)
             left = tell(child, place + 1)
             # What a job took over is its own to match; one that failed has taken nothing over.
-            if chapters[at].rows is not None:
-                covered += chapters[at].rows or 0
+            if found[at].rows is not None:
+                covered += found[at].rows or 0
                 later += left or 0
-        unmatched = chapters[place].unmatched
+        unmatched = found[place].unmatched
         still_open = None if unmatched is None else max(0, unmatched - covered)
         left = None if still_open is None else still_open + later
-        chapters[place] = replace(chapters[place], left=left, open=still_open)
+        found[place] = replace(found[place], left=left, open=still_open)
         return left
 
     tell(jobs[0], None)
-    return Story(chapters)
+    return LinkedJobs(found)
 
 
-def resolve_settled(told: Story, by: User) -> list[Job]:
-    """Call those jobs of the story resolved about which nothing is left to do; returns them.
+def resolve_settled(linked: LinkedJobs, by: User) -> list[Job]:
+    """Mark those of the jobs as resolved about which nothing is left to do; return them.
 
     Jobs that were run again since, or resolved by somebody else, stay as they are.
     """
     return [
-        chapter.job
-        for chapter in told.to_resolve
+        each.job
+        for each in linked.to_resolve
         if Job.objects.filter(
-            pk=chapter.job.pk, last_run=chapter.job.last_run_id, resolved_at__isnull=True
+            pk=each.job.pk, last_run=each.job.last_run_id, resolved_at__isnull=True
         ).update(resolved_at=timezone.now(), resolved_by=by)
     ]
 
@@ -159,9 +157,9 @@ def _family(job: Job) -> list[Job]:
     return [root, *(each for each in family if each is not root)]
 
 
-def _chapter(job: Job, number: int, parent_number: int | None, *, here: bool) -> Chapter:
+def _linked_job(job: Job, number: int, parent_number: int | None, *, here: bool) -> LinkedJob:
     rows, unmatched = _figures(job.last_run)
-    return Chapter(
+    return LinkedJob(
         job=job,
         status=status_of(job),
         label=label_of(job),

@@ -81,7 +81,7 @@ def test_a_pasted_column_becomes_a_job(open_page):
     assert ids_of(child) == ["604001", "604002", "604004"]
     page.goto(url(run.job))
     expect(page.get_by_text("One file, 2 jobs")).to_be_visible()
-    look(page, "unmatched-story")
+    look(page, "unmatched-linked")
 
 
 def test_a_whole_column_is_pasted_with_its_header_and_the_blank_cells_below(open_page):
@@ -177,7 +177,7 @@ def test_runs_without_unmatched_rows_look_right(open_page, status):
     look(open_page(people.make_partner_admin(), url(run.job)), f"unmatched-none-{status}")
 
 
-def test_a_story_with_a_good_end_is_resolved_by_one_click(open_page):
+def test_linked_jobs_with_nothing_left_to_do_are_resolved_by_one_click(open_page):
     run = factories.make_unmatched_run()
     child = factories.make_unmatched_run(parent=run.job)
     RunMatches.objects.filter(run=child).update(input_rows=3, unmatched=0)

@@ -4,7 +4,7 @@ import pytest
 
 from earthbeam.jobs import unmatched
 from earthbeam.jobs.lifecycle import start_run
-from earthbeam.jobs.lineage import story
+from earthbeam.jobs.lineage import linked_jobs
 from earthbeam.jobs.rerun_rows import rerun_rows
 from runway.sandbox.population import CURRENT, in_group
 from tests import factories, people
@@ -34,4 +34,4 @@ def test_fixed_rows_are_loaded_to_the_students_whose_ids_were_entered(stack, ods
     received = ods.received("studentAssessments")[before:]
     assert student_ids(received) == {student.unique_id for student in meant}
     assert (done.matches.input_rows, done.matches.unmatched) == (len(ids), 0)
-    assert story(run.job).root.left == 17 - len(ids)
+    assert linked_jobs(run.job).root.left == 17 - len(ids)

@@ -55,7 +55,7 @@ def told_earlier(job: Job) -> dict[str, str]:
     return {
         "text": "This very file was submitted before. Loading it again does no harm where the "
         "results are the same, but check that it is the file you mean.",
-        "link": f"{name}, {job.created_at:%-d %b %Y} ({label_of(job)})",
+        "link": f"{name}, {job.created_at:%b %-d, %Y} ({label_of(job)})",
         "url": reverse("admin:earthbeam_job_change", args=[job.pk]),
     }
 

@@ -79,7 +79,7 @@ class JobList(JobBulkActions, JobSearch):
 
     @admin.display(ordering="created_at")
     def created(self, obj: Job) -> SafeString:
-        at = date_format(localtime(obj.created_at), "j M Y, H:i")
+        at = date_format(localtime(obj.created_at), "DATETIME_FORMAT")
         return _lines(at, _who(obj))
 
 

@@ -20,7 +20,7 @@ from earthbeam.admin.jobs.checks import MAIN_KEY
 from earthbeam.admin.jobs.new import new_job_url
 from earthbeam.admin.runs.picture import RunPicture
 from earthbeam.bundles.template import BundleTemplate
-from earthbeam.jobs.lineage import Story, story
+from earthbeam.jobs.lineage import LinkedJobs, linked_jobs
 from earthbeam.jobs.status import label_of, status_of
 from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, JobFile, Run, RunLog
 from earthbeam.runs.durations import lasted
@@ -72,7 +72,7 @@ class JobPage(JobActions):
             {
                 **self.admin_site.each_context(request),
                 **(live := self._live_context(request, job)),
-                **self._around(request, job, live["story"]),
+                **self._around(request, job, live["linked"]),
                 "opts": self.opts,
                 "title": job.bundle_template.get("display_name", job.bundle_id),
                 "subtitle": _main_file_name(job_files),
@@ -96,7 +96,7 @@ class JobPage(JobActions):
         job = self.job_or_404(request, job_id)
         context = self._live_context(request, job)
         if request.GET.get("seen") != context["version"]:
-            context |= self._around(request, job, context["story"])
+            context |= self._around(request, job, context["linked"])
         return TemplateResponse(request, "admin/earthbeam/job/page/live.html", context)
 
     def log(self, request: HttpRequest, job_id: UUID, run_id: UUID) -> HttpResponse:
@@ -125,10 +125,10 @@ class JobPage(JobActions):
             picture = RunPicture(job, run, is_last=run.pk == job.last_run_id)
         status = status_of(job)
         unmatched = picture is not None and picture.is_last and picture.has_unmatched
-        told = story(job) if unmatched else None
+        told = linked_jobs(job) if unmatched else None
         return {
             "job": job,
-            "story": told,
+            "linked": told,
             "taken_over": told is not None and told.here.open == 0,
             "status": status,
             "status_label": label_of(job),
@@ -142,7 +142,7 @@ class JobPage(JobActions):
             "revise_url": new_job_url(parent=job.pk),
         }
 
-    def _around(self, request: HttpRequest, job: Job, told: Story | None) -> dict[str, Any]:
+    def _around(self, request: HttpRequest, job: Job, told: LinkedJobs | None) -> dict[str, Any]:
         runs = list(job.runs.select_related(*_REPORTED).order_by("-created_at")[:_MANY])
         for run in runs:
             took = (run.ended_at - run.created_at).total_seconds() if run.ended_at else None
@@ -151,7 +151,7 @@ class JobPage(JobActions):
         return {
             "around": True,
             "runs": runs,
-            "story": told or story(job),
+            "linked": told or linked_jobs(job),
             "history": _history(job),
             "submitter": job.created_by.get_username() if job.created_by else job.api_client,
         }

@@ -20,7 +20,7 @@ from earthbeam.admin.jobs.unmatched_edits import BadForm, Edits, Filled, carry, 
 from earthbeam.admin.jobs.unmatched_table import make_table, page_of
 from earthbeam.errors import JobError
 from earthbeam.jobs import rerun_rows, unmatched
-from earthbeam.jobs.lineage import resolve_settled, story
+from earthbeam.jobs.lineage import linked_jobs, resolve_settled
 from earthbeam.jobs.unmatched import NotFixable, Unmatched, UnmatchedFile
 from earthbeam.models import Job, Run
 from partners import audit
@@ -46,7 +46,7 @@ class JobUnmatched(admin.ModelAdmin):
         views = {
             "": ("unmatched", require_http_methods(["GET", "POST"])(self._unmatched)),
             "file/": ("unmatched_file", require_GET(self._unmatched_file)),
-            "resolve/": ("resolve_story", require_POST(self._resolve_story)),
+            "resolve/": ("resolve_linked", require_POST(self._resolve_linked)),
         }
         return [
             path(
@@ -72,7 +72,7 @@ class JobUnmatched(admin.ModelAdmin):
         except OSError:
             why_not = "The job's files cannot be read just now. Try again later."
             return self._show(request, job, {"told": told, "why_not": why_not})
-        if len(taken) < len(file.rows) and story(job).here.open == 0:
+        if len(taken) < len(file.rows) and linked_jobs(job).here.open == 0:
             why_not = "A revised file has been loaded since, with these rows among its own."
             return self._show(request, job, {"told": told, "why_not": why_not})
         if request.method == "POST":
@@ -212,7 +212,7 @@ class JobUnmatched(admin.ModelAdmin):
                 "opts": self.opts,
                 "job": job,
                 "run": job.last_run,
-                "story": story(job),
+                "linked": linked_jobs(job),
                 "revise_url": new_job_url(parent=job.pk),
                 **context,
             },
@@ -229,11 +229,11 @@ class JobUnmatched(admin.ModelAdmin):
             self.log_change(request, job, "Downloaded the unmatched rows.")
         return answer
 
-    def _resolve_story(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+    def _resolve_linked(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         job = self._visible_job(request, job_id)
         if not self.has_add_permission(request):
             raise PermissionDenied
-        resolved = resolve_settled(story(job), by=cast(User, request.user))
+        resolved = resolve_settled(linked_jobs(job), by=cast(User, request.user))
         for each in resolved:
             self.log_change(request, each, "Resolved: later jobs matched its unmatched rows.")
         if resolved:

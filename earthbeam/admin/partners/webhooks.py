@@ -14,6 +14,8 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.views.decorators.http import require_POST
 
 from earthbeam.admin.lists.read_only import ReadOnlyInline
@@ -70,7 +72,9 @@ class NoticeInline(ReadOnlyInline):
     def state(self, obj: Notice) -> str:
         if obj.delivered_at:
             return "delivered"
-        return f"tried again at {obj.next_try_at:%H:%M} UTC" if obj.next_try_at else "given up"
+        if obj.next_try_at is None:
+            return "given up"
+        return f"next try {date_format(localtime(obj.next_try_at), 'DATETIME_FORMAT')}"
 
 
 @admin.register(Webhook)

@@ -1,5 +1,5 @@
-"""Dates of Django's own pages, as the templates here write them."""
+"""Dates as pages come from the server; times.js rewrites those with a time as the browser would."""
 
-DATE_FORMAT = "j M Y"
-TIME_FORMAT = "H:i"
-DATETIME_FORMAT = "j M Y, H:i"
+DATE_FORMAT = "M j, Y"
+TIME_FORMAT = "g:i A"
+DATETIME_FORMAT = "M j, Y, g:i A T"

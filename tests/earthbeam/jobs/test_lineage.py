@@ -3,7 +3,7 @@
 import pytest
 from django.urls import reverse
 
-from earthbeam.jobs.lineage import resolve_settled, story
+from earthbeam.jobs.lineage import linked_jobs, resolve_settled
 from earthbeam.models import Job, Run, RunMatches, UnmatchedIds
 from tests import factories, people
 
@@ -34,13 +34,13 @@ def job(rows=None, unmatched=0, *, parent=None, status=Run.Status.SUCCESS, **fie
 
 def told(job):
     return [
-        (chapter.number, chapter.parent_number, chapter.rows, chapter.unmatched, chapter.left)
-        for chapter in story(job).chapters
+        (each.number, each.parent_number, each.rows, each.unmatched, each.left)
+        for each in linked_jobs(job).jobs
     ]
 
 
-def test_a_job_alone_is_a_short_story():
-    assert story(job(312, 0)).is_short
+def test_a_job_alone_is_linked_to_none():
+    assert linked_jobs(job(312, 0)).is_one_job
 
 
 def test_the_rows_of_later_jobs_are_taken_off_the_first_ones():
@@ -48,8 +48,8 @@ def test_the_rows_of_later_jobs_are_taken_off_the_first_ones():
     second = job(12, 0, parent=first)
     assert told(first) == [(1, None, 312, 17, 5), (2, 1, 12, 0, 0)]
     assert told(second) == told(first)
-    assert story(second).here.job == second
-    assert story(second).root.job == first
+    assert linked_jobs(second).here.job == second
+    assert linked_jobs(second).root.job == first
 
 
 def test_what_a_later_job_leaves_is_left_until_another_matches_it():
@@ -59,7 +59,7 @@ def test_what_a_later_job_leaves_is_left_until_another_matches_it():
     job(3, 0, parent=second)
     assert told(first) == [(1, None, 312, 17, 6), (2, 1, 12, 4, 1), (3, 2, 3, 0, 0)]
     job(5, 0, parent=first)
-    assert [chapter[:2] for chapter in told(first)] == [(1, None), (2, 1), (3, 2), (4, 1)]
+    assert [each[:2] for each in told(first)] == [(1, None), (2, 1), (3, 2), (4, 1)]
     assert told(first)[0][4] == 1
 
 
@@ -74,8 +74,8 @@ def test_a_job_that_has_not_succeeded_takes_nothing_off(status):
     first = job(312, 17)
     job(parent=first, status=status)
     assert told(first) == [(1, None, 312, 17, 17), (2, 1, None, None, None)]
-    assert story(first).in_progress == (status != Run.Status.ERROR)
-    assert story(first).to_resolve == []
+    assert linked_jobs(first).in_progress == (status != Run.Status.ERROR)
+    assert linked_jobs(first).to_resolve == []
 
 
 def test_a_job_of_an_executor_that_does_not_count_rows_takes_nothing_off():
@@ -89,26 +89,26 @@ def test_jobs_whose_rows_have_all_been_matched_are_resolved_on_request():
     user = people.make_superuser()
     first = job(312, 17)
     second = job(17, 2, parent=first)
-    assert resolve_settled(story(first), user) == []
+    assert resolve_settled(linked_jobs(first), user) == []
     third = job(2, 0, parent=second)
-    assert resolve_settled(story(third), user) == [first, second]
+    assert resolve_settled(linked_jobs(third), user) == [first, second]
     first.refresh_from_db()
     assert (first.resolved_by, third.resolved_at) == (user, None)
-    assert story(first).to_resolve == []
+    assert linked_jobs(first).to_resolve == []
 
 
 def test_a_job_with_records_that_the_ods_refused_is_not_done():
     first = job(312, 17)
     job(17, 0, parent=first)
     factories.make_summary(first.last_run, failed=1)
-    assert story(first).root.left == 0
-    assert story(first).to_resolve == []
+    assert linked_jobs(first).root.left == 0
+    assert linked_jobs(first).to_resolve == []
 
 
 def test_a_job_that_was_started_again_meanwhile_is_not_resolved():
     first = job(312, 17)
     job(17, 0, parent=first)
-    read = story(first)
+    read = linked_jobs(first)
     factories.make_run(first)
     assert resolve_settled(read, people.make_superuser()) == []
 
@@ -129,14 +129,14 @@ def test_jobs_that_name_each_other_as_parents_end_somewhere():
     assert len(told(first)) == 2
 
 
-def test_a_story_takes_two_queries_however_many_generations_it_has(django_assert_num_queries):
+def test_linked_jobs_take_two_queries_however_many_generations_they_have(django_assert_num_queries):
     first = youngest = job(312, 17)
     for _ in range(5):
         job(1, 1, parent=first)
         youngest = job(3, 1, parent=youngest)
     for each in (first, youngest):
         with django_assert_num_queries(2):
-            assert len(story(each).chapters) == 11
+            assert len(linked_jobs(each).jobs) == 11
 
 
 def test_rows_that_a_revised_file_has_covered_are_no_longer_offered():
@@ -149,7 +149,7 @@ def test_rows_that_a_revised_file_has_covered_are_no_longer_offered():
     assert "See and fix these rows" in client.get(page).content.decode()
 
     job(run.matches.input_rows, 1, parent=run.job)
-    assert story(run.job).here.open == 0
+    assert linked_jobs(run.job).here.open == 0
     shown = client.get(page).content.decode()
     assert "See and fix these rows" not in shown
     assert "Later jobs have taken over the rows that matched no student" in shown

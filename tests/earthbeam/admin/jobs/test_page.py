@@ -461,7 +461,7 @@ def test_the_page_names_the_file_so_that_one_of_many_jobs_is_known(client):
 # --- What belongs together ------------------------------------------------------------------
 
 
-def test_linked_jobs_are_one_story_on_the_page_of_each(client):
+def test_linked_jobs_are_listed_on_the_page_of_each(client):
     parent = run_reports.succeeded(rows=(3, 0, 1)).job
     child = run_reports.running(job=factories.make_job(parent=parent)).job
     sibling = factories.make_job(parent=parent)

@@ -303,13 +303,13 @@ def test_jobs_whose_rows_were_all_matched_later_are_resolved_by_one_click(client
     text = shown(client.get(url(run.job)))
     assert "has been matched by a later one" in text
     assert "Mark job 1 as resolved" in text
-    client.post(url(run.job, "resolve_story"))
+    client.post(url(run.job, "resolve_linked"))
     run.job.refresh_from_db()
     assert run.job.resolved_by.username == "user"
     assert "Mark job" not in shown(client.get(url(run.job)))
     messages = [entry.get_change_message() for entry in LogEntry.objects.all()]
     assert messages == ["Resolved: later jobs matched its unmatched rows."]
-    again = client.post(url(run.job, "resolve_story"), follow=True)
+    again = client.post(url(run.job, "resolve_linked"), follow=True)
     assert "nothing to resolve any more" in shown(again)
 
 
@@ -324,20 +324,20 @@ def test_jobs_of_another_tenant_are_not_there(run):
     for what in ("unmatched", "unmatched_file"):
         assert stranger.get(url(run.job, what)).status_code == 404
     assert stranger.post(url(run.job), fix).status_code == 404
-    assert stranger.post(url(run.job, "resolve_story")).status_code == 404
+    assert stranger.post(url(run.job, "resolve_linked")).status_code == 404
     assert Job.objects.count() == 1
     assert not LogEntry.objects.exists()
 
 
 def test_strangers_are_asked_to_log_in(client, run):
     client.logout()
-    for what in ("unmatched", "unmatched_file", "resolve_story"):
+    for what in ("unmatched", "unmatched_file", "resolve_linked"):
         answer = client.get(url(run.job, what))
         assert (answer.status_code, "login" in answer.url) == (302, True)
 
 
 def test_only_posts_change_anything(client, run):
-    assert client.get(url(run.job, "resolve_story")).status_code == 405
+    assert client.get(url(run.job, "resolve_linked")).status_code == 405
     assert client.post(url(run.job, "unmatched_file")).status_code == 405
 
 
