@@ -123,6 +123,7 @@ def _claims(sociallogin: SocialLogin) -> dict[str, Any]:
     if id_token and userinfo and id_token.get("sub") != userinfo.get("sub"):
         raise people.NotAdmitted(
             "userinfo is about somebody else",
-            "The sign-in service contradicts itself about who you are. Tell the people who run it.",
+            "The sign-in service sent conflicting information about who you are. Contact the "
+            "people who run it.",
         )
     return {**id_token, **userinfo}

@@ -122,7 +122,9 @@ class LinkForm(forms.ModelForm):
         choices = [(each.id, each.name) for each in issuers.configured()]
         self.fields["provider"] = forms.ChoiceField(label="Sign-in service", choices=choices)
         self.fields["uid"].label = "Subject"
-        self.fields["uid"].help_text = "How the service names the person for good: its claim sub."
+        self.fields[
+            "uid"
+        ].help_text = "The service's permanent identifier for the person (claim sub)."
 
 
 @admin.register(SocialAccount)

@@ -56,7 +56,7 @@ class SignInForm(Limited, AdminAuthenticationForm):
 
     error_messages = {
         **AuthenticationForm.error_messages,
-        "invalid_login": "Name and password do not fit together. Both are case-sensitive.",
+        "invalid_login": "The user name and password do not match. Both are case-sensitive.",
     }
 
     def clean(self) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class SignInForm(Limited, AdminAuthenticationForm):
                 error,
                 known,
                 "",
-                "If you do not remember your password, ask a superuser of Runway for a new one.",
+                "If you do not remember your password, ask a Runway superuser for a new one.",
             ) from None
         values = super().clean()
         limits.forgive(account, address)
@@ -164,7 +164,7 @@ class CodeForm(Limited, forms.Form):
         try:
             limits.count_code(self.user.pk)
         except limits.TooManyAttempts as error:
-            help_text = "A passkey works meanwhile, if you have one."
+            help_text = "You can use a passkey in the meantime, if you have one."
             raise self.too_many(error, self.user, " at a code", help_text) from None
 
     def is_right(self, code: str) -> bool:

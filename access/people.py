@@ -37,7 +37,7 @@ def admit(issuer: Issuer, account: SocialAccount, claims: Mapping[str, Any]) -> 
     if not linked.user.is_active:
         raise NotAdmitted(
             "account is not active",
-            "Your account in Runway was switched off. A superuser of Runway can switch it on.",
+            "Your Runway account was turned off. A Runway superuser can turn it on.",
         )
     return linked
 
@@ -60,7 +60,7 @@ def _user_of(issuer: Issuer, subject: str, claims: Mapping[str, Any]) -> User:
         raise NotAdmitted(
             "issuer is not trusted with this e-mail domain",
             f"Runway does not know people by the address {email} when they come from "
-            f"{issuer.name}. A superuser of Runway can link your account by hand.",
+            f"{issuer.name}. A Runway superuser can link your account by hand.",
         )
     # The database's idea of equal letters is wider than that of mail servers.
     users = [
@@ -71,13 +71,13 @@ def _user_of(issuer: Issuer, subject: str, claims: Mapping[str, Any]) -> User:
     if not users:
         raise NotAdmitted(
             "nobody has this e-mail address",
-            f"Runway has no account with the e-mail address {email}. Ask a superuser of Runway to "
+            f"Runway has no account with the e-mail address {email}. Ask a Runway superuser to "
             "make one and to give it a membership.",
         )
     if len(users) > 1:
         raise NotAdmitted(
             "several accounts have this e-mail address",
-            f"Several accounts of Runway have the e-mail address {email}. A superuser of Runway "
+            f"Several accounts of Runway have the e-mail address {email}. A Runway superuser "
             "can link the right one by hand.",
         )
     [user] = users
@@ -87,7 +87,7 @@ def _user_of(issuer: Issuer, subject: str, claims: Mapping[str, Any]) -> User:
         raise NotAdmitted(
             "account is linked to somebody else at this issuer",
             f"The account of Runway with the e-mail address {email} belongs to another account at "
-            f"{issuer.name}. A superuser of Runway can remove that link.",
+            f"{issuer.name}. A Runway superuser can remove that link.",
         )
     return user
 

@@ -116,7 +116,7 @@ class TrailAdmin(SuperuserAdmin):
         """The name and e-mail of then, whatever became of the account."""
         name = (obj.additional_data or {}).get("actor")
         if not name:
-            return "nobody signed in" if obj.remote_addr else "a command"
+            return "not signed in" if obj.remote_addr else "a command"
         return f"{name} ({obj.actor_email})" if obj.actor_email else str(name)
 
     def what(self, obj: LogEntry) -> str:

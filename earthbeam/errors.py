@@ -24,8 +24,8 @@ class JobError(Exception):
 class YearNotEnabled(JobError):
     code, field = "school_year_not_enabled", "school_year"
     text = (
-        "{partner} takes no jobs for {year}. Choose another school year, or have a partner admin "
-        "enable this one."
+        "{partner} does not accept jobs for {year}. Choose another school year, or have a partner "
+        "admin enable this one."
     )
 
 
@@ -41,8 +41,8 @@ class NoRoster(JobError):
     code, field = "no_roster", "school_year"
     text = (
         "Jobs for {year} do not go to an ODS, so {tenant} needs EDU's roster or a roster file, and "
-        "neither is there. Have a partner admin turn cross-year matching on (and see that EDU's "
-        "credentials are stored), or have the roster file put in place."
+        "has neither. Have a partner admin turn on cross-year matching and check that EDU's "
+        "credentials are stored, or have the roster file uploaded."
     )
 
 
@@ -59,7 +59,7 @@ class RosterNotKnown(JobError):
     code, field = "roster_not_known", "school_year"
     text = (
         "Jobs for {year} do not go to an ODS and need a roster file, and the file storage does not "
-        "answer whether {tenant} has one. Try again in a few minutes."
+        "respond, so Runway does not know whether {tenant} has one. Try again in a few minutes."
     )
 
 
@@ -78,29 +78,27 @@ class BundleNotEnabled(JobError):
 
 class MissingParam(JobError):
     code, field = "missing_param", "params"
-    text = "The param {key} ({label}) is required. Give it a value."
+    text = "The param {key} ({label}) is required. Enter a value."
 
 
 class UnknownParam(JobError):
     code, field = "unknown_param", "params"
-    text = "The bundle has no param {key!r}. Leave it out; the bundle knows: {known}."
+    text = "The bundle has no param {key!r}. Remove it. The bundle's params are: {known}."
 
 
 class BadParamValue(JobError):
     code, field = "bad_param_value", "params"
-    text = "The value of {key} must be a text of at most {limit} characters on one line."
+    text = "The value of {key} must be one line of at most {limit} characters."
 
 
 class UnsafeParamValue(JobError):
     code, field = "bad_param_value", "params"
-    text = (
-        "The value of {key} {reason}. Use letters, digits, blanks, and the signs . _ - / + : only."
-    )
+    text = "The value of {key} {reason}. Use only letters, digits, spaces, and . _ - / + :"
 
 
 class ParamValueNotAllowed(JobError):
     code, field = "param_value_not_allowed", "params"
-    text = "The value of {key} is not one that the bundle allows. Use one of: {allowed}."
+    text = "The value of {key} is not allowed by the bundle. Use one of: {allowed}."
 
 
 class MissingFile(JobError):
@@ -110,7 +108,7 @@ class MissingFile(JobError):
 
 class UnexpectedFile(JobError):
     code, field = "unexpected_file", "files"
-    text = "The bundle takes no file {key!r}. Leave it out; the bundle takes: {known}."
+    text = "The bundle has no file {key!r}. Remove it. The bundle's files are: {known}."
 
 
 class BadFileName(JobError):
@@ -125,7 +123,7 @@ class EmptyFile(JobError):
 
 class FileTooLarge(JobError):
     code, field = "file_too_large", "files"
-    text = "The file {key} is larger than the {limit} allowed. Split it into several jobs."
+    text = "The file {key} is larger than the {limit} allowed. Split it into smaller files."
 
     def __init__(self, key: str | None = None, *, limit: int) -> None:
         """``limit`` in bytes."""
@@ -135,28 +133,28 @@ class FileTooLarge(JobError):
 class WrongFileType(JobError):
     code, field = "wrong_file_type", "files"
     text = (
-        "The file {key} is {kind}, whatever its name says. Save it as CSV in the program that made "
-        "it, and choose that file."
+        "The file {key} is {kind}, even though its name suggests CSV. Save it as CSV in the "
+        "program that created it, and choose that file."
     )
 
 
 class OnlyAHeader(JobError):
     code, field = "only_a_header", "files"
-    text = "The file {key} has one line only, and no rows below it. Choose the complete export."
+    text = "The file {key} has only one line and no rows below it. Choose the complete export."
 
 
 class StorageFailed(JobError):
     code, field = "storage_failed", "__all__"
     text = (
-        "The files could not be stored, so no job was made of them: the file storage does not "
-        "answer, refuses them, or is full. Nothing is wrong with your file. Try again in a few "
-        "minutes. If that does not help, contact Runway support."
+        "The files could not be stored, so no job was created: the file storage does not respond, "
+        "refuses them, or is full. Nothing is wrong with your file. Try again in a few minutes. If "
+        "that does not help, contact Runway support."
     )
 
 
 class FilesMissing(JobError):
     code, field = "files_missing", "files"
-    text = "The run cannot start before these files are uploaded: {key}."
+    text = "Upload these files before you start the run: {key}."
 
 
 class JobGone(JobError):
@@ -166,7 +164,7 @@ class JobGone(JobError):
 
 class RunInProgress(JobError):
     code, field = "run_in_progress", "__all__"
-    text = "This job has a run in progress. Wait until it has ended, then run the job again."
+    text = "This job has a run in progress. Wait until it ends, then run the job again."
 
 
 class LaunchFailed(Exception):

@@ -40,7 +40,7 @@ class CredentialsDenied(CredentialLookupFailed):
 
     code = "edu_credentials_denied"
     status = 500
-    message = "AWS does not let Runway read EDU's credentials."
+    message = "AWS does not allow Runway to read EDU's credentials."
 
 
 class CredentialsMalformed(CredentialLookupFailed):

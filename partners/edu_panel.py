@@ -34,7 +34,7 @@ class EduPanel(admin.ModelAdmin):
     def reset_edu_connections(self, request: HttpRequest, rows: QuerySet[Partner]) -> None:
         for partner in rows:
             self._add_one(request, partner)
-        self.message_user(request, "Every process replaces its EDU connections within seconds.")
+        self.message_user(request, "Every process will replace its EDU connections within seconds.")
 
     def get_urls(self) -> list[URLPattern]:
         views = {
@@ -83,7 +83,7 @@ class EduPanel(admin.ModelAdmin):
         partner = self._partner(request, object_id)
         self._add_one(request, partner)
         self.message_user(
-            request, "EDU connections are being replaced; the panel below shows when all are."
+            request, "EDU connections are being replaced. The panel below shows when that is done."
         )
         url = reverse("admin:partners_partner_change", args=(partner.pk,))
         return HttpResponseRedirect(f"{url}#edu-panel")
@@ -99,7 +99,7 @@ class EduPanel(admin.ModelAdmin):
         audit.record_change(partner, keep_edu_rosters_until=(partner.keep_edu_rosters_until, until))
         self.message_user(
             request,
-            "Jobs that start within a day keep the roster from EDU among their files."
+            "For one day, jobs keep the EDU roster with their files."
             if until
             else "Jobs do not keep rosters from EDU.",
         )

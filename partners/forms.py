@@ -24,7 +24,8 @@ class PartnerForm(forms.ModelForm):
             steps = in_time(check_login(self.instance.pk or values["id"]))
             failed = next((step for step in steps if not step.ok), None)
             if failed is not None:
-                reason = f"Not turned on, as EDU cannot be used. {failed.finding} {failed.remedy}"
+                why = f"{failed.finding} {failed.remedy}".strip()
+                reason = f"Not turned on, because Runway cannot use EDU. {why}"
                 self.add_error(CROSS_YEAR, reason.strip())
         return values
 

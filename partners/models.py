@@ -7,7 +7,7 @@ from django.db.models import F, Q
 
 from partners.encryption import EncryptedTextField
 
-_slug = RegexValidator(r"^[a-z0-9][a-z0-9_-]*$", "Use small letters, digits, - and _ only.")
+_slug = RegexValidator(r"^[a-z0-9][a-z0-9_-]*$", "Use only lowercase letters, digits, -, and _.")
 _code = RegexValidator(r"^[^/\\\x00-\x1f]+$", "Slashes and control characters are not allowed.")
 _namespace = RegexValidator(
     r"^uri://[A-Za-z0-9][A-Za-z0-9.-]*(/[A-Za-z0-9._~-]+)*\Z",
@@ -24,13 +24,14 @@ class Partner(models.Model):
     cross_year_match_enabled = models.BooleanField(
         "cross-year matching",
         default=False,
-        help_text="Match rows that the ODS roster leaves against EDU's roster of all years.",
+        help_text="Match rows that are not in the ODS roster against EDU's roster of all years.",
     )
     descriptor_namespace = models.CharField(
         max_length=255,
         blank=True,
         validators=[_namespace],
-        help_text="Replaces the bundles' default, such as uri://ed-fi.org. Empty: their default.",
+        help_text="Replaces the bundles' default, such as uri://ed-fi.org. Leave empty to use "
+        "their default.",
     )
     edu_generation = models.PositiveIntegerField(
         "EDU connection generation",
@@ -46,7 +47,7 @@ class Partner(models.Model):
         null=True,
         blank=True,
         editable=False,
-        help_text="Until then, jobs keep the roster they got from EDU among their files.",
+        help_text="Until then, jobs keep the EDU roster with their files.",
     )
     # Beside the admin's history, which a person's deletion takes along.
     cross_year_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -70,7 +71,7 @@ class EduProcess(models.Model):
     connecting = models.PositiveIntegerField()
     waiting = models.PositiveIntegerField(help_text="Callers who wait for a connection.")
     made_at = models.DateTimeField(help_text="When its pool was made.")
-    seen_at = models.DateTimeField(help_text="When it told this.")
+    seen_at = models.DateTimeField(help_text="When it last reported.")
 
     class Meta:
         ordering = ["process", "generation"]
@@ -170,7 +171,8 @@ class OdsConnection(models.Model):
                 condition=Q(retired_at=None),
                 name="one_active_ods_connection",
                 violation_error_message=(
-                    "This tenant has an active ODS connection for that year; retire it first."
+                    "This tenant already has an active ODS connection for that year. "
+                    "Retire it first."
                 ),
             )
         ]

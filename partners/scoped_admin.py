@@ -69,7 +69,7 @@ class ScopedAdmin(admin.ModelAdmin):
         try:
             queryset.filter(pk__in=request.POST.getlist(ACTION_CHECKBOX_NAME))
         except (ValueError, ValidationError):
-            raise BadRequest("What was selected are no keys of rows.") from None
+            raise BadRequest("The selection is not valid.") from None
         return super().response_action(request, queryset, *args, **kwargs)
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -27,6 +27,13 @@ FORBIDDEN = {
     r"(is|are) away": "is unavailable",
     r"gives? back": "returns",
     r"out of reach": "unavailable",
+    r"just now": "right now",
+    r"(not|will) be told apart": "not reported separately",
+    r"(some|no|every)body": "someone, no one, everyone",
+    r"goes? on as": "continues as",
+    r"see what changes": "review changes",
+    r"not yours": "you do not have access to it",
+    r"enter (it|them) anew": "enter it again",
 }
 
 

@@ -36,7 +36,7 @@ class Changes:
     columns: bool
     """The columns themselves differ, so no row can stay."""
     order: bool
-    """Rows or columns come in another order."""
+    """The order of rows or columns changes."""
 
     def __bool__(self) -> bool:
         return bool(self.added or self.removed or self.changed or self.order)

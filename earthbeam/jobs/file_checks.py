@@ -220,7 +220,7 @@ def _about_header(
         if near := _near(row, id_columns):
             return (
                 "The column for student IDs is spelled differently from what this assessment "
-                f"expects, which is: {near}. Its students may not be matched."
+                f"expects: {near}. Its students may not be matched."
             ), ()
     return (
         "The header has none of the columns that hold student IDs for this assessment: "
@@ -245,7 +245,7 @@ def _notes(
         )
     if missing := [name for name in id_columns if name not in places]:
         yield (
-            f"The file has no column named {' or '.join(missing)}. Student IDs are taken from "
+            f"The file has no column named {' or '.join(missing)}. Runway takes student IDs from "
             f"{' or '.join(places)}."
         )
 

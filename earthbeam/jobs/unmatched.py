@@ -141,7 +141,7 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
             lines = list(csv.reader(text, delimiter=delimiter))
         except (UnicodeDecodeError, csv.Error):
             raise NotFixable(
-                "The file of the unmatched rows cannot be read as a table here."
+                "Runway cannot read the file with the unmatched rows as a table."
             ) from None
         # Whatever stands above the rows is the input's head; its last row names the columns.
         above = 1 if count is None else len(lines) - count
@@ -154,13 +154,13 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
         if any(len(row) != len(head[-1]) for row in rows):
             raise NotFixable(
                 "Some of the unmatched rows have more or fewer cells than the header has columns, "
-                "so that ids could end up in the wrong column."
+                "so IDs could end up in the wrong column."
             )
         sha256 = hashlib.sha256(content).hexdigest()
         return UnmatchedFile(head, rows, delimiter, places[id_name], sha256)
     raise NotFixable(
-        f"The column {id_name} is not in the header of the uploaded file: this assessment gives "
-        "its columns other names while it is read."
+        f"The column {id_name} is not in the header of the uploaded file. This assessment renames "
+        "its columns when it reads them."
     )
 
 
@@ -175,9 +175,9 @@ def read(run: Run, told: Unmatched) -> UnmatchedFile:
         raise NotFixable("The ID column has a comma in its name.")
     stored = run.output_files.filter(path=ARTIFACT).first()
     if stored is None:
-        raise NotFixable("The run left no file of its unmatched rows. Run the job again.")
+        raise NotFixable("The run did not save its unmatched rows. Run the job again.")
     if stored.size > MAX_BYTES:
-        raise NotFixable("The file of the unmatched rows is too large to be edited in the browser.")
+        raise NotFixable("The file with the unmatched rows is too large to edit in the browser.")
     store = open_store(paths.app_data_base_path(run.job))
     try:
         with store.open(f"output/{ARTIFACT}") as stream:
@@ -187,16 +187,16 @@ def read(run: Run, told: Unmatched) -> UnmatchedFile:
             raise NotFixable(f"More than {MAX_ROWS:,} rows are easier to fix in a spreadsheet.")
         if _head_of_input(run, store, file) != file.head:
             raise NotFixable(
-                "This assessment's file is not a plain table with one header (the rows to match "
-                "are made of it first), so that single rows cannot be loaded in its format."
+                "This assessment's file is not a plain table with one header, so single rows "
+                "cannot be loaded in its format."
             )
     except FileNotFoundError:
         raise NotFixable(
-            "The file of the unmatched rows is no longer stored. Run the job again."
+            "The file with the unmatched rows is no longer stored. Run the job again."
         ) from None
     except OSError as error:
         logger.warning("unmatched rows of run %s cannot be read: %s", run.pk, type(error).__name__)
-        raise NotFixable("The job's files cannot be read just now. Try again later.") from error
+        raise NotFixable("The job's files cannot be read right now. Try again later.") from error
     return file
 
 
@@ -219,11 +219,11 @@ def check_original(run: Run, file: UnmatchedFile, numbers: Iterable[int]) -> Non
             for row in source.located([file.id_name]).rows():
                 wanted.discard(tuple(row))
         except (OSError, BadFile):
-            raise NotFixable("The job's input file cannot be read just now. Try again.") from None
+            raise NotFixable("The job's input file cannot be read right now. Try again.") from None
     if wanted:
         raise NotFixable(
-            "The unmatched rows are not those of the uploaded file: this assessment changes them "
-            "while it reads them."
+            "The unmatched rows differ from those in the uploaded file, because this assessment "
+            "changes rows when it reads them."
         )
 
 

@@ -81,7 +81,7 @@ def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
         relaunch.with_more_memory(run)  # or another watcher has done so
         return
     message = (
-        "The executor ran out of memory. Split the file into smaller ones, then submit them."
+        "The executor ran out of memory. Split the file into smaller files, then submit those."
         if out_of_memory
         else _unreachable(task)
         or f"The executor's task stopped before it reported the outcome: {_reason(task)}."

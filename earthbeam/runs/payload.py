@@ -133,18 +133,18 @@ def _ods(job: Job) -> dict[str, str]:
         )
     except OdsConnection.DoesNotExist:
         raise NoPayload(
-            f"The tenant has no active ODS connection for {year} any more. "
-            "Add one, then start the job again."
+            f"The tenant has no active ODS connection for {year} now. "
+            "Add one, then run the job again."
         ) from None
     except UndecryptableSecret:
         raise NoPayload(
             f"The secret of the tenant's ODS connection for {year} cannot be decrypted. "
-            "Enter it again, then start the job again."
+            "Enter it again, then run the job again."
         ) from None
     if reason := allowed_addresses.problem(connection.url):
         raise NoPayload(
             f"The tenant's ODS connection for {year} cannot be used. {reason} "
-            "Change the connection, then start the job again."
+            "Change the connection, then run the job again."
         )
     return {
         "apiYear": str(year.end_year),

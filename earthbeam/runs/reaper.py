@@ -30,16 +30,16 @@ WORKER_SILENCE = timedelta(minutes=1)
 """Workers report every ten seconds."""
 
 NOT_QUEUED = (
-    "The launch of this run was lost, most likely with its worker. Check that the worker runs, "
-    "then run the job again."
+    "The launch of this run was lost, most likely with its worker. Check that the worker is "
+    "running, then run the job again."
 )
 WAITED_TOO_LONG = (
-    "No worker launched this run for a day. Check that the worker runs and that it may run enough "
-    "executors at once, then run the job again."
+    "No worker launched this run for a day. Check that the worker is running and that it can run "
+    "enough executors at once, then run the job again."
 )
 NEVER_REPORTED = (
-    "An executor was started, but it never reported for work. Check that executors reach the "
-    "app at APP_URL, and the run's log, then run the job again."
+    "An executor was started, but it never reported to Runway. Check that executors can reach the "
+    "app at APP_URL and read the run's log, then run the job again."
 )
 
 

@@ -2,7 +2,7 @@
 
 Pure: from the facts that a run has left to words and the parts of a picture. Executors other than
 ours do not tell how rows were matched; then the words go by what there is, without numbers that
-nobody reported.
+no one reported.
 """
 
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class Facts:
     to_ods: bool
     rows: Rows | None = None
     unmatched: int | None = 0
-    """Rows that matched no student; None: some, and nobody said how many."""
+    """Rows that matched no student; None: some, and no one said how many."""
     ods_set: bool = False
     """Results were made for the ODS and sent there."""
     edu_set: bool = False
@@ -77,8 +77,8 @@ def _failed(facts: Facts) -> Outcome:
         after = "It left no results for EDU."
     elif facts.sending_began:
         after = (
-            "Sending had begun: some records may have reached the ODS. Running the job again does "
-            "no harm, as the ODS replaces what it already has."
+            "Sending had started, so some records may be in the ODS. You can run the job again: "
+            "the ODS replaces the records it already has."
         )
     else:
         after = "Nothing was sent to the ODS."
@@ -106,13 +106,13 @@ def _everything_was_sent(facts: Facts) -> bool:
 def _by_rows(facts: Facts, rows: Rows) -> Outcome:
     parts = []
     if facts.to_ods:
-        label = "Sent to the ODS" if facts.ods_set else "Matched, without results for the ODS"
+        label = "Sent to the ODS" if facts.ods_set else "Matched, no results for the ODS"
         if facts.ods_set and facts.refused:
             label += f" (which refused {_records(facts.refused)})"
         parts.append(Part("rw-ods", label, rows.ods))
-    waiting = "Ready for EDU" if facts.edu_set else "Matched, without results for EDU"
+    waiting = "Ready for EDU" if facts.edu_set else "Matched, no results for EDU"
     parts.append(Part("rw-edu", waiting, rows.earlier))
-    parts.append(Part("rw-unmatched", "Matched no student", rows.unmatched))
+    parts.append(Part("rw-unmatched", "Unmatched", rows.unmatched))
     parts = [part for part in parts if part.rows]
     if facts.to_ods and _everything_was_sent(facts):
         matched = (_matched_all(rows.total, facts),)
@@ -129,7 +129,7 @@ def _clean(facts: Facts) -> bool:
 
 
 def _matched_all(total: int, facts: Facts) -> str:
-    students = "students of this year's roster" if facts.to_ods else "students of the roster"
+    students = "students in this year's roster" if facts.to_ods else "students in the roster"
     return f"All {_rows(total)} matched {students}." if total > 1 else "Its one row matched."
 
 
@@ -142,7 +142,7 @@ def _clauses(facts: Facts, rows: Rows) -> list[str]:
             if facts.refused:
                 ods += f" (it refused {_records(facts.refused)})"
         else:
-            ods = f"{count} matched, but led to no records for the ODS"
+            ods = f"{count} matched, but produced no records for the ODS"
     if rows.earlier:
         count = f"{rows.earlier:,}"
         matched = "matched a prior year" if facts.to_ods else "matched a student"
@@ -150,9 +150,9 @@ def _clauses(facts: Facts, rows: Rows) -> list[str]:
         if facts.edu_set:
             earlier = f"{count} {matched} and {wait}"
         else:
-            earlier = f"{count} {matched}, but led to no records for EDU"
+            earlier = f"{count} {matched}, but produced no records for EDU"
     if rows.unmatched:
-        unmatched = f"{rows.unmatched:,} matched no student"
+        unmatched = f"{rows.unmatched:,} did not match a student"
     return [ods, earlier, unmatched] if any((ods, earlier, unmatched)) else ["none matched"]
 
 
@@ -163,7 +163,7 @@ def _by_sets(facts: Facts) -> Outcome:
     if facts.to_ods and facts.ods_set and facts.edu_set:
         return Outcome(
             "",
-            "Some results were sent to the ODS; the others are ready for EDU.",
+            "Some results were sent to the ODS. The others are ready for EDU.",
             ("These belong to students found only in a prior year.",),
         )
     if facts.to_ods and facts.ods_set:
@@ -171,7 +171,7 @@ def _by_sets(facts: Facts) -> Outcome:
     if facts.edu_set:
         also = ("Nothing was sent to the ODS.",) if facts.to_ods else ()
         return Outcome("", "The results are ready for EDU.", also)
-    return Outcome("", "The run is done.", ("It reported no results.",))
+    return Outcome("", "The run is finished.", ("It reported no results.",))
 
 
 def _about_records(facts: Facts) -> list[str]:
@@ -179,12 +179,12 @@ def _about_records(facts: Facts) -> list[str]:
         return []
     sentences = []
     if not facts.counted:
-        sentences.append("What the ODS made of them was not reported.")
+        sentences.append("The run did not report how many the ODS accepted.")
     if facts.refused and not (facts.rows and facts.rows.ods):  # else it was said with the rows
         sentences.append(f"The ODS refused {_records(facts.refused)}.")
     if facts.skipped:
         sentences.append(
-            f"{_records(facts.skipped)} {_was(facts.skipped)} skipped, as sent before."
+            f"{_records(facts.skipped)} {_was(facts.skipped)} skipped as already sent."
         )
     return sentences
 
@@ -192,10 +192,10 @@ def _about_records(facts: Facts) -> list[str]:
 def _about_unmatched(facts: Facts) -> list[str]:
     rows = facts.rows
     if facts.unmatched is None:
-        return ["Some rows matched no student; how many was not reported."]
+        return ["Some rows did not match a student. The run did not report how many."]
     sentences = []
     if facts.unmatched and not (rows and rows.total):
-        sentences.append(f"{_rows(facts.unmatched)} matched no student.")
+        sentences.append(f"{_rows(facts.unmatched)} did not match a student.")
     reasons = []
     if rows and rows.blank:
         reasons.append(f"{rows.blank:,} {'has' if rows.blank == 1 else 'have'} no ID")

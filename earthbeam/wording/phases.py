@@ -88,7 +88,7 @@ class Step:
 
     @property
     def amount(self) -> str:
-        """How far it is, such as ``1,200 of 3,000 records``; empty where nobody said."""
+        """How far it is, such as ``1,200 of 3,000 records``; empty where no one said."""
         if self.done is None:
             return ""
         if self.total is None:

@@ -68,7 +68,7 @@ def _words(code: str, payload: Payload, to_ods: bool) -> ErrorWords:
     if own is None:
         return ErrorWords(
             "The run failed",
-            f"It said “{_short(code, 50)}”, for which this page has no words of its own.",
+            f"It reported the error “{_short(code, 50)}”, which this page does not know.",
             _AGAIN,
             _detail(payload),
         )
@@ -81,7 +81,7 @@ def known_codes() -> list[str]:
 
 
 def cancelled_by(payload: Payload) -> str:
-    """Who cancelled the run (jobs.cancel_run words its error so); empty if nobody did."""
+    """Who cancelled the run (jobs.cancel_run words its error so); empty if no one did."""
     match = _CANCELLED.fullmatch(_text(payload, "message", 200))
     return match[1] if match else ""
 
@@ -91,25 +91,25 @@ def _unknown(payload: Payload, to_ods: bool) -> ErrorWords:
         return ErrorWords(
             "The run was cancelled",
             f"{by} cancelled it before it was done.",
-            "Run the job again if its results are wanted after all; otherwise mark it as resolved.",
+            "If you still need the results, run the job again. Otherwise mark it as resolved.",
         )
     if payload.get("out_of_memory") is True:
         return ErrorWords(
-            "The file was too large for one go",
-            "The run needed more memory than it may have.",
+            "The file was too large for one run",
+            "The run needed more memory than is available.",
             "Split the file into several smaller ones and submit those. If it is not large, "
             + _TELL,
         )
     if "disk space" in str(payload.get("message", "")):
         return ErrorWords(
             "There was not enough disk space",
-            "The run had no room left for the files that it makes.",
+            "The run had no space left for its files.",
             "Run the job again later. If it fails the same way, split the file into smaller ones, "
             f"or {_TELL}",
         )
     return ErrorWords(
         "Something unexpected went wrong",
-        "The run ended for a reason that Runway did not foresee.",
+        "The run ended for a reason that Runway does not recognize.",
         _AGAIN,
         _detail(payload),
     )
@@ -119,19 +119,19 @@ def _executor_timeout(payload: Payload, to_ods: bool) -> ErrorWords:
     limit = _duration(payload.get("timeout_seconds"))
     return ErrorWords(
         "The run took too long",
-        f"It was not done within {limit or 'the time that a run may take'}, and was ended.",
-        "Run the job again, at a quieter time. If it takes too long again, split the file into "
-        "several smaller ones.",
+        f"It was not finished within {limit or 'the time limit for a run'}, so Runway ended it.",
+        "Run the job again at a less busy time. If it takes too long again, split the file into "
+        "smaller files.",
     )
 
 
 def _invalid_job(payload: Payload, to_ods: bool) -> ErrorWords:
     detail = _detail(payload)
     return ErrorWords(
-        "The job cannot be carried out as it stands",
-        "Something that it needs is missing or not usable any more"
-        + (": see the reason below." if detail else "."),
-        "Have that put right, then run the job again. If there is nothing to put right here, "
+        "The job cannot run as it is",
+        "Something it needs is missing or no longer usable"
+        + (". See the details below." if detail else "."),
+        "Have that fixed, then run the job again. If there is nothing to fix, "
         f"submit the file as a new job, or {_TELL}",
         detail,
     )
@@ -140,12 +140,12 @@ def _invalid_job(payload: Payload, to_ods: bool) -> ErrorWords:
 def _lightbeam_fetch(payload: Payload, to_ods: bool) -> ErrorWords:
     resource = _text(payload, "resource")
     return ErrorWords(
-        "The ODS did not give its roster" if to_ods else "The roster could not be read",
-        "The district's students, against whom the rows are matched, could not be read"
+        "Runway could not read the ODS's roster" if to_ods else "The roster could not be read",
+        "Runway matches rows to the district's students, and could not read them"
         + (" from the ODS" if to_ods else "")
         + (f" (resource “{resource}”)." if resource else "."),
-        "Have a partner admin test the ODS connection: its address, its key and secret, and that "
-        "the key may read this resource. Then run the job again."
+        "Have a partner admin test the ODS connection: its address, its key and secret, and "
+        "whether the key is allowed to read this resource. Then run the job again."
         if to_ods
         else _AGAIN,
     )
@@ -155,28 +155,28 @@ def _missing_ods_roster(payload: Payload, to_ods: bool) -> ErrorWords:
     if to_ods:
         return ErrorWords(
             "The ODS has no students for this school year",
-            "Rows are matched to the students in the ODS, and it has none.",
+            "Runway matches rows to the students in the ODS, and it has none.",
             "Load the district's roster for this school year into the ODS first, then run the job "
             "again.",
         )
     return ErrorWords(
         "There is no roster for this district and school year",
-        "Rows are matched to the students of a roster, and there is none that can be read.",
-        "Have a partner admin turn cross-year matching on, or have the roster file put in place; "
-        "then run the job again.",
+        "Runway matches rows to the students in a roster, and found none that it can read.",
+        "Have a partner admin turn on cross-year matching, or have the roster file uploaded. "
+        "Then run the job again.",
     )
 
 
 def _lightbeam_send(payload: Payload, to_ods: bool) -> ErrorWords:
     if not to_ods:
         return ErrorWords(
-            "The results could not be sent", "The results were made, but not sent.", _AGAIN
+            "The results could not be sent", "The results were produced, but not sent.", _AGAIN
         )
     return ErrorWords(
         "The results could not be sent to the ODS",
-        "The results were made, but the ODS could not be reached or took none of them.",
-        "See what the ODS answered, if it did. Have a partner admin test the ODS connection, and "
-        "see that the ODS is up; then run the job again.",
+        "The results were produced, but the ODS could not be reached or accepted none of them.",
+        "Read the ODS's messages, if there are any. Have a partner admin test the ODS connection "
+        "and check that the ODS is running. Then run the job again.",
     )
 
 
@@ -184,8 +184,8 @@ def _input_s3_download(payload: Payload, to_ods: bool) -> ErrorWords:
     file = _file(payload)
     return ErrorWords(
         "An input file could not be read",
-        f"The file{f' “{file}”' if file else ''} was not where Runway keeps it, or could not be "
-        "read from there.",
+        f"The file{f' “{file}”' if file else ''} is missing from Runway's file storage, or could "
+        "not be read.",
         "Run the job again. If it fails the same way, submit the file as a new job.",
     )
 
@@ -193,8 +193,8 @@ def _input_s3_download(payload: Payload, to_ods: bool) -> ErrorWords:
 def _bundle_git_pull(payload: Payload, to_ods: bool) -> ErrorWords:
     return ErrorWords(
         "The assessment's definition could not be fetched",
-        "Runway reads how to load an assessment from a shared repository, and could not reach it "
-        "or did not find the assessment there.",
+        "Runway reads each assessment's definition from a shared repository. It could not reach "
+        "the repository or did not find the assessment there.",
         f"Run the job again in a few minutes. If it fails the same way, {_TELL}",
     )
 
@@ -203,7 +203,7 @@ def _artifact_not_found(payload: Payload, to_ods: bool) -> ErrorWords:
     file = _file(payload)
     return ErrorWords(
         "A result is missing",
-        f"The run should have made {f'the file “{file}”' if file else 'a file'}, and did not.",
+        f"The run should have produced {f'the file “{file}”' if file else 'a file'}, but did not.",
         _AGAIN,
     )
 
@@ -212,14 +212,14 @@ def _artifact_empty(payload: Payload, to_ods: bool) -> ErrorWords:
     file = _file(payload)
     if file in ("output", ""):
         return ErrorWords(
-            "The file led to no results",
-            "Its rows were read and matched, but the assessment made no records of them.",
+            "The file produced no results",
+            "Its rows were read and matched, but the assessment produced no records from them.",
             "Check the parameters, such as the year or the form, and that the file is an export of "
             "this assessment. Then submit it as a new job.",
             takes_another_file=True,
         )
     return ErrorWords(
-        "A result came out empty", f"The run made the file “{file}”, with nothing in it.", _AGAIN
+        "A result is empty", f"The run produced the file “{file}” with nothing in it.", _AGAIN
     )
 
 
@@ -227,7 +227,7 @@ def _artifact_s3_upload(payload: Payload, to_ods: bool) -> ErrorWords:
     file = _file(payload)
     return ErrorWords(
         "A result could not be stored",
-        f"The run made {f'the file “{file}”' if file else 'a file'}, but could not store it.",
+        f"The run produced {f'the file “{file}”' if file else 'a file'}, but could not store it.",
         _AGAIN,
     )
 
@@ -235,17 +235,17 @@ def _artifact_s3_upload(payload: Payload, to_ods: bool) -> ErrorWords:
 def _earthmover_deps(payload: Payload, to_ods: bool) -> ErrorWords:
     return ErrorWords(
         "The assessment could not be prepared",
-        "The assessment's definition, or something that it builds on, could not be read.",
-        f"The file is not to blame. Run the job again; if it fails the same way, {_TELL}",
+        "The assessment's definition, or something it depends on, could not be read.",
+        f"Your file is not the cause. Run the job again. If it fails the same way, {_TELL}",
     )
 
 
 def _earthmover_run(payload: Payload, to_ods: bool) -> ErrorWords:
     return ErrorWords(
         "The file could not be read as this assessment",
-        "Its content is not what this assessment's files look like.",
+        "Its content does not look like this assessment's files.",
         "Check that it is this assessment's own export, unchanged, with its header row, and that "
-        "the parameters fit. Then submit the right file as a new job.",
+        "the parameters are correct. Then submit the correct file as a new job.",
         _detail(payload),
         takes_another_file=True,
     )
@@ -254,8 +254,8 @@ def _earthmover_run(payload: Payload, to_ods: bool) -> ErrorWords:
 def _cross_year_roster_fetch(payload: Payload, to_ods: bool) -> ErrorWords:
     return ErrorWords(
         "The roster of all years could not be fetched",
-        "Rows are looked up among the students of all years, whom EDU knows; EDU did not give them "
-        "completely, or knows no students of this district.",
+        "Runway looks up rows in EDU's roster of all years. EDU did not deliver all of it, or has "
+        "no students for this district.",
         "Run the job again. If it fails the same way, have a partner admin test the EDU connection "
         "on the partner's page.",
     )
@@ -265,8 +265,8 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
     column, kind = _text(payload, "id_name"), _text(payload, "id_type")
     rate, needed = _percent(payload.get("match_rate")), _percent(payload.get("match_threshold"))
     pair = f"column “{column}”" if column else ""
-    pair += f" read as “{kind}” id" if column and kind else ""
-    what = "Most rows match no student of the district."
+    pair += f" read as “{kind}” ID" if column and kind else ""
+    what = "Most rows do not match a student in the district."
     if _number(payload.get("match_rate")) == 0:
         what, pair = "No row matches a student.", ""
     elif rate:
@@ -275,12 +275,12 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
     if pair:
         what += f" The best match was the {pair}."
     if missing := _names(payload.get("missing_id_columns")):
-        what += f" The file has no column named {missing}, which may hold IDs for this assessment."
+        what += f" This assessment can also use IDs from {missing}, which the file does not have."
     return ErrorWords(
         "Too few rows match a student",
         what,
-        "Check that the file is this district's and of this school year, and that the column holds "
-        "the ids that the roster has. Then submit the right file as a new job.",
+        "Check that the file is for this district and this school year, and that the column has "
+        "the same kind of IDs as the roster. Then submit the correct file as a new job.",
         takes_another_file=True,
     )
 
@@ -288,7 +288,7 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
 def _failed_to_start(payload: Payload, to_ods: bool) -> ErrorWords:
     return ErrorWords(
         "The run could not be started",
-        "Nothing was done with the file.",
+        "The file was not processed.",
         f"Run the job again in a few minutes. If it cannot be started then, {_TELL}",
         _detail(payload),
     )
@@ -355,7 +355,7 @@ def _percent(value: Any) -> str:
     if rate is None or not 0 <= rate <= 1:
         return ""
     tenths = math.floor(rate * 1000 + 1e-9)
-    return f"{tenths // 10} %" if tenths % 10 == 0 else f"{tenths / 10} %"
+    return f"{tenths // 10}%" if tenths % 10 == 0 else f"{tenths / 10}%"
 
 
 def _duration(value: Any) -> str:

@@ -94,8 +94,8 @@ class OdsConnectionAdmin(ScopedAdmin):
         if change:
             if not _retire(OdsConnection.objects.filter(pk=obj.pk)):
                 raise _Overtaken(
-                    "Not saved: somebody else changed or retired this connection meanwhile. "
-                    "Look at what there is now."
+                    "Not saved: someone else changed or retired this connection. "
+                    "Review the current connections."
                 )
             obj.pk, obj._state.adding = None, True
         try:
@@ -103,8 +103,8 @@ class OdsConnectionAdmin(ScopedAdmin):
                 obj.save()
         except IntegrityError:
             raise _Overtaken(
-                "Not saved: somebody else added a connection of this tenant and year meanwhile. "
-                "Look at what there is now."
+                "Not saved: someone else added a connection for this tenant and year. "
+                "Review the current connections."
             ) from None
 
     # --- Testing -------------------------------------------------------------------------------
@@ -123,7 +123,7 @@ class OdsConnectionAdmin(ScopedAdmin):
         if _test_all([connection])[0].ok:
             self.message_user(request, "This connection works.", messages.SUCCESS)
         else:
-            self.message_user(request, "The test failed; what it said is below.", messages.ERROR)
+            self.message_user(request, "The test failed. See the result below.", messages.ERROR)
         url = reverse("admin:partners_odsconnection_change", args=(connection.pk,))
         return HttpResponseRedirect(url)
 
@@ -143,7 +143,7 @@ class OdsConnectionAdmin(ScopedAdmin):
             text = f"{works} of {len(checks)} connections tested work."
             self.message_user(request, text, messages.SUCCESS)
         if not connections:
-            text = "Retired connections are not tested; no other was selected."
+            text = "Retired connections are not tested, and you selected no others."
             self.message_user(request, text, messages.WARNING)
 
     @admin.display(description="State", ordering="check_ok")
@@ -179,7 +179,7 @@ def _test_all(connections: list[OdsConnection]) -> list[OdsCheck]:
 
     def test(connection: OdsConnection, secret: str | None) -> OdsCheck:
         if secret is None:
-            return OdsCheck(False, "The stored secret cannot be decrypted.", "Enter it anew.")
+            return OdsCheck(False, "The stored secret cannot be decrypted.", "Enter it again.")
         return check(connection.url, connection.client_id, secret)
 
     with ThreadPoolExecutor(_TESTS_AT_ONCE, thread_name_prefix="ods-tests") as threads:

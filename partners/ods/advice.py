@@ -21,13 +21,13 @@ def root_problem(answer: Answer) -> Problem:
     """Of the ODS's root document."""
     if answer.status == HTTPStatus.NOT_FOUND:
         return (
-            "The server is there, but nothing is at this path.",
+            "The server responds, but there is nothing at this path.",
             "Check the part after the server's name, such as /v7.2/api. Do not add /data/v3.",
             answer,
         )
     if answer.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
         return (
-            "The server keeps us out before we can sign in.",
+            "The server blocks Runway before it can sign in.",
             "A firewall or gateway before the ODS may have to let Runway's addresses in. "
             "Ask whoever runs the ODS.",
             answer,
@@ -39,13 +39,13 @@ def root_redirect(answer: Answer, asked: str) -> Problem:
     """Of a root document that is somewhere else."""
     if careful_http.origin(answer.location) == careful_http.origin(asked):
         return (
-            "The address only leads from one redirect to the next.",
-            "Enter the address at which the ODS itself answers.",
+            "The address redirects in a loop.",
+            "Enter the ODS's own address.",
             answer,
         )
     return (
         "The server redirects to another server, which Runway does not follow.",
-        "Enter the address at which the ODS itself answers; often it begins with https.",
+        "Enter the ODS's own address. It usually begins with https.",
         answer,
     )
 
@@ -63,8 +63,8 @@ def token_problem(answer: Answer) -> Problem:
         )
     if answer.status == HTTPStatus.FORBIDDEN:
         return (
-            "The ODS refuses to sign this client in.",
-            "The key may be switched off, or a firewall may keep us out. Ask whoever runs the ODS.",
+            "The ODS refuses to sign in this client.",
+            "The key may be turned off, or a firewall may block Runway. Ask whoever runs the ODS.",
             answer,
         )
     if answer.status == HTTPStatus.NOT_FOUND:
@@ -82,21 +82,21 @@ def roster_problem(answer: Answer) -> Problem:
         return _redirected(answer)
     if answer.status == HTTPStatus.FORBIDDEN:
         return (
-            "Signing in works, but this key may not read students.",
+            "Runway can sign in, but this key is not allowed to read students.",
             f"Ask whoever runs the ODS for a claim set that may read {ROSTER}, and for the "
             "district's education organization to be assigned to the key.",
             answer,
         )
     if answer.status == HTTPStatus.UNAUTHORIZED:
         return (
-            "Signing in works, but the ODS does not accept the token that it gave.",
+            "Runway can sign in, but the ODS does not accept the token it issued.",
             "The address may lead to another ODS than the one that signs in, or to another "
             "year's. Check the ODS URL.",
             answer,
         )
     if answer.status == HTTPStatus.NOT_FOUND:
         return (
-            f"Signing in works, but there are no students at data/v3/ed-fi/{ROSTER}.",
+            f"Runway can sign in, but there are no students at data/v3/ed-fi/{ROSTER}.",
             "Check the ODS URL: it may lack a part, such as the district or the year.",
             answer,
         )
@@ -105,7 +105,7 @@ def roster_problem(answer: Answer) -> Problem:
 
 def _other_problem(answer: Answer, what: str) -> Problem:
     if answer.status == HTTPStatus.TOO_MANY_REQUESTS:
-        finding = "The ODS has had too many requests of late."
+        finding = "The ODS has received too many requests recently."
         return finding, "Wait a few minutes, then test again.", answer
     if answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return (
@@ -122,8 +122,8 @@ def _other_problem(answer: Answer, what: str) -> Problem:
 
 def _redirected(answer: Answer) -> Problem:
     return (
-        "The server sends us on to another address, and credentials are not sent along.",
-        "Enter the address at which the ODS itself answers; often it begins with https.",
+        "The server redirects to another address. Runway does not send credentials there.",
+        "Enter the ODS's own address. It usually begins with https.",
         answer,
     )
 
@@ -136,10 +136,10 @@ def unreachable(error: BaseException, step: str) -> tuple[str, str]:
         return any(isinstance(cause, kinds) for cause in causes)
 
     if has(socket.gaierror, urllib3.exceptions.NameResolutionError):
-        return "There is no server of this name.", "Check the ODS URL for a typing mistake."
+        return "There is no server with this name.", "Check the ODS URL for a typing mistake."
     if has(ConnectionRefusedError):
         return (
-            "The server is there, but nothing answers at this port.",
+            "The server exists, but nothing responds on this port.",
             "Check the port in the ODS URL. If it is right, the ODS is not running now.",
         )
     if has(ssl.SSLCertVerificationError):
@@ -152,7 +152,7 @@ def unreachable(error: BaseException, step: str) -> tuple[str, str]:
         )
     if has(ssl.SSLError, requests.exceptions.SSLError):
         return (
-            "No safe connection (TLS) could be made.",
+            "Runway could not make a secure (TLS) connection.",
             "Does the ODS speak https at this port? Perhaps its URL begins with http, or lacks a "
             "port.",
         )

@@ -143,7 +143,7 @@ class _Attempt:
         texts = {name: value for name, value in named.items() if isinstance(value, str) and value}
         if len(texts) != len(_NEEDED):
             raise _Failed(
-                "Something answers at this address, but it is not an Ed-Fi API.",
+                "The server at this address is not an Ed-Fi API.",
                 "Enter the API's base address, the one whose page lists its urls, such as "
                 "https://ods.example.org/v7.2/api. It does not end in /data/v3.",
                 answer,
@@ -173,7 +173,8 @@ class _Attempt:
         except UnicodeEncodeError:
             raise _Failed(
                 "The client ID or the secret holds a character that cannot be sent.",
-                "Copy both anew: a dash or quote may have been turned into another one.",
+                "Copy both again. A dash or a quotation mark may have been replaced by a similar "
+                "character.",
             ) from None
         auth = HTTPBasicAuth(self._id, self._secret)
         answer = careful_http.post_form(url, {"grant_type": "client_credentials"}, auth)
@@ -182,7 +183,7 @@ class _Attempt:
         token = _object(answer.body).get("access_token")
         if not isinstance(token, str) or not re.fullmatch(r"[\x21-\x7e]+", token):
             raise _Failed(
-                "The ODS took the credentials but gave no token.",
+                "The ODS accepted the credentials but did not return a token.",
                 "Ask whoever runs the ODS to look at its sign-in.",
                 None,  # whatever it is, it may be a secret
             )
@@ -226,12 +227,12 @@ def _works(total: str) -> OdsCheck:
     if total == "0":
         return OdsCheck(
             True,
-            "The ODS can be reached, but shows no students.",
+            "Runway can reach the ODS, but finds no students.",
             "Jobs end with an error until it does: either no students are enrolled yet, or the "
             "key belongs to another district.",
         )
     count = f" It shows {int(total):,} student records." if re.fullmatch(r"\d{1,9}", total) else ""
-    return OdsCheck(True, f"The ODS can be reached and its students can be read.{count}")
+    return OdsCheck(True, f"Runway can reach the ODS and read its students.{count}")
 
 
 def _object(body: bytes) -> dict[str, Any]:

@@ -21,16 +21,18 @@ def bare_url(url: Any) -> None:
         parts = urlsplit(url)
         _ = parts.port
     except ValueError:
-        raise ValidationError("This is no address: look at the brackets, or at the port.") from None
+        raise ValidationError(
+            "This is not a valid address. Check the brackets and the port."
+        ) from None
     if parts.scheme not in ("http", "https"):
         # Here, not only at the model, whose validators run after the test.
         raise ValidationError("The URL must begin with https:// or http://.")
     if parts.username or parts.password:
-        raise ValidationError("Leave user names and passwords out of the URL.")
+        raise ValidationError("Remove the user name and password from the URL.")
     if parts.query or parts.fragment:
-        raise ValidationError("Leave out what follows the ? or # in the URL.")
+        raise ValidationError("Remove the ? or # and everything after it from the URL.")
     if parts.path.rstrip("/").endswith("/data/v3"):
-        raise ValidationError("Leave out /data/v3 at the end: Runway adds it by itself.")
+        raise ValidationError("Remove /data/v3 from the end. Runway adds it.")
     if reason := allowed_addresses.problem(url):
         raise ValidationError(reason)
 
@@ -56,15 +58,16 @@ class OdsConnectionForm(forms.ModelForm):
         strip=False,
         max_length=1000,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password", "class": "vTextField"}),
-        help_text="It is never shown. When changing a connection, leave it empty to keep it.",
+        help_text="Runway never shows it. To keep the current secret when you change a connection, "
+        "leave this empty.",
     )
     kept_secret = forms.CharField(required=False, widget=forms.HiddenInput)
-    save_anyway = forms.BooleanField(label="Save it although the test failed", required=False)
+    save_anyway = forms.BooleanField(label="Save it even though the test failed", required=False)
     reason = forms.CharField(
         label="Why",
         required=False,
         max_length=300,
-        help_text="Others see it beside the failed test. For example: the ODS opens on Monday.",
+        help_text="Others see it next to the failed test. For example: the ODS opens on Monday.",
     )
 
     class Meta:
@@ -109,7 +112,8 @@ class OdsConnectionForm(forms.ModelForm):
             tenant=values.get("tenant"), school_year=values.get("school_year"), retired_at=None
         ).exists():
             self.add_error(
-                None, "This tenant has an active ODS connection for that year. Change that one."
+                None,
+                "This tenant already has an active ODS connection for that year. Change that one.",
             )
 
     def _check_old_secret(self, values: dict[str, Any]) -> None:
@@ -126,7 +130,7 @@ class OdsConnectionForm(forms.ModelForm):
         try:
             self.effective_secret()
         except UndecryptableSecret:
-            self.add_error("secret", "The stored secret cannot be decrypted. Enter it anew.")
+            self.add_error("secret", "The stored secret cannot be decrypted. Enter it again.")
 
     def _test(self, values: dict[str, Any]) -> None:
         # It may take half a minute; somebody is waiting for the answer.
@@ -135,9 +139,9 @@ class OdsConnectionForm(forms.ModelForm):
             return
         self.failed_check = self.result
         if not values.get("save_anyway"):
-            self.add_error(None, "Not saved, since the test of this connection failed.")
+            self.add_error(None, "Not saved, because the connection test failed.")
         elif not values.get("reason", "").strip():
-            self.add_error("reason", "Say why it is to be saved although its test failed.")
+            self.add_error("reason", "Explain why you are saving it even though its test failed.")
 
 
 def _server(url: str) -> tuple[str, str | None, int | None]:

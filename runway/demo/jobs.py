@@ -161,7 +161,7 @@ def _tell(result: Result) -> None:
         ("matched, sent to the ODS", matches.ods_matched, expected.ods, _where(sets.get(True))),
         ("  received, by the ODS's own count", result.received_by_ods, expected.ods, ""),
         (
-            *("matched across years, for EDU", matches.cross_year_matched, expected.cross_year),
+            *("matched to a prior year, for EDU", matches.cross_year_matched, expected.cross_year),
             _where(sets.get(False)),
         ),
         ("  records offered to EDU", result.offered_to_edu, expected.cross_year, ""),

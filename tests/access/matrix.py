@@ -402,6 +402,8 @@ PAGES: dict[str, dict[str, Visit]] = {
     # Full of internals.
     "admin:earthbeam_job_log": {"GET": Visit(ADMINS_OF_TENANT, (*_JOB, "{earthbeam.run.pk}"))},
     "admin:earthbeam_job_run": {"POST": Visit(OF_TENANT, _JOB)},
+    # Without EDU it starts nothing.
+    "admin:earthbeam_job_with_edu": {"POST": Visit(OF_TENANT, _JOB, stores_nothing=True)},
     "admin:earthbeam_job_cancel": {
         "POST": Visit(OF_TENANT, _QUEUED, data={"run": "{earthbeam.queued_job.last_run_id}"})
     },

@@ -120,7 +120,7 @@ def test_it_leads_to_the_page_that_was_asked_for_but_never_elsewhere(oidc, ann):
         (
             Person("9", "bob@example.org", userinfo={"sub": "0001", "email": "ann@example.org"}),
             ("*",),
-            "contradicts itself",
+            "conflicting information",
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_an_account_that_was_switched_off_stays_out(oidc, ann):
     come_back(Client(), ANN)
     User.objects.update(is_active=False)
     client = Client()
-    assert "was switched off" in text(come_back(client, ANN))
+    assert "was turned off" in text(come_back(client, ANN))
     assert who(client) is None
 
 

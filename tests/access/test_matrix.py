@@ -160,7 +160,7 @@ def url_of(name: str, visit: Visit, targets: dict[str, Any]) -> str:
     return f"{url}?{query}" if query else url
 
 
-NOT_THERE = ("doesn’t exist", "There is no such job")
+NOT_THERE = ("doesn’t exist", "This job does not exist")
 
 
 def word_for(method: str, answer: HttpResponseBase, visit: Visit) -> str:

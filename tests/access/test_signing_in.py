@@ -32,7 +32,7 @@ def test_somebody_without_a_membership_learns_what_is_missing_and_can_sign_out(i
     client, answer = sign_in("ann", "x")
     text = answer.content.decode()
     assert "Your account has no access yet" in text
-    assert "Ask a superuser" in text
+    assert "Ask a Runway superuser" in text
     assert 'name="password"' not in text
     client.post("/sign-out/")
     assert 'name="password"' in client.get("/admin/login/").content.decode()

@@ -36,7 +36,7 @@ from partners.models import Membership, Tenant
 from tests import factories, people
 
 # --- Who comes ------------------------------------------------------------------------------------
-ANONYMOUS = "nobody signed in"
+ANONYMOUS = "not signed in"
 INACTIVE = "a partner admin whose account was switched off"
 NO_MEMBER = "staff without a membership"
 USER = "a user of the tenant"

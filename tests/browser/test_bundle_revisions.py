@@ -35,7 +35,7 @@ def test_rosters_from_edu_are_kept_for_a_day(open_page):
     path = reverse("admin:partners_partner_change", args=["ea"])
     page = open_page(people.make_partner_admin(), path)
     page.get_by_role("button", name="Keep rosters for a day").click()
-    expect(page.get_by_text("Kept among the files of jobs")).to_be_visible()
+    expect(page.get_by_text("Kept with the files of jobs")).to_be_visible()
     look(page, "partner-rosters-kept")
     page.get_by_role("button", name="Stop keeping rosters").click()
     expect(page.get_by_text("Used for matching, then deleted.")).to_be_visible()

@@ -76,7 +76,7 @@ def test_an_empty_installation_says_where_to_begin(open_page):
     page = open_page(people.make_partner_admin())
     look(page, "dashboard-empty")
     expect(page.get_by_text("Nothing needs attention.")).to_be_visible()
-    expect(page.get_by_text("No job yet.")).to_be_visible()
+    expect(page.get_by_text("No jobs yet.")).to_be_visible()
     assert Tenant.objects.count() == 1
 
 

@@ -72,7 +72,7 @@ def test_a_file_is_dropped_checked_and_submitted(open_page, user):
     expect(page.get_by_label("Assessment")).to_be_focused()
     assert "bundle=assessments%2FReading_Check" in page.url
     expect(page.get_by_label("2025-26")).to_be_checked()
-    page.get_by_text("1 school year that cannot be chosen").click()
+    page.get_by_text("1 school year not available").click()
     expect(page.get_by_text("has no active ODS connection for 2024-25")).to_be_visible()
     look(page, "new-job-chosen")
     page.get_by_label("Form").select_option("B")
@@ -165,10 +165,10 @@ def test_several_files_become_jobs_of_their_own_and_one_failing_stops_no_other(p
     outcome = page.locator("#outcome")
     expect(outcome).to_contain_text(
         "2 jobs were submitted; 1 of 3 files was not. 1 file cannot be loaded. "
-        "The reason is said beside each file. Submit again to retry."
+        "The reason is next to each file. Submit again to retry."
     )
     expect(outcome).to_be_focused()
-    expect(row(page, "full.csv")).to_contain_text("the file storage does not answer")
+    expect(row(page, "full.csv")).to_contain_text("the file storage does not respond")
     look(page, "new-job-several")
     made = {job.files.get().name: str(job.pk) for job in Job.objects.all()}
     assert sorted(made) == ["a.csv", "c.csv"]
@@ -193,7 +193,7 @@ def test_a_single_file_that_is_not_stored_is_said_so_plainly(page, monkeypatch):
     expect(row(page, "scores.csv")).to_contain_text("Ready")
     button(page).click()
     expect(page.locator("#outcome")).to_have_text(
-        "Nothing was submitted. The reason is said beside the file. Submit again to retry."
+        "Nothing was submitted. The reason is next to the file. Submit again to retry."
     )
     look(page, "new-job-not-stored")
 
@@ -247,7 +247,7 @@ def test_what_the_browser_cannot_hash_is_looked_up_after_the_upload(page):
     page.go_back()
     page.evaluate("Object.defineProperty(crypto, 'subtle', { value: undefined })")
     drop(page, ("scores.csv", GOOD))
-    expect(row(page, "scores.csv")).to_contain_text("looked up after the upload")
+    expect(row(page, "scores.csv")).to_contain_text("checks after the upload")
     button(page).click()
     expect(row(page, "scores.csv")).to_contain_text("This very file was submitted before")
     expect(row(page, "scores.csv").get_by_role("link", name="Reading check")).to_have_attribute(

@@ -62,7 +62,7 @@ def test_an_empty_partner_leads_on(open_page, partner, admin):
 def test_the_edu_test_looks_right(open_page, partner, admin):
     page = open_page(admin, "/admin/partners/partner/ea/change/")
     page.get_by_role("button", name="Test connection").click()
-    expect(page.get_by_text("EDU cannot be used.")).to_be_visible()
+    expect(page.get_by_text("Runway cannot use EDU.")).to_be_visible()
     look(page, "partner-edu-test")
 
 
@@ -110,25 +110,27 @@ def test_school_years_are_changed_after_a_look_at_what_changes(open_page, partne
     page.get_by_label("2025-26: enabled").focus()
     page.keyboard.press("Space")
     page.get_by_label("2023-24: enabled").check()
-    page.get_by_label("2023-24: results go").select_option("not to an ODS")
-    page.get_by_role("button", name="See what changes").focus()
+    page.get_by_label("2023-24: destination").select_option("not to an ODS")
+    page.get_by_role("button", name="Review changes").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("2025-26: enabled, to the ODS → not enabled")).to_be_visible()
-    expect(page.get_by_text("1 job is queued or running. It goes on as submitted.")).to_be_visible()
+    expect(
+        page.get_by_text("1 job is queued or running. It continues as submitted.")
+    ).to_be_visible()
     look(page, "years-confirm")
     page.get_by_role("button", name="Change something").click()
     expect(page.get_by_label("2023-24: enabled")).to_be_checked()
-    page.get_by_role("button", name="See what changes").click()
+    page.get_by_role("button", name="Review changes").click()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("Saved. 2025-26")).to_be_visible()
     assert settings_of(partner)["2324"] == YearSetting(True, False)
     assert not settings_of(partner)["2526"].enabled
     page.get_by_label("2025-26: enabled").check()
-    page.get_by_role("button", name="See what changes").click()
+    page.get_by_role("button", name="Review changes").click()
     expect(page.get_by_role("button", name="Save")).to_be_visible()
     factories.make_config(year=factories.make_year("2324"))  # somebody else
     page.get_by_role("button", name="Save").click()
-    expect(page.get_by_text("Nothing was saved: somebody else changed")).to_be_visible()
+    expect(page.get_by_text("Nothing was saved: someone else changed")).to_be_visible()
     look(page, "years-stale")
 
 
@@ -145,8 +147,8 @@ def test_who_is_not_ready_is_seen(open_page, partner, admin):
     look(page, "year-tenants-rosters")
     page.goto(f"/admin/partners/tenant/{far.pk}/change/")
     look(page, "tenant")
-    page.get_by_role("link", name="Look for the roster").click()
-    expect(page.get_by_text("Roster file is there")).to_be_visible()
+    page.get_by_role("link", name="Check for the roster").click()
+    expect(page.get_by_text("Roster file found")).to_be_visible()
     look(page, "tenant-roster")
 
 
@@ -180,11 +182,11 @@ def test_mappings_go_out_and_come_in_again(open_page, partner, admin, tmp_path):
     page.get_by_role("button", name="Replace").focus()
     page.keyboard.press("Enter")
     expect(page.get_by_text("1 added, 1 removed, 1 changed, 2 unchanged")).to_be_visible()
-    page.get_by_role("button", name="Go back to the assessment’s own").click()
+    page.get_by_role("button", name="Use the assessment’s own instead").click()
     expect(page.get_by_text("All your mappings will be removed.")).to_be_visible()
     look(page, "mapping-remove")
     page.get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("You have none of this kind")).to_be_visible()
+    expect(page.get_by_text("You have not replaced them")).to_be_visible()
     look(page, "mapping-none")
 
 
@@ -198,7 +200,7 @@ def test_mappings_are_edited_in_the_page(open_page, partner, admin):
         f"grade\tedfi_descriptor\tlocal_descriptor\n1\t{FIRST}\tlocal\n"
     )
     look(page, "mapping-paste")
-    page.locator("details").get_by_role("button", name="See what changes").click()
+    page.locator("details").get_by_role("button", name="Review changes").click()
     page.get_by_role("button", name="Replace").click()
     expect(page.get_by_text("1 added, 0 removed")).to_be_visible()
     assert current(partner, bundle, KIND).rows == (("1", FIRST, "local"),)

@@ -104,7 +104,7 @@ def test_somebody_sets_an_app_up_by_keyboard_keeps_the_codes_and_signs_in_with_o
     kept = Path(download.value.path()).read_text()
     assert "root" in kept
     assert re.findall(r"\d{8}", kept) == codes
-    page.get_by_role("link", name="I have kept them, continue").click()
+    page.get_by_role("link", name="I have saved them. Continue").click()
     expect(log_out_button(page)).to_be_visible()
     assert page.url.endswith("/admin/earthbeam/job/")
     log_out_button(page).click()
@@ -128,7 +128,7 @@ def test_somebody_sets_a_passkey_up_and_signs_in_with_it(open_local):
         page.get_by_label("Name").fill("Work laptop")
         page.keyboard.press("Enter")
         expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
-        page.get_by_role("link", name="I have kept them, continue").click()
+        page.get_by_role("link", name="I have saved them. Continue").click()
         log_out_button(page).click()
         page.goto(page.url.partition("/admin/")[0] + "/admin/partners/tenant/")
         give_password(page)
@@ -152,7 +152,7 @@ def test_a_passkey_of_somebody_else_is_refused(open_local):
         page.get_by_role("link", name="Set up a passkey").click()
         page.get_by_role("button", name="Create the passkey").click()
         expect(page.get_by_role("heading", name="Your recovery codes")).to_be_visible()
-        page.get_by_role("link", name="I have kept them, continue").click()
+        page.get_by_role("link", name="I have saved them. Continue").click()
         log_out_button(page).click()
         # Ann's own passkey answers for root, who has an app.
         [hers] = factors.of(User.objects.get(username="ann"))
@@ -191,7 +191,7 @@ def test_a_browser_without_passkeys_says_so_and_what_else_there_is(open_page):
     page.add_init_script("delete window.PublicKeyCredential")
     give_password(page)
     page.get_by_role("link", name="Set up a passkey").click()
-    expect(page.get_by_role("alert")).to_contain_text("Choose another way")
+    expect(page.get_by_role("alert")).to_contain_text("Choose a different method")
     expect(page.get_by_role("button", name="Create the passkey")).to_be_disabled()
 
 
@@ -220,7 +220,7 @@ def test_somebody_adds_and_removes_factors_after_the_password(open_local):
     look(page, "security-two")
     page.get_by_role("button", name="Remove Authenticator app").click()
     expect(page.get_by_text("It was removed.")).to_be_visible()
-    expect(page.get_by_text("the last one cannot be removed")).to_be_visible()
+    expect(page.get_by_text("you cannot remove the last one")).to_be_visible()
     assert [each.type for each in factors.of(user)] == ["webauthn"]
 
 

@@ -120,7 +120,7 @@ def test_superusers_read_the_audit_trail(open_page):
 
 def test_error_pages_look_like_the_rest(open_page):
     page = open_page(people.make_user(), "/admin/no/such/page/")
-    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.get_by_role("heading", name="Page not found")).to_be_visible()
     look(page, "error-404")
 
 

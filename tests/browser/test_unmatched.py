@@ -94,7 +94,7 @@ def test_a_whole_column_is_pasted_with_its_header_and_the_blank_cells_below(open
     expect(page.locator("[data-told]")).to_have_text("3 IDs pasted.")
     paste(page, 1, "StudentID\tNew\r\n900002\t604009\r\n\t\r\n")
     expect(field(page, 2)).to_have_value("604009")
-    expect(page.locator("[data-told]")).to_have_text("1 row got a new ID by the old one.")
+    expect(page.locator("[data-told]")).to_have_text("1 row got a new ID.")
 
 
 def test_two_pasted_columns_go_by_the_old_id(open_page):
@@ -104,7 +104,7 @@ def test_two_pasted_columns_go_by_the_old_id(open_page):
     expect(field(page, 5)).to_have_value("604005")
     expect(field(page, 2)).to_have_value("604002")
     expect(field(page, 1)).to_have_value("900001")
-    expect(page.get_by_text("1 pasted line fit no row on this page.")).to_be_visible()
+    expect(page.get_by_text("1 pasted line did not match a row on this page.")).to_be_visible()
 
 
 def test_everything_is_done_by_keyboard(open_page):
@@ -141,7 +141,7 @@ def test_changes_survive_pages_and_wrong_ids_are_marked(open_page, monkeypatch):
     look(page, "unmatched-wrong")
     page.get_by_text("Or paste a list of old and new IDs").click()
     page.get_by_label("Two columns").fill("900025\t604250\nnobody\t1")
-    page.get_by_role("button", name="Fill them in").click()
+    page.get_by_role("button", name="Fill in").click()
     expect(page.get_by_text("1 row got a new ID from the list.")).to_be_visible()
     look(page, "unmatched-list")
 
@@ -192,7 +192,7 @@ def test_linked_jobs_with_nothing_left_to_do_are_resolved_by_one_click(open_page
 def test_from_the_job_to_its_fixed_rows_and_to_a_revised_file(open_page):
     run = factories.make_unmatched_run()
     page = open_page(people.make_partner_admin(), job_url(run.job))
-    page.get_by_role("link", name="See and fix these rows").click()
+    page.get_by_role("link", name="Review and fix these rows").click()
     field(page, 1).fill("604001")
     page.get_by_role("button", name="Re-run 1 row").click()
     expect(page.get_by_role("heading", name="One file, 2 jobs")).to_be_visible()
@@ -203,7 +203,7 @@ def test_from_the_job_to_its_fixed_rows_and_to_a_revised_file(open_page):
     page.get_by_role("link", name="Job 1", exact=True).click()
     expect(page.get_by_text("Job 1, this one")).to_be_visible()
 
-    page.get_by_role("link", name="See and fix these rows").click()
+    page.get_by_role("link", name="Review and fix these rows").click()
     page.get_by_role("link", name="Upload a revised file").click()
     expect(page.get_by_role("heading", name="Submit a revised file")).to_be_visible()
     expect(page.get_by_label("Assessment").locator("option:checked")).to_have_text("Reading check")

@@ -43,7 +43,7 @@ def test_a_webhook_is_added_and_its_secret_shown_once(open_page, receiver):
     look(page, "webhook-new")
     page.get_by_role("button", name="Send a test message").click()
     expect(page.get_by_text("The test message arrived; the answer was 204.")).to_be_visible()
-    page.get_by_role("button", name="Make a new secret").click()
+    page.get_by_role("button", name="Create a new secret").click()
     expect(page.get_by_label("Secret of")).to_be_visible()
     expect(page.get_by_label("Secret of")).to_have_value(Webhook.objects.get().secret)
 
@@ -68,5 +68,5 @@ def test_a_webhook_shows_what_became_of_its_messages(open_page):
     page.goto(LIST)
     look(page, "webhooks")
     page.goto(url(webhook))
-    page.get_by_role("button", name="Try given-up messages again").click()
+    page.get_by_role("button", name="Resend failed messages").click()
     expect(page.get_by_text("1 message is tried again.")).to_be_visible()

@@ -92,7 +92,7 @@ def test_an_edu_that_works_is_told_step_by_step(edu):
         "id types: Local, State",
         f"{TENANT}: 960",
         f"{OTHER_TENANT}: 180",
-        "all is well",
+        "everything works",
     ):
         assert text in done.output
 

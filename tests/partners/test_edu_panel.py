@@ -138,20 +138,20 @@ def test_a_reset_reaches_connections_that_nobody_asks_for(admin, edu, pools):
     reporter = Reporter("web-1:7")
     reporter.round()
     assert admin.post(page("edu_reset")).status_code == 302
-    assert "Not all processes have followed" in panel(admin)
+    assert "Some processes have not applied the last reset" in panel(admin)
 
     reporter.round()
     assert idle.connection.closed.wait(30)
     assert not in_use.connection.closed.is_set()
     text = panel(admin)
-    assert "Not all processes have followed" in text
+    assert "Some processes have not applied the last reset" in text
     assert "0 (ending)" in text
 
     in_use.release()
     assert in_use.connection.closed.wait(30)
     reporter.round()
     assert not EduProcess.objects.exists()
-    assert "All processes have followed" in panel(admin)
+    assert "All processes have applied the last reset" in panel(admin)
 
 
 def test_a_reset_is_kept_in_the_history(admin):
@@ -233,7 +233,7 @@ def test_a_database_that_fails_does_not_end_the_telling(pools, partner, caplog, 
 
 def test_testing_the_connection_tells_each_step_and_keeps_its_time(admin, edu, partner):
     text = admin.post(page("edu_test")).content.decode()
-    for part in ("EDU can be reached", "Credentials", "Logged in.", "database EDU_SANDBOX"):
+    for part in ("Runway can reach EDU", "Credentials", "Logged in.", "database EDU_SANDBOX"):
         assert part in text
     partner.refresh_from_db()
     assert partner.edu_connected_at is not None
@@ -242,7 +242,7 @@ def test_testing_the_connection_tells_each_step_and_keeps_its_time(admin, edu, p
 def test_testing_a_connection_that_does_not_work_tells_why(admin, settings, sandbox_edu, partner):
     use_edu(settings, sandbox_edu.environment(), private_key=encode_key(generate_key()))
     text = admin.post(page("edu_test")).content.decode()
-    assert "EDU cannot be used" in text
+    assert "Runway cannot use EDU" in text
     assert "RSA_PUBLIC_KEY_FP" in text
     partner.refresh_from_db()
     assert partner.edu_connected_at is None

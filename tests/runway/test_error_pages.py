@@ -22,13 +22,13 @@ def test_programs_learn_that_paths_have_no_slash_at_their_end():
 def test_an_address_with_a_null_character_is_no_address(path):
     answer = Client().get(path)
     assert answer.status_code == 400
-    assert b"Back to the start" in answer.content
+    assert b"Back to the home page" in answer.content
 
 
 def test_people_get_a_page_where_nothing_is():
     answer = Client().get("/nothing")
     assert answer.status_code == 404
-    assert b"There is no such page" in answer.content
+    assert b"Page not found" in answer.content
 
 
 @pytest.mark.parametrize(("path", "kind"), [("/api/v1/", "application/json"), ("/", "text/html")])
@@ -46,7 +46,7 @@ def test_a_fault_of_ours_is_told_in_kind_without_details(path, kind, monkeypatch
 @pytest.mark.parametrize("status", ["400", "403", "403_csrf", "404", "500"])
 def test_an_error_page_needs_neither_database_nor_context(status):
     page = get_template(f"{status}.html").render()
-    assert "Back to the start" in page
+    assert "Back to the home page" in page
     assert "runway/runway.css" in page
 
 
@@ -55,9 +55,9 @@ def test_people_get_these_pages():
     client = people.logged_in(people.make_user())
     factories.make_partner()
     for url, status, heading in (
-        ("/admin/no/such/page/", 404, "There is no such page"),
-        ("/admin/partners/partner/", 403, "You may not do that"),
-        ("/admin/earthbeam/job/?_to_field=nonsense", 400, "was not understood"),
+        ("/admin/no/such/page/", 404, "Page not found"),
+        ("/admin/partners/partner/", 403, "You do not have permission to do that"),
+        ("/admin/earthbeam/job/?_to_field=nonsense", 400, "did not understand"),
     ):
         answer = client.get(url)
         assert (answer.status_code, heading in answer.content.decode()) == (status, True)

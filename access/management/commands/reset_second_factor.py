@@ -22,6 +22,6 @@ class Command(BaseCommand):
         count = recovery.reset_second_factor(user)
         self.stdout.write(
             f"Removed {count} {'factor' if count == 1 else 'factors'} of {username} and ended all "
-            "sessions. If somebody else may know the password, change it too: "
+            "sessions. If someone else may know the password, change it too: "
             f"manage.py changepassword {username}"
         )

@@ -1,4 +1,4 @@
-"""The dashboard's chart: rows matched in the ODS, across years, and not at all, week by week."""
+"""The dashboard's chart: rows by week, matched in the ODS or to a prior year, and unmatched."""
 
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta

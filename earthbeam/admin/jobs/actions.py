@@ -144,7 +144,7 @@ class JobActions(ScopedAdmin):
         except JobError as error:
             self.message_user(request, str(error), messages.ERROR)
         else:
-            self._done(request, job, True, "Asked for a run.", "")
+            self._done(request, job, True, "Started a run.", "")
 
     def _run_with_edu(self, request: HttpRequest, job: Job) -> None:
         """Run again a job whose last run had to do without EDU, if EDU is available now."""
@@ -168,7 +168,7 @@ class JobActions(ScopedAdmin):
             job,
             run is not None and lifecycle.cancel_run(run, by),
             "Cancelled the run.",
-            "Nothing was cancelled: the run had ended already.",
+            "Nothing was cancelled: the run had already ended.",
         )
 
     def _resolve(self, request: HttpRequest, job: Job) -> None:
@@ -177,8 +177,8 @@ class JobActions(ScopedAdmin):
             job,
             _was(resolution.resolve([job.pk], by=cast(User, request.user)), RESOLVABLE),
             "Marked the job as resolved.",
-            "The job was not marked as resolved: it has no trouble, or it has changed meanwhile. "
-            "Look at it again.",
+            "The job was not marked as resolved: it has no problems, or it has changed. "
+            "Check it again.",
         )
 
     def _unresolve(self, request: HttpRequest, job: Job) -> None:
@@ -187,7 +187,7 @@ class JobActions(ScopedAdmin):
             job,
             _was(resolution.unresolve([job.pk]), [JobStatus.RESOLVED]),
             "Reopened the job.",
-            "The job is not resolved, so there is nothing to reopen.",
+            "The job is not marked as resolved, so there is nothing to reopen.",
         )
 
     def _add_note(self, request: HttpRequest, job: Job) -> HttpResponse | None:

@@ -40,7 +40,7 @@ class JobBulkActions(admin.ModelAdmin):
                 return str(error)
             return None
 
-        self._each(request, rows, run, done="A run is queued for {}.", note="Ran again.")
+        self._each(request, rows, run, done="A run is queued for {}.", note="Ran the job again.")
 
     @admin.action(description="Cancel the run in progress", permissions=["add"])
     def cancel(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
@@ -49,7 +49,7 @@ class JobBulkActions(admin.ModelAdmin):
             if run is None or run.status not in Run.UNFINISHED:
                 return "No run was in progress."
             if not cancel_run(run, by=request.user.get_username()):
-                return "The run ended by itself meanwhile."
+                return "The run ended before it could be cancelled."
             return None
 
         self._each(request, rows, end, done="{} cancelled.", note="Cancelled the run.")
@@ -59,10 +59,10 @@ class JobBulkActions(admin.ModelAdmin):
         jobs = self._taken(request, rows)
         outcome = resolution.resolve(jobs, by=cast(User, request.user))
         reasons = {
-            JobStatus.RESOLVED: "It was resolved before.",
-            JobStatus.COMPLETE: "It is complete; there was nothing to resolve.",
-            JobStatus.QUEUED: "Its run is queued. Cancel it, or wait until it has ended.",
-            JobStatus.RUNNING: "Its run is in progress. Cancel it, or wait until it has ended.",
+            JobStatus.RESOLVED: "It was already marked as resolved.",
+            JobStatus.COMPLETE: "It is complete, so there was nothing to resolve.",
+            JobStatus.QUEUED: "Its run is queued. Cancel it, or wait until it ends.",
+            JobStatus.RUNNING: "Its run is in progress. Cancel it, or wait until it ends.",
         }
         self._tell_of_many(
             request,
@@ -71,13 +71,13 @@ class JobBulkActions(admin.ModelAdmin):
             note="Marked the job as resolved.",
         )
 
-    @admin.action(description="Reopen: something is left to do", permissions=["add"])
+    @admin.action(description="Reopen", permissions=["add"])
     def unresolve(self, request: HttpRequest, rows: QuerySet[Job]) -> None:
         outcome = resolution.unresolve(self._taken(request, rows))
         self._tell_of_many(
             request,
             {
-                job: None if status == JobStatus.RESOLVED else "It was not resolved."
+                job: None if status == JobStatus.RESOLVED else "It was not marked as resolved."
                 for job, status in outcome.items()
             },
             done="{} reopened.",
@@ -103,7 +103,7 @@ class JobBulkActions(admin.ModelAdmin):
         if len(keys) > MAX_AT_ONCE:
             self.message_user(
                 request,
-                f"Only the newest {MAX_AT_ONCE} of the jobs you chose were taken. Repeat the "
+                f"This was done for the newest {MAX_AT_ONCE} of the jobs you selected. Repeat the "
                 "action for the others.",
                 messages.WARNING,
             )
@@ -123,7 +123,7 @@ class JobBulkActions(admin.ModelAdmin):
             if reason is not None:
                 refused[reason].append(job)
         for reason, others in refused.items():
-            self.message_user(request, f"Not {_named(others)}: {reason}", messages.ERROR)
+            self.message_user(request, f"Skipped {_named(others)}: {reason}", messages.ERROR)
 
 
 def _count(number: int) -> str:

@@ -62,7 +62,7 @@ def response(request: HttpRequest, job: Job, key: str) -> HttpResponseBase:
         logger.error("a file of job %s cannot be read: %s", job.pk, fault(error))
         # Text: browsers take it for a download that failed, not for the file.
         return HttpResponse(
-            "The file cannot be read just now. Nothing is wrong with it; try again in a few "
+            "The file cannot be read right now. Nothing is wrong with it. Try again in a few "
             "minutes.",
             status=503,
             content_type="text/plain; charset=utf-8",

@@ -48,8 +48,8 @@ class JobList(JobBulkActions, JobSearch):
     list_select_related = RELATED
     search_fields = ["id"]  # that there is a search; list_search.py says what it finds
     search_help_text = (
-        "Searches ids of jobs and runs by their beginning; names of files, assessments and "
-        "tenants, and notes, by any part."
+        "Search by job or run ID (from its start), or by any part of a file name, assessment, "
+        "tenant, or note."
     )
     ordering = ["-created_at"]
 

@@ -112,13 +112,15 @@ class NewJob(admin.ModelAdmin):
         parent = self._parent(request, value["parent"])
         if value["parent"] and not parent:
             chosen.notices.append(
-                "The job whose file you want to revise is not there, or not yours to see. What you "
-                "submit here will be a separate job."
+                "The job whose file you want to revise does not exist, or you do not have access "
+                "to it. What you submit here will be a separate job."
             )
         tenant = value["tenant"] or (str(parent.tenant_id) if parent else "")
         chosen.tenant = _tenant(chosen.tenants, tenant)
         if tenant and not chosen.tenant:
-            chosen.notices.append("That tenant is not there, or not yours. Choose another.")
+            chosen.notices.append(
+                "That tenant does not exist, or you do not have access to it. Choose another."
+            )
         chosen.bundles = list(bundles_of(user, chosen.tenant))
         bundle = value["bundle"] or (parent.bundle_id if parent else "")
         chosen.bundle = _bundle(chosen.bundles, bundle)
@@ -135,8 +137,8 @@ class NewJob(admin.ModelAdmin):
             )
         if parent and chosen.tenant and parent.tenant_id != chosen.tenant.pk:
             chosen.notices.append(
-                "The job whose file you want to revise is another tenant's. What you submit here "
-                "will be a separate job."
+                "The job whose file you want to revise belongs to another tenant. What you submit "
+                "here will be a separate job."
             )
             parent = None
         chosen.parent = parent

@@ -57,7 +57,9 @@ class JobPage(JobActions):
             job = self.job_or_404(request, UUID(unquote(object_id)))
         except (Http404, ValueError):
             self.message_user(
-                request, "There is no such job, or it is not yours to see.", messages.WARNING
+                request,
+                "This job does not exist, or you do not have access to it.",
+                messages.WARNING,
             )
             return HttpResponseRedirect(reverse("admin:earthbeam_job_changelist"))
         return self.page(request, job, **(extra_context or {}))

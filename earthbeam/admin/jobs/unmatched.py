@@ -70,10 +70,10 @@ class JobUnmatched(admin.ModelAdmin):
         except NotFixable as reason:
             return self._show(request, job, {"told": told, "why_not": str(reason)})
         except OSError:
-            why_not = "The job's files cannot be read just now. Try again later."
+            why_not = "The job's files cannot be read right now. Try again later."
             return self._show(request, job, {"told": told, "why_not": why_not})
         if len(taken) < len(file.rows) and linked_jobs(job).here.open == 0:
-            why_not = "A revised file has been loaded since, with these rows among its own."
+            why_not = "A later job loaded a revised file that includes these rows."
             return self._show(request, job, {"told": told, "why_not": why_not})
         if request.method == "POST":
             if not self.has_add_permission(request):
@@ -92,8 +92,8 @@ class JobUnmatched(admin.ModelAdmin):
     ) -> HttpResponse:
         if request.POST.get("content") != file.sha256:
             problem = (
-                "The job was run again since you opened this page, and these are its unmatched "
-                "rows now. Nothing was loaded; enter the IDs again."
+                "The job was run again after you opened this page. These are its unmatched rows "
+                "now. Nothing was loaded. Enter the IDs again."
             )
             return self._show_table(request, job, told, file, taken, _Page(problem=problem))
         try:
@@ -105,7 +105,7 @@ class JobUnmatched(admin.ModelAdmin):
                 told,
                 file,
                 taken,
-                _Page(problem="The page's form was damaged. Nothing was loaded; start again."),
+                _Page(problem="The page's form was damaged. Nothing was loaded. Start again."),
             )
         do, _, target = request.POST.get("do", "check").partition(":")
         page = _Page(edits, _page_number(request.POST.get("page", "")))
@@ -141,26 +141,26 @@ class JobUnmatched(admin.ModelAdmin):
                 other = next(iter(error.jobs.values()))
                 self.message_user(
                     request,
-                    "These rows are in this job already, so no other was created.",
+                    "These rows are already in this job, so Runway did not create another one.",
                     messages.WARNING,
                 )
                 return HttpResponseRedirect(_job_url(other))
             for number in error.jobs:
                 edits.ids.pop(number)
             page.problem = (
-                f"Nothing was loaded: {len(error.jobs)} of these rows went into another job "
-                "meanwhile; the table says which. The others are still as you entered them."
+                f"Nothing was loaded: {len(error.jobs)} of these rows are now in another job. The "
+                "table shows which. Your other entries are unchanged."
             )
         except rerun_rows.RunChanged:
             page.problem = (
-                "Nothing was loaded: the job has been started again meanwhile. Open this page "
-                "again when its run has ended."
+                "Nothing was loaded: the job was started again. Open this page again when its run "
+                "ends."
             )
         except (NotFixable, JobError) as error:
             page.problem = f"Nothing was loaded. {error}"
         except OSError:
             page.problem = (
-                "Nothing was loaded: the job's files cannot be read or stored just now. Try again."
+                "Nothing was loaded: the job's files cannot be read or stored right now. Try again."
             )
         else:
             return self._made(request, run.job, made, len(edits.ids), len(file.rows))
@@ -169,10 +169,12 @@ class JobUnmatched(admin.ModelAdmin):
     def _made(
         self, request: HttpRequest, parent: Job, made: Job, rows: int, of: int
     ) -> HttpResponse:
-        self.log_change(request, parent, f"Made job {made.pk} of {rows} of {of} unmatched rows.")
-        self.log_addition(request, made, f"Made of {rows} unmatched rows of job {parent.pk}.")
+        self.log_change(
+            request, parent, f"Created job {made.pk} from {rows} of {of} unmatched rows."
+        )
+        self.log_addition(request, made, f"Created from {rows} unmatched rows of job {parent.pk}.")
         what = "1 row is" if rows == 1 else f"{rows} rows are"
-        self.message_user(request, f"{what} being loaded again, in this new job.", messages.SUCCESS)
+        self.message_user(request, f"{what} being loaded again in this new job.", messages.SUCCESS)
         return HttpResponseRedirect(_job_url(made))
 
     def _show_table(
@@ -239,7 +241,7 @@ class JobUnmatched(admin.ModelAdmin):
         if resolved:
             self.message_user(request, "Marked as resolved.", messages.SUCCESS)
         else:
-            self.message_user(request, "There is nothing to resolve any more.", messages.INFO)
+            self.message_user(request, "There is nothing left to resolve.", messages.INFO)
         return HttpResponseRedirect(_job_url(job))
 
     def _visible_job(self, request: HttpRequest, job_id: UUID) -> Job:

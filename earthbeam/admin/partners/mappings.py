@@ -113,7 +113,7 @@ class PartnerMappings(PartnerPage):
         old = current(chosen.partner, chosen.bundle, chosen.kind)
         changes = compare(old, table)
         if not changes:
-            self.message_user(request, "These are the mappings that there are: nothing changes.")
+            self.message_user(request, "These mappings are already in use. Nothing changed.")
             return to_page("mapping", chosen.partner, chosen.query)
         payload = {
             "set": [chosen.partner.pk, chosen.bundle.pk, chosen.kind],
@@ -144,11 +144,11 @@ class PartnerMappings(PartnerPage):
                 chosen.partner, chosen.bundle, chosen.kind, table, seen=payload["seen"]
             )
         except signing.BadSignature:
-            self.message_user(request, "Nothing was saved: give the file again.", messages.ERROR)
+            self.message_user(request, "Nothing was saved. Choose the file again.", messages.ERROR)
         except StaleMappings:
             text = (
-                "Nothing was saved: somebody else changed these mappings meanwhile. Below is what "
-                "holds now; give your file again if it is still right."
+                "Nothing was saved: someone else changed these mappings. The current ones are "
+                "below. If your file is still correct, choose it again."
             )
             self.message_user(request, text, messages.ERROR)
         except BadMappings as error:

@@ -46,5 +46,5 @@ def _years(tenant: Tenant, asked: str | None) -> list[dict[str, Any]]:
 
 def _roster(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
     if cross_year.is_available(tenant.partner):
-        return "rw-good", "The roster of all years in EDU is used"
+        return "rw-good", "Uses EDU's roster of all years"
     return roster_words(tenant, year)

@@ -48,7 +48,7 @@ class WebhookForm(forms.ModelForm):
         url: str = self.cleaned_data["url"]
         if "@" in urlsplit(url).netloc:
             # They would be shown to many, and are not sent: the signature says who calls.
-            raise forms.ValidationError("Leave user names and passwords out of the URL.")
+            raise forms.ValidationError("Remove the user name and password from the URL.")
         try:
             webhooks.public_address(url)
         except webhooks.NotAccepted as error:
@@ -141,10 +141,12 @@ class WebhookAdmin(ScopedAdmin):
         webhook.previous_secret, webhook.secret = old, new_webhook_secret()
         webhook.previous_secret_until = timezone.now() + OLD_SECRET_LIFE
         webhook.save(update_fields=["secret", "previous_secret", "previous_secret_until"])
-        self.log_change(request, webhook, "Made a new secret.")
+        self.log_change(request, webhook, "Created a new secret.")
         audit.record(webhook, "webhook secret replaced")
         return self._show_secret(
-            request, webhook, "The new secret is in use. For a day messages are signed by both."
+            request,
+            webhook,
+            "The new secret is in use. For a day, messages are signed with both secrets.",
         )
 
     def _test(self, request: HttpRequest, object_id: str) -> HttpResponse:
@@ -176,7 +178,7 @@ class WebhookAdmin(ScopedAdmin):
             what = "1 message is" if count == 1 else f"{count} messages are"
             self.message_user(request, f"{what} tried again.")
         else:
-            self.message_user(request, "No message was given up, so none is tried again.")
+            self.message_user(request, "No message has failed, so there is nothing to resend.")
         return self._back(webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook, title: str) -> HttpResponse:

@@ -72,8 +72,8 @@ class PartnerYears(PartnerPage):
 
     def _stale(self, request: HttpRequest, partner: Partner) -> HttpResponse:
         text = (
-            "Nothing was saved: somebody else changed the school years meanwhile. Below is what "
-            "holds now; make your changes again if they are still needed."
+            "Nothing was saved: someone else changed the school years. The current "
+            "settings are below. If you still need your changes, make them again."
         )
         self.message_user(request, text, messages.ERROR)
         return to_page("years", partner)
@@ -130,7 +130,7 @@ def roster_words(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
         there = roster_file_exists(tenant, year)
     except OSError:
         return "rw-warn", "The file storage does not answer"
-    return ("rw-good", "Roster file is there") if there else ("rw-bad", "No roster file")
+    return ("rw-good", "Roster file found") if there else ("rw-bad", "No roster file")
 
 
 def _rows(partner: Partner, shown: dict[str, YearSetting]) -> list[dict[str, Any]]:

@@ -113,7 +113,7 @@ class LogInline(ReadOnlyInline):
     fields = ["output"]
 
     def output(self, obj: RunLog) -> SafeString | str:
-        return _folded("What it printed", obj.text)
+        return _folded("Run log", obj.text)
 
 
 @admin.register(Run)
@@ -133,8 +133,8 @@ class RunAdmin(WordSearch, ScopedAdmin):
     ]
     search_fields = ["id"]  # that there is a search; list_search.py says what it finds
     search_help_text = (
-        "Searches ids of runs and jobs by their beginning, codes of errors, and names of "
-        "assessments and tenants by any part."
+        "Search by run or job ID (from its start), by error code, or by any part of an assessment "
+        "or tenant name."
     )
     fields = _FIELDS
     readonly_fields = _FIELDS

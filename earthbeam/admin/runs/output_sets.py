@@ -44,8 +44,8 @@ class OutputSetAdmin(WordSearch, ScopedAdmin):
     ]
     search_fields = ["uid"]  # that there is a search; list_search.py says what it finds
     search_help_text = (
-        "Searches ids of output sets, runs and jobs by their beginning; names of assessments and "
-        "tenants by any part."
+        "Search by output set, run, or job ID (from its start), or by any part of an assessment "
+        "or tenant name."
     )
     ordering = ["-created_at"]
     fields = _FIELDS

@@ -264,7 +264,7 @@ class RunPicture:
         if RESULTS_FILE not in {file.path for file in self._output_files}:
             return {}, ""
         if not self.is_last and (self._replaced is None or RESULTS_FILE in self._replaced):
-            return {}, "What the ODS answered this run was replaced by a later run's answers."
+            return {}, "A later run replaced the ODS's messages about this run."
         return stored_answers(self.job)
 
     @cached_property

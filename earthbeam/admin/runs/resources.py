@@ -30,7 +30,7 @@ def stored_answers(job: Job) -> tuple[dict[str, Sent], str]:
         with store.open(f"output/{RESULTS_FILE}") as stream:
             content = stream.read(MAX_BYTES + 1)
     except (OSError, BadLocation):
-        return {}, "What the ODS answered cannot be read now. Try again later."
+        return {}, "The ODS's messages cannot be read now. Try again later."
     if len(content) > MAX_BYTES:
         return {}, f"The ODS's answers are too many for this page: download {RESULTS_FILE}."
     try:

@@ -40,7 +40,7 @@ class Command(BaseCommand):
             if not step.ok:
                 status = UNWELL if step.may_pass_later else FAILED
                 raise CommandError(f"EDU of {partner}: {step.finding}", returncode=status)
-        self.stdout.write(self.style.SUCCESS(f"EDU of {partner}: all is well."))
+        self.stdout.write(self.style.SUCCESS(f"EDU of {partner}: everything works."))
 
     def _tell(self, step: Step) -> None:
         mark = self.style.SUCCESS("ok    ") if step.ok else self.style.ERROR("FAILED")

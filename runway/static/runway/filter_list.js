@@ -15,7 +15,7 @@ document.querySelectorAll("[data-filter-list]").forEach((field) => {
     status.textContent = words.length ? `${shown} of ${items.length}` : "";
   };
   field.addEventListener("input", filter);
-  // Enter would submit what is ticked, which nobody means who searches.
+  // Enter would submit what is ticked, which no one means who searches.
   field.addEventListener("keydown", (event) => { if (event.key === "Enter") { event.preventDefault(); } });
   filter();
 });

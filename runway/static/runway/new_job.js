@@ -148,7 +148,7 @@
         row.found = await ask(row);
         row.state = row.found.refusals.length ? "refused" : "ready";
       } catch (error) {
-        row.found = { refusals: [], warnings: [{ text: `${error.message} It is checked when it is submitted.` }] };
+        row.found = { refusals: [], warnings: [{ text: `${error.message} It will be checked when you submit it.` }] };
         row.state = "ready";
       }
       render();
@@ -238,13 +238,13 @@
     }
     const warnings = warningsOf(row);
     let [tone, words] = PILLS[row.state];
-    if (row.state === "ready" && warnings.length) { [tone, words] = ["rw-warn", "Look at this"]; }
+    if (row.state === "ready" && warnings.length) { [tone, words] = ["rw-warn", "Check this"]; }
     row.pill.className = `rw-pill ${tone}`;
     row.pill.textContent = words;
     const moving = row.state === "uploading" || row.state === "storing";
     row.progress.hidden = !moving;
     row.bar.value = row.sent || 0;
-    row.percent.textContent = row.state === "storing" ? "uploaded, being stored" : `${row.sent || 0} %`;
+    row.percent.textContent = row.state === "storing" ? "uploaded, now being stored" : `${row.sent || 0} %`;
     row.button.hidden = row.state === "done" || row.state === "storing" || (busy && !moving && row.state !== "waiting");
     row.button.textContent = moving ? "Cancel" : "Remove";
     row.button.setAttribute("aria-label", `${moving ? "Cancel upload of" : "Remove"} ${row.file.name}`);
@@ -271,7 +271,7 @@
     if (row.state === "ready") {
       const facts = [...(row.found.notes || [])];
       if (row.found.encoding) { facts.push(`Text in ${row.found.encoding}.`); }
-      if (!row.sha256) { facts.push("Whether it was submitted before is looked up after the upload."); }
+      if (!row.sha256) { facts.push("Runway checks after the upload whether this file was submitted before."); }
       if (facts.length) { notes.push(make("p", "rw-quiet", facts.join(" "))); }
     }
     return notes;
@@ -323,7 +323,7 @@
     for (const drop of form().querySelectorAll(".rw-drop[data-required]")) {
       if (!rows.some((row) => row.key === drop.dataset.key && row.state !== "done")) {
         const done = rows.some((row) => row.key === drop.dataset.key);
-        showErrors(`file_${drop.dataset.key}`, [done ? "All of these are submitted. Choose another file." : "Choose a file."]);
+        showErrors(`file_${drop.dataset.key}`, [done ? "All of these were submitted. Choose another file." : "Choose a file."]);
         complain(`A file for ${drop.dataset.label} is needed.`, drop.querySelector("input[type=file]"));
         return;
       }
@@ -331,15 +331,15 @@
     const mains = rows.filter((row) => row.main && row.state !== "refused" && row.state !== "done");
     const others = rows.filter((row) => !row.main);
     if (!mains.length || others.some((row) => row.state === "refused")) {
-      complain("Nothing was submitted: a file cannot be loaded. What to do is said beside it.");
+      complain("Nothing was submitted: a file cannot be loaded. See the message next to it.");
       return;
     }
     if (mains.length > 1 && others.length) {
-      complain("The other file belongs to a single one of these, and nothing says to which. Keep one, and submit them one at a time.");
+      complain("The other file belongs to only one of these, and Runway cannot tell which. Submit them one at a time.");
       return;
     }
     if (checking && seen !== JSON.stringify(rows.map(warningsOf))) {
-      complain("Something was found in the files. Look at it beside them, then submit again to load them all the same.");
+      complain("Some files have warnings. Read them, then submit again to load the files anyway.");
       return;
     }
     await uploadAll(mains, others);
@@ -391,7 +391,7 @@
       };
       request.addEventListener("load", () => answered(row, request, end));
       request.addEventListener("error", () => end("failed", [
-        "The connection broke, or the file was changed meanwhile. Nothing was submitted. Check the connection and submit again."]));
+        "The connection was lost, or the file changed during the upload. Nothing was submitted. Check the connection and submit again."]));
       request.addEventListener("abort", () => end("cancelled"));
       request.open("POST", form().getAttribute("action"));
       request.setRequestHeader("Accept", "application/json");
@@ -414,11 +414,11 @@
       for (const [name, texts] of Object.entries(answer.errors)) {
         if (name === "__all__" || name === `file_${row.key}` || !showErrors(name, texts)) { own.push(...texts); }
       }
-      end("failed", own.length ? own : ["See what is marked above."]);
+      end("failed", own.length ? own : ["See the marked fields above."]);
     } else if (request.status === 403 || /\/login\//.test(request.responseURL)) {
       end("failed", ["You have been signed out. Sign in again in another tab, then submit here again."]);
     } else if (request.status === 413) {
-      end("failed", ["The file is larger than the server in front of Runway lets through. Split it into several."]);
+      end("failed", ["The file is larger than the server in front of Runway allows. Split it into smaller files."]);
     } else {
       end("failed", ["Something went wrong on our side, and nothing was submitted. Try again in a few minutes. If that does not help, contact Runway support."]);
     }
@@ -439,7 +439,7 @@
       text = `${counted(done.length)}; ${rest} of ${mains.length} files ${rest === 1 ? "was" : "were"} not.`;
     }
     if (refused) { text += ` ${refused} ${refused === 1 ? "file" : "files"} cannot be loaded.`; }
-    if (rest + refused) { text += ` The reason is said beside ${rest + refused === 1 ? "the file" : "each file"}.`; }
+    if (rest + refused) { text += ` The reason is next to ${rest + refused === 1 ? "the file" : "each file"}.`; }
     if (rest) { text += " Submit again to retry."; }
     tell(!done.length ? "rw-bad" : rest || refused ? "rw-warn" : "rw-good", make("p", "", make("strong", "", text)),
       done.length ? list : null, done.length ? make("p", "", link(form().dataset.list, "All jobs")) : null);

@@ -12,8 +12,7 @@
   }
 
   if (!window.PublicKeyCredential) {
-    say("This browser, or a connection without https, has no passkeys. Choose another way.");
-    button.disabled = true;
+    say("This browser, or a connection without https, does not support passkeys. Choose a different method.");
     return;
   }
   const reasons = {
@@ -22,7 +21,7 @@
   };
   document.addEventListener("allauth.error", (event) => {
     event.preventDefault();
-    say(reasons[event.detail.exception.name] || "The passkey did not work. Try again, or choose another way.");
+    say(reasons[event.detail.exception.name] || "The passkey did not work. Try again, or choose a different method.");
     button.focus();
   });
   button.addEventListener("click", () => say(""));
@@ -32,4 +31,7 @@
     ids: { credential: "id_credential", add: "passkey", authenticate: "passkey" },
     data: { creation_options: options, request_options: options },
   });
+  // Until here a click would have been lost.
+  button.disabled = false;
+  if (button.autofocus) button.focus();
 })();

@@ -67,7 +67,7 @@
     } else {
       const stay = make("button", "Stay signed in", { className: "rw-button", type: "button" });
       stay.addEventListener("click", () => ask("POST"));
-      show("soon", "You will be signed out in two minutes, because nothing has been submitted or opened for a while. ", stay);
+      show("soon", "You will be signed out in two minutes, because you have been inactive. ", stay);
       plan(Math.min(left + 1, 15));
     }
   }

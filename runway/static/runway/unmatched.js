@@ -34,7 +34,7 @@
 
   function tell() {
     const changed = changedRows();
-    count.textContent = changed ? `${rows(changed)} will be re-run.` : "No ID is changed yet.";
+    count.textContent = changed ? `${rows(changed)} will be re-run.` : "No IDs changed yet.";
     rerun.textContent = changed ? `Re-run ${rows(changed)}` : "Re-run the changed rows";
     rerun.disabled = changed === 0;
   }
@@ -64,8 +64,8 @@
         found.forEach((each) => set(each, value));
         filled += found.length;
       }
-      told.textContent = `${rows(filled)} got a new ID by the old one.` +
-        (left ? ` ${left} pasted line${left === 1 ? "" : "s"} fit no row on this page.` : "");
+      told.textContent = `${rows(filled)} got a new ID.` +
+        (left ? ` ${left} pasted line${left === 1 ? "" : "s"} did not match a row on this page.` : "");
     } else {
       const start = inputs.indexOf(input);
       lines.forEach(([value], place) => {
@@ -108,7 +108,7 @@
   window.addEventListener("beforeunload", (event) => {
     if (!leaving && changedRows()) { event.preventDefault(); }
   });
-  // The browser may have kept what was typed when somebody comes back to the page.
+  // The browser may have kept what was typed when someone comes back to the page.
   window.addEventListener("pageshow", () => { leaving = false; inputs.forEach(show); tell(); });
 
   form.querySelector("[data-without-script]").hidden = true;

@@ -39,8 +39,7 @@ def test_a_retired_ods_connection_ends_the_run_with_what_happened(run, executor)
     response = executor.get()
     assert response.status_code == 409
     reason = (
-        "The tenant has no active ODS connection for 2025-26 any more. "
-        "Add one, then start the job again."
+        "The tenant has no active ODS connection for 2025-26 now. Add one, then run the job again."
     )
     assert response.json() == {"detail": reason}
     run.refresh_from_db()

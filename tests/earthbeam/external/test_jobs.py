@@ -281,7 +281,7 @@ def test_a_directory_that_takes_and_gives_no_files_is_told(client, body, setting
     (tmp_path / "base").write_text("a file where the folder should be")
     for answer in (put(url), HttpClient().get(get)):
         assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
-        assert "file storage does not answer" in answer.json()["detail"]
+        assert "file storage does not respond" in answer.json()["detail"]
     assert job.files.get().size is None
 
 
@@ -583,7 +583,7 @@ def test_a_storage_that_is_away_is_told_and_may_be_back_later(
     change_aws(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
     answer = client.post(f"jobs/{uid}/start")
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "60")
-    assert "file storage does not answer" in answer.json()["detail"]
+    assert "file storage does not respond" in answer.json()["detail"]
     assert not Run.objects.exists()
     assert f"jobs/{uid}/start" in caplog.text
     assert "scores.csv" not in caplog.text

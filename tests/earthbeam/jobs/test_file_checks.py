@@ -56,7 +56,7 @@ def test_a_good_file_is_neither_refused_nor_warned_of():
 def test_the_type_is_told_by_content(content, kind):
     error = refusal(content)
     assert (error.code, error.key) == ("wrong_file_type", "INPUT_FILE")
-    assert f"is {kind}, whatever its name says" in str(error)
+    assert f"is {kind}, even though its name suggests CSV" in str(error)
 
 
 def test_a_type_that_the_bundle_takes_is_no_wrong_type():
@@ -75,7 +75,7 @@ def test_a_header_alone_is_refused(content):
 
 def test_one_line_of_a_fixed_width_file_may_be_a_student():
     expected = Expected("INPUT_FILE", ("txt",))
-    assert "one line only" in warning(b"0012345SMITH   12\n", expected)
+    assert "only one line" in warning(b"0012345SMITH   12\n", expected)
 
 
 def test_a_long_header_of_a_longer_file_is_not_taken_for_all_of_it():
@@ -127,7 +127,7 @@ def test_the_header_may_come_after_a_title_and_be_quoted():
 
 
 def test_an_id_column_in_other_spelling_is_told_as_such():
-    assert "which is: State ID" in warning(b"state_id,Score\n1,2\n")
+    assert "expects: State ID" in warning(b"state_id,Score\n1,2\n")
 
 
 def test_what_nobody_sees_in_a_column_s_name_and_its_case_make_no_difference():
@@ -138,7 +138,7 @@ def test_what_nobody_sees_in_a_column_s_name_and_its_case_make_no_difference():
 
 def test_an_id_column_that_the_file_lacks_is_named():
     [note] = look(b"StudentID,Score\n1,2\n").notes
-    assert note == "The file has no column named State ID. Student IDs are taken from StudentID."
+    assert note == "The file has no column named State ID. Runway takes student IDs from StudentID."
     assert look(b"StudentID,State ID\n1,2\n").notes == ()
 
 

@@ -144,15 +144,15 @@ def test_rows_that_a_revised_file_has_covered_are_no_longer_offered():
     client = people.logged_in(people.make_partner_admin())
     page = reverse("admin:earthbeam_job_change", args=[run.job_id])
     rows = reverse("admin:earthbeam_job_unmatched", args=[run.job_id])
-    assert "See and fix these rows" in client.get(page).content.decode()
+    assert "Review and fix these rows" in client.get(page).content.decode()
     job(parent=run.job, status=Run.Status.ERROR)
-    assert "See and fix these rows" in client.get(page).content.decode()
+    assert "Review and fix these rows" in client.get(page).content.decode()
 
     job(run.matches.input_rows, 1, parent=run.job)
     assert linked_jobs(run.job).here.open == 0
     shown = client.get(page).content.decode()
-    assert "See and fix these rows" not in shown
-    assert "Later jobs have taken over the rows that matched no student" in shown
+    assert "Review and fix these rows" not in shown
+    assert "Later jobs include the unmatched rows" in shown
     shown = client.get(rows).content.decode()
-    assert "A revised file has been loaded since" in shown
+    assert "A later job loaded a revised file" in shown
     assert "unmatched-form" not in shown

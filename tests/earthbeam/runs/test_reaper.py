@@ -81,7 +81,7 @@ def test_a_run_that_waited_for_a_day_says_to_check_the_worker():
     Run.objects.update(created_at=ago(hours=25))
     assert reaper.reap() == 1
     assert outcome(run) == ("error", "failed_to_start_executor")
-    assert "worker runs" in run.errors.get().payload["message"]
+    assert "worker is running" in run.errors.get().payload["message"]
 
 
 @pytest.mark.parametrize("status", ["failed", "aborted", "cancelled"])
@@ -90,7 +90,7 @@ def test_a_run_whose_launch_left_the_queue_has_failed_to_start(status):
     queue_job(status=status)
     assert reaper.reap() == 1
     assert outcome(run) == ("error", "failed_to_start_executor")
-    assert "worker runs" in run.errors.get().payload["message"]
+    assert "worker is running" in run.errors.get().payload["message"]
 
 
 def test_a_run_whose_launch_is_gone_has_failed_to_start():

@@ -21,13 +21,13 @@ def text(facts):
             Facts(True, True, Rows(312, 312, 0, 0), ods_set=True),
             "rw-good",
             "All results were sent to the ODS. "
-            "All 312 rows matched students of this year's roster.",
+            "All 312 rows matched students in this year's roster.",
         ),
         (
             Facts(True, True, SPLIT, unmatched=17, ods_set=True, edu_set=True),
             "rw-warn",
             "Of 312 rows, 251 were sent to the ODS, 44 matched a prior year and are ready for EDU, "
-            "17 matched no student. Of the unmatched rows, 5 have no ID and 1 has an ID that "
+            "17 did not match a student. Of the unmatched rows, 5 have no ID and 1 has an ID that "
             "belongs to more than one student.",
         ),
         (
@@ -38,8 +38,8 @@ def text(facts):
         (
             Facts(True, True, Rows(10, 10, 0, 0), ods_set=True, refused=2, skipped=1),
             "rw-flawed",
-            "Of 10 rows, 10 were sent to the ODS (it refused 2 records). 1 record was skipped, as "
-            "sent before.",
+            "Of 10 rows, 10 were sent to the ODS (it refused 2 records). 1 record was skipped as "
+            "already sent.",
         ),
         (
             Facts(True, True, ods_set=True, refused=2),
@@ -54,37 +54,37 @@ def text(facts):
         (
             Facts(True, True, Rows(3, 2, 1, 0), edu_set=True),
             "rw-good",
-            "Of 3 rows, 2 matched, but led to no records for the ODS, 1 matched a prior year "
+            "Of 3 rows, 2 matched, but produced no records for the ODS, 1 matched a prior year "
             "and is ready for EDU.",
         ),
         (
             Facts(True, False, Rows(4, 0, 4, 0), edu_set=True),
             "rw-good",
-            "The results are ready for EDU. All 4 rows matched students of the roster.",
+            "The results are ready for EDU. All 4 rows matched students in the roster.",
         ),
         (
             Facts(True, False, Rows(4, 0, 3, 1), unmatched=1, edu_set=True),
             "rw-warn",
-            "Of 4 rows, 3 matched a student and are ready for EDU, 1 matched no student.",
+            "Of 4 rows, 3 matched a student and are ready for EDU, 1 did not match a student.",
         ),
         # Executors that tell no rows.
         (Facts(True, True, ods_set=True), "rw-good", "All results were sent to the ODS."),
         (
             Facts(True, True, ods_set=True, edu_set=True, unmatched=17),
             "rw-warn",
-            "Some results were sent to the ODS; the others are ready for EDU. These belong to "
-            "students found only in a prior year. 17 rows matched no student.",
+            "Some results were sent to the ODS. The others are ready for EDU. These belong to "
+            "students found only in a prior year. 17 rows did not match a student.",
         ),
         (
             Facts(True, True, ods_set=True, unmatched=None),
             "rw-warn",
-            "Results were sent to the ODS. Some rows matched no student; how many was not "
-            "reported.",
+            "Results were sent to the ODS. Some rows did not match a student. The run "
+            "did not report how many.",
         ),
         (
             Facts(True, True, ods_set=True, counted=False),
             "rw-good",
-            "Results were sent to the ODS. What the ODS made of them was not reported.",
+            "Results were sent to the ODS. The run did not report how many the ODS accepted.",
         ),
         (
             Facts(True, True, edu_set=True),
@@ -92,14 +92,14 @@ def text(facts):
             "The results are ready for EDU. Nothing was sent to the ODS.",
         ),
         (Facts(True, False, edu_set=True), "rw-good", "The results are ready for EDU."),
-        (Facts(True, True), "rw-good", "The run is done. It reported no results."),
+        (Facts(True, True), "rw-good", "The run is finished. It reported no results."),
         # Runs that failed.
         (Facts(False, True), "rw-bad", "The run failed. Nothing was sent to the ODS."),
         (
             Facts(False, True, sending_began=True),
             "rw-bad",
-            "The run failed. Sending had begun: some records may have reached the ODS. Running "
-            "the job again does no harm, as the ODS replaces what it already has.",
+            "The run failed. Sending had started, so some records may be in the ODS. You can run "
+            "the job again: the ODS replaces the records it already has.",
         ),
         (
             Facts(False, False, cancelled=True),
@@ -117,7 +117,7 @@ def test_the_picture_has_a_part_for_each_place_that_rows_went_to():
     assert [(part.kind, part.label, part.rows) for part in told.parts] == [
         ("rw-ods", "Sent to the ODS", 251),
         ("rw-edu", "Ready for EDU", 44),
-        ("rw-unmatched", "Matched no student", 17),
+        ("rw-unmatched", "Unmatched", 17),
     ]
 
 

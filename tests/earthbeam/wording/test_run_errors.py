@@ -41,7 +41,7 @@ CONTRACT: dict[str, tuple[dict[str, Any], list[str]]] = {
     "cross_year_roster_fetch": ({}, []),
     "insufficient_matches": (
         {"match_rate": 0.4999, "match_threshold": 0.5, "id_name": "StateID", "id_type": "State"},
-        ["49.9 %", "50 %", "StateID", "State"],
+        ["49.9%", "50%", "StateID", "State"],
     ),
     FAILED_TO_START: ({}, []),
 }
@@ -93,10 +93,10 @@ def test_a_job_that_goes_to_no_ods_hears_of_none(code):
         ("unknown", {"message": "Cancelled by Ada."}, "Ada cancelled it"),
         ("unknown", {"message": "The system killed x", "out_of_memory": True}, "more memory"),
         ("unknown", {"message": "The executor ran out of disk space: …"}, "disk space"),
-        ("artifact_empty", {"name": "output", "path": "output/"}, "led to no results"),
+        ("artifact_empty", {"name": "output", "path": "output/"}, "produced no results"),
         ("executor_timeout", {"timeout_seconds": 90}, "90 seconds"),
-        ("executor_timeout", {}, "the time that a run may take"),
-        ("insufficient_matches", {}, "Most rows match no student"),
+        ("executor_timeout", {}, "the time limit for a run"),
+        ("insufficient_matches", {}, "Most rows do not match a student"),
         ("insufficient_matches", {"match_rate": 0, "id_name": "StateID"}, "No row matches"),
         ("something_new", {"message": "It rained."}, "something_new"),
     ],

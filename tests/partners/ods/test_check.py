@@ -75,7 +75,7 @@ def test_an_ods_without_students_works_but_is_pointed_out(faulty):
             "missing char",
             "HTTP 401",
         ),
-        ({"roster_page_status": 403}, "may not read students", "claim set", "HTTP 403"),
+        ({"roster_page_status": 403}, "not allowed to read students", "claim set", "HTTP 403"),
         ({"roster_page_status": 500}, "fault of its own", "few minutes", "HTTP 500"),
         ({"roster_page_status": 404}, "no students at data/v3/ed-fi", "lack a part", "HTTP 404"),
         ({"throttle_every": 1}, "too many requests", "Wait a few minutes", "HTTP 429"),
@@ -95,16 +95,16 @@ def test_each_way_in_which_the_ods_fails_has_its_own_advice(faulty, knobs, findi
 def test_a_wrong_secret_is_told_from_a_wrong_path(ods):
     assert "does not accept" in check(ods.url, ods.client_id, "wrong").finding
     wrong_path = check(f"{ods.url}/nowhere", ods.client_id, ods.client_secret)
-    assert "nothing is at this path" in wrong_path.finding
+    assert "there is nothing at this path" in wrong_path.finding
 
 
 def test_names_ports_and_urls_that_lead_nowhere():
     unused = socket.socket()
     unused.bind(("127.0.0.1", 0))
     port = unused.getsockname()[1]
-    assert "nothing answers at this port" in check(f"http://127.0.0.1:{port}", "a", "b").finding
+    assert "nothing responds on this port" in check(f"http://127.0.0.1:{port}", "a", "b").finding
     unused.close()
-    assert "no server of this name" in check("http://ods.invalid/api", "a", "b").finding
+    assert "no server with this name" in check("http://ods.invalid/api", "a", "b").finding
     assert "cannot use the ODS's address" in check("http://[::1", "a", "b").finding
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_edfi_api_is_called_so(body):
 
 
 @pytest.mark.parametrize(
-    ("status", "part"), [(401, "keeps us out"), (403, "keeps us out"), (503, "fault of its own")]
+    ("status", "part"), [(401, "blocks Runway"), (403, "blocks Runway"), (503, "fault of its own")]
 )
 def test_a_root_that_fails_is_explained(status, part):
     with OddServer(lambda handler: send(handler, status, "no")) as server:
@@ -147,7 +147,7 @@ def test_redirects_of_the_root_are_followed_without_credentials():
 def test_endless_redirects_end():
     with OddServer(lambda handler: send(handler, 302, Location="/again")) as server:
         result = check(server.url, "a", "b")
-    assert "one redirect to the next" in result.finding
+    assert "redirects in a loop" in result.finding
     assert len(server.seen) == 1 + careful_http.MAX_REDIRECTS
 
 
@@ -164,7 +164,7 @@ def test_credentials_do_not_follow_a_redirect(step):
         away = {step: lambda handler: send(handler, 307, Location=f"{elsewhere.url}/x")}
         with edfi(**away) as server:
             result = check(server.url, "id", "hush-hush")
-    assert "credentials are not sent along" in result.finding
+    assert "does not send credentials there" in result.finding
     assert f"{elsewhere.url}/x" in result.answer
     assert elsewhere.seen == []
 
@@ -216,7 +216,7 @@ def test_students_are_never_part_of_what_is_kept():
 def test_an_answer_without_a_usable_token_is_explained(token):
     with edfi(token=lambda handler: send(handler, 200, token)) as server:
         result = check(server.url, "id", "secret")
-    assert "gave no token" in result.finding
+    assert "did not return a token" in result.finding
     assert len(server.seen) == 2
 
 

@@ -90,7 +90,7 @@ def test_it_is_saved_anyway_with_a_reason_and_without_entering_the_secret_again(
     kept = failed.context["adminform"].form.resealed
     assert kept in failed.content.decode()
     again = new(ods, secret="", kept_secret=kept, save_anyway="on")
-    assert "Say why it is to be saved" in admin.post(page("add"), again).content.decode()
+    assert "Explain why you are saving it" in admin.post(page("add"), again).content.decode()
     assert not OdsConnection.objects.exists()
     assert admin.post(page("add"), again | {"reason": REASON}).status_code == 302
     saved = OdsConnection.objects.get()
@@ -155,9 +155,9 @@ def test_a_second_active_connection_is_refused_in_words(admin, ods, mine):
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("http://user:pass@ods.test/api", "user names and passwords"),
-        ("http://ods.test/api?x=1", "what follows the ?"),
-        ("http://ods.test/api/data/v3/", "Leave out /data/v3"),
+        ("http://user:pass@ods.test/api", "user name and password"),
+        ("http://ods.test/api?x=1", "Remove the ?"),
+        ("http://ods.test/api/data/v3/", "Remove /data/v3"),
         ("ftp://ods.test/api", "must begin with https://"),
         ("file:///etc/passwd", "Enter a valid URL"),
     ],
@@ -227,7 +227,7 @@ def test_a_secret_that_no_key_opens_can_be_entered_anew(admin, mine, ods, settin
     settings.ENCRYPTION_KEYS = ["b3RoZXJrZXktb3RoZXJrZXktb3RoZXJrZXktb3RoZXI="]
     assert admin.get(page()).status_code == 200
     url = page("change", mine.pk)
-    assert b"Enter it anew" in admin.post(url, change(mine, client_id="b")).content
+    assert b"Enter it again" in admin.post(url, change(mine, client_id="b")).content
     assert admin.post(url, change(mine, secret=ods.client_secret)).status_code == 302
     assert OdsConnection.objects.get(retired_at=None).client_secret == ods.client_secret
 
@@ -253,7 +253,7 @@ def test_of_two_who_add_a_connection_at_once_one_is_told_that_the_other_was_firs
     assert OdsConnection.objects.filter(retired_at=None).count() == 1
     texts = [answer.content.decode() for answer in answers]
     assert [a.status_code for a in answers] == [200, 200]
-    told = "somebody else added a connection", "has an active ODS connection for that year"
+    told = "someone else added a connection", "has an active ODS connection for that year"
     assert sum(any(words in text for words in told) for text in texts) == 1
 
 
@@ -268,7 +268,7 @@ def test_of_two_who_change_a_connection_at_once_one_is_told_that_the_other_was_f
     texts = [answer.content.decode() for answer in answers]
     # Told, or refused as the connection was retired before it was even asked for.
     lost = sum(
-        "somebody else changed" in text or answer.status_code == 403
+        "someone else changed" in text or answer.status_code == 403
         for text, answer in zip(texts, answers, strict=True)
     )
     assert lost == 1
@@ -283,7 +283,7 @@ def test_a_connection_is_tested_again_and_the_result_kept(admin, mine, ods):
     assert "This connection works." in text
     ods.faults = Faults(roster_page_status=403)
     text = admin.post(page("test", mine.pk), follow=True).content.decode()
-    assert "may not read students" in text
+    assert "not allowed to read students" in text
     assert "claim set" in text
     mine.refresh_from_db()
     assert mine.check_ok is False

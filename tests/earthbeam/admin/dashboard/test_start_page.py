@@ -106,7 +106,7 @@ def test_a_connection_whose_test_failed_is_shown_until_it_is_retired_or_works(ad
     (trouble,) = dashboard(admin).ods_trouble
     assert (trouble.connection_id, trouble.failed) == (connection.pk, 0)
     page = start_page(admin)
-    assert "3 hours ago, failed: The ODS refused the credentials." in page
+    assert "failed 3 hours ago: The ODS refused the credentials." in page
     assert reverse("admin:partners_odsconnection_change", args=[connection.pk]) in page
     OdsConnection.objects.update(check_ok=True)
     assert dashboard(admin).ods_trouble == []

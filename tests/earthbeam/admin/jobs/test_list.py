@@ -237,10 +237,10 @@ def test_jobs_run_again_and_others_say_why_not(client):
     told = do(client, "run_again", done, busy, waiting)
     assert told[0] == "A run is queued for 1 job."
     assert any("has a run in progress" in text for text in told)
-    assert any("before these files are uploaded" in text for text in told)
+    assert any("Upload these files before" in text for text in told)
     assert [job.runs.count() for job in (done, busy, waiting)] == [2, 1, 0]
     assert done.runs.latest("created_at").started_by.username == "admin"
-    assert (history(done), history(busy)) == (["Ran again."], [])
+    assert (history(done), history(busy)) == (["Ran the job again."], [])
 
 
 def test_runs_in_progress_are_cancelled(client):
@@ -248,7 +248,7 @@ def test_runs_in_progress_are_cancelled(client):
     told = do(client, "cancel", queued, running, done)
     assert told == [
         "2 jobs cancelled.",
-        "Not Reading check of grand_bend: No run was in progress.",
+        "Skipped Reading check of grand_bend: No run was in progress.",
     ]
     assert set(Run.objects.values_list("status", flat=True)) == {"error", "success"}
     assert queued.runs.get().errors.get().payload == {"message": "Cancelled by admin."}
@@ -276,7 +276,7 @@ def test_jobs_are_resolved_and_unresolved(client):
     told = do(client, "unresolve", error, jobs[JobStatus.COMPLETE])
     assert told == [
         "1 job reopened.",
-        "Not Reading check of grand_bend: It was not resolved.",
+        "Skipped Reading check of grand_bend: It was not marked as resolved.",
     ]
     error.refresh_from_db()
     assert (error.resolved_at, error.resolved_by) == (None, None)
@@ -305,6 +305,6 @@ def test_too_many_at_once_are_cut_and_the_person_is_told(client, monkeypatch):
     monkeypatch.setattr("earthbeam.admin.jobs.bulk_actions.MAX_AT_ONCE", 2)
     jobs = [make_job(Run.Status.ERROR) for _ in range(3)]
     told = do(client, "resolve", *jobs)
-    assert "Only the newest 2" in told[0]
+    assert "done for the newest 2" in told[0]
     assert "2 jobs marked as resolved." in told
     assert Job.objects.get(resolved_at=None) == jobs[0]

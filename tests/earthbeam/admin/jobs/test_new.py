@@ -117,7 +117,7 @@ def test_only_bundles_and_tenants_of_the_person_are_offered(client, bundle):
     assert b"not enabled for EA" in asked
     asked = client.get(new_job_url(bundle=bundle.pk, tenant=far.pk)).content
     assert b"far" not in asked
-    assert b"not yours" in asked
+    assert b"do not have access" in asked
     submit(client, bundle, tenant=far.pk)
     submit(client, theirs)
     assert submit_by_script(client, theirs)[0] == 422
@@ -161,7 +161,7 @@ def test_the_page_stays_at_a_few_queries_with_a_thousand_tenants(
 def test_people_without_a_tenant_are_told_so(bundle):
     lost = people.make_user()
     lost.memberships.get().tenants.clear()
-    assert b"no tenant that you may submit" in people.logged_in(lost).get(reverse(ADD)).content
+    assert b"cannot submit files for any tenant" in people.logged_in(lost).get(reverse(ADD)).content
     lost.memberships.all().delete()  # who has no membership at all gets in nowhere
     for answer in (
         people.logged_in(lost).get(reverse(ADD)),
@@ -185,7 +185,7 @@ def test_years_that_cannot_be_chosen_stand_there_with_the_reason(client, bundle)
     factories.make_config(year=factories.make_year("2223"), sends_to_ods=False)
     usable, others = years(client, bundle)
     assert usable == ["2526"]
-    assert "takes no jobs for 2023-24" in others["2324"]
+    assert "does not accept jobs for 2023-24" in others["2324"]
     assert "no active ODS connection for 2024-25" in others["2425"]
     assert "needs EDU's roster or a roster file" in others["2223"]
     shown = client.get(new_job_url(bundle=bundle.pk)).content.decode()
@@ -231,7 +231,7 @@ def test_a_storage_that_is_away_is_a_reason_and_no_crash(client, bundle, setting
         factories.make_config(year=factories.make_year(code), sends_to_ods=False)
     usable, others = years(client, bundle)
     assert usable == ["2526"]
-    assert "file storage does not answer" in others["2324"]
+    assert "file storage does not respond" in others["2324"]
 
 
 # --- Submitting -------------------------------------------------------------------------------
@@ -306,7 +306,7 @@ def test_a_job_that_the_rules_refuse_says_so_at_the_school_year(client, bundle):
     assert "no active ODS connection" in str(errors["school_year"])
     SchoolYearConfig.objects.update(enabled=False)
     errors = submit(client, bundle).context["form"].errors
-    assert "takes no jobs for 2025-26" in str(errors["school_year"])
+    assert "does not accept jobs for 2025-26" in str(errors["school_year"])
     assert not Job.objects.exists()
 
 
@@ -381,7 +381,7 @@ def test_a_storage_that_is_away_makes_no_job_and_says_so(client, bundle, setting
     settings.FILES_BASE = "s3://runway-away"
     change_aws(AWS_ENDPOINT_URL="http://127.0.0.1:9", AWS_ENDPOINT_URL_S3="http://127.0.0.1:9")
     answer = submit(client, bundle)
-    assert "the file storage does not answer" in answer.content.decode()
+    assert "the file storage does not respond" in answer.content.decode()
     assert not Job.objects.exists()
     assert not ProcrastinateJob.objects.exists()
     status, answer = submit_by_script(client, bundle)
@@ -462,7 +462,7 @@ def test_a_disk_that_fills_up_leaves_nothing_behind(client, bundle, monkeypatch)
     monkeypatch.setattr(files.DirectoryStore, "save", filling)
     answer = submit(client, bundle, file_INPUT_FILE_SKILLS=scores("s.csv"))
     assert saved
-    assert "the file storage does not answer" in answer.content.decode()
+    assert "the file storage does not respond" in answer.content.decode()
     assert "No space left" not in answer.content.decode()
     assert not Job.objects.exists()
     assert not JobFile.objects.exists()
@@ -500,7 +500,7 @@ def check(client, bundle, content=factories.SCORES, /, **changes):
 
 def test_a_good_file_is_told_with_its_encoding(client, bundle):
     answer = check(client, bundle)
-    note = "The file has no column named state_id. Student IDs are taken from student_id."
+    note = "The file has no column named state_id. Runway takes student IDs from student_id."
     assert answer.json() == {
         "refusals": [],
         "warnings": [],
@@ -514,7 +514,7 @@ def test_a_good_file_is_told_with_its_encoding(client, bundle):
     [
         (b"PK\x03\x04", {}, "“a.csv” is an Excel workbook or a zip archive"),
         (b"<!doctype html>", {}, "a web page"),
-        (b"a,b\n", {}, "one line only"),
+        (b"a,b\n", {}, "only one line"),
         (factories.SCORES, {"size": 10**15}, "larger than the 2.0 GB"),
         (factories.SCORES, {"size": 0}, "empty"),
     ],
@@ -609,7 +609,7 @@ def test_a_revised_file_begins_as_its_job_was_and_is_linked_to_it(client, bundle
 def test_a_job_of_others_is_no_parent(client, bundle):
     foreign = factories.make_job(tenant=factories.make_tenant("elsewhere"))
     shown = client.get(new_job_url(parent=foreign.pk, bundle=bundle.pk)).content.decode()
-    assert "not there, or not yours" in shown
+    assert "does not exist, or you do not have access" in shown
     assert str(foreign.pk) not in shown
     submit(client, bundle, parent=foreign.pk)
     assert Job.objects.exclude(pk=foreign.pk).get().parent is None
@@ -643,10 +643,10 @@ def test_students_of_a_revised_file_are_looked_for_in_the_column_of_its_job(clie
     # Of few rows another column may match as well as the fixed one, and to other students.
     run = factories.make_unmatched_run()
     shown = client.get(new_job_url(parent=run.job.pk)).content.decode()
-    assert "looked up by the column <strong>student_id</strong> alone" in shown
+    assert "looked up only by the column <strong>student_id</strong>" in shown
     child = revise(client, run)
     assert columns_looked_in(child) == "student_id"
-    assert "student_id alone" in client.get(job_page(child)).content.decode()
+    assert "only in the column student_id" in client.get(job_page(child)).content.decode()
 
 
 @pytest.mark.parametrize(

@@ -59,7 +59,7 @@ def test_a_split_run_says_which_rows_went_where_and_offers_its_files(client):
     page = shown(client, run.job)
     assert (
         "Of 312 rows, 251 were sent to the ODS, 44 matched a prior year and are ready for EDU, "
-        "17 matched no student." in page
+        "17 did not match a student." in page
     )
     for size in ("251", "44", "17"):
         assert f"flex-grow: {size}" in page
@@ -93,7 +93,7 @@ def test_without_the_odss_answers_no_figure_is_made_up(client):
     run = run_reports.succeeded(rows=(5, 4, 0), sets=("ods", "non-ods"))
     run.output_files.filter(path=RESULTS_FILE).delete()
     page = shown(client, run.job)
-    assert "was not told apart" in page
+    assert "did not report how many of them were sent" in page
     assert '<td class="num">200</td>' in page
     assert "Sent</th>" not in page
 
@@ -113,10 +113,10 @@ def test_records_that_the_ods_refused_come_with_a_next_step(client):
     run = run_reports.succeeded(refused=1, answers=answers)
     page = shown(client, run.job)
     assert "What to do about the refused records:" in page
-    assert "what the ODS said is below" in page
+    assert "the ODS’s messages are below" in page
     assert f'href="{new_job_url(parent=run.job.pk)}"' in page
     run.output_files.filter(path=RESULTS_FILE).delete()
-    assert "what the ODS said is below" not in shown(client, run.job)
+    assert "the ODS’s messages are below" not in shown(client, run.job)
     run_reports.succeeded(job=run.job)
     assert "What to do about the refused" not in shown(client, run.job)
     assert "What to do about the refused" not in shown(client, run.job, run=str(run.pk))
@@ -149,7 +149,7 @@ def test_an_error_has_words_and_its_internals_are_for_admins(client, admin):
     run_reports.printed(run, "== earthmover_run")
     for who, sees in ((client, False), (admin, True)):
         page = shown(who, run.job)
-        assert "Only 10 % of the rows match a student" in page
+        assert "Only 10% of the rows match a student" in page
         assert "Nothing was sent to the ODS." in page
         assert ("Traceback &lt;b&gt;" in page) is sees
         assert ("== earthmover_run" in page) is sees
@@ -196,12 +196,12 @@ def test_a_run_without_edu_says_so_and_its_rows_can_be_tried_again(
     page = shown(client, run_without_edu.job)
     assert "Complete, 61 unmatched" in page
     assert "Rows were not matched to prior years." in page
-    assert "AWS does not let Runway read EDU&#x27;s credentials." in page
+    assert "AWS does not allow Runway to read EDU&#x27;s credentials." in page
     with_edu = url(run_without_edu.job, "with_edu")
     assert with_edu in page
     monkeypatch.setattr(connections, "available", lambda partner, generation: True)
     answer = client.post(with_edu, follow=True)
-    assert told(answer) == "Asked for a run."
+    assert told(answer) == "Started a run."
     assert run_without_edu.job.runs.count() == 2
 
 
@@ -240,7 +240,7 @@ def test_a_run_that_waits_for_edu_says_for_how_long(client):
     )
     page = shown(client, job)
     assert "Waiting for EDU." in page
-    assert "AWS does not let Runway read EDU&#x27;s credentials. Runway tries again" in page
+    assert "AWS does not allow Runway to read EDU&#x27;s credentials. Runway tries again" in page
 
 
 def test_an_earlier_run_can_be_looked_at_and_offers_no_file_that_is_anothers(client):
@@ -249,10 +249,10 @@ def test_an_earlier_run_can_be_looked_at_and_offers_no_file_that_is_anothers(cli
     run_reports.succeeded(job=job, rows=(4, 0, 0))
     assert "All results were sent to the ODS." in shown(client, job)
     page = shown(client, job, run=first.pk)
-    assert "You are looking at an earlier run" in page
-    assert "3 were sent to the ODS, 1 matched no student" in page
+    assert "You are viewing an earlier run" in page
+    assert "3 were sent to the ODS, 1 did not match a student" in page
     assert "replaced by a later run" in page
-    assert "answered this run was replaced" in page
+    assert "later run replaced the ODS" in page
     assert f"/files/output/{RESULTS_FILE}" not in page
     # What only the first run has made is still its own.
     assert "/files/output/input_no_student_id_match.csv" in page
@@ -319,7 +319,7 @@ def test_running_again_queues_a_run_that_knows_who_asked(client):
     client.post(url(job, "run"))
     run = Run.objects.latest("created_at")
     assert (run.status, str(run.started_by)) == ("new", "user")
-    assert "Asked for a run." in shown(client, job)
+    assert "Started a run." in shown(client, job)
     again = client.post(url(job, "run"), follow=True)
     assert "has a run in progress" in told(again)
     assert job.runs.count() == 2
@@ -375,7 +375,7 @@ def test_notes_are_kept_as_written_with_author_and_time(client):
     assert "&lt;script&gt;1&lt;/script&gt;<br>second" in shown(client, job)
     User.objects.get(username="user").delete()
     admin = people.logged_in(people.make_partner_admin())
-    assert "somebody who has left" in shown(admin, job)
+    assert "a former user" in shown(admin, job)
 
 
 @pytest.mark.parametrize("text", ["", " ", "x" * 5001])

@@ -58,7 +58,7 @@ def rows_of(job):
 def test_the_page_says_what_to_look_up_and_shows_the_rows(client, run):
     text = shown(client.get(url(run.job)))
     assert "3 of 5 rows matched no student" in text
-    assert "<strong>State ID</strong> and put it into the column <code>student_id</code>" in text
+    assert "<strong>State ID</strong> and enter it in the column <code>student_id</code>" in text
     for words in ("1 with an unknown ID", "1 without an ID", "1 with a shared ID"):
         assert words in text
     assert "O&quot;Brien, Pat" in text
@@ -73,7 +73,7 @@ def test_rows_with_new_ids_become_a_job_and_the_log_says_who_made_it(client, run
     )
     child = Job.objects.get(parent=run.job)
     assert answer.redirect_chain[0][0] == url(child, "change")
-    assert "2 rows are being loaded again, in this new job" in shown(answer)
+    assert "2 rows are being loaded again in this new job" in shown(answer)
     assert rows_of(child) == [
         ["student_id", "name", "score"],
         ["604900", 'O"Brien, Pat', "013"],
@@ -82,8 +82,8 @@ def test_rows_with_new_ids_become_a_job_and_the_log_says_who_made_it(client, run
     assert child.runs.get().status == "new"
     entries = {entry.object_id: entry.get_change_message() for entry in LogEntry.objects.all()}
     assert entries == {
-        str(run.job_id): f"Made job {child.pk} of 2 of 3 unmatched rows.",
-        str(child.pk): f"Made of 2 unmatched rows of job {run.job_id}.",
+        str(run.job_id): f"Created job {child.pk} from 2 of 3 unmatched rows.",
+        str(child.pk): f"Created from 2 unmatched rows of job {run.job_id}.",
     }
     assert not any(text in caplog.text for text in ("604900", "604903", "9001", "Brien"))
 
@@ -104,7 +104,7 @@ def test_rows_in_a_later_job_are_shown_as_such_and_cannot_be_changed(client, run
     text = shown(client.get(url(run.job)))
     assert 'name="id-1"' not in text
     assert 'name="id-2"' in text
-    assert "1 row is in a later job already" in text
+    assert "1 row is already in a later job" in text
     assert "One file, 2 jobs" in text
     client.post(url(run.job), form(run, id_1="604901", id_2="604902"))
     newest = Job.objects.filter(parent=run.job).latest("created_at")
@@ -123,8 +123,8 @@ def test_rows_in_a_later_job_are_shown_as_such_and_cannot_be_changed(client, run
         ({"edits": "[1]"}, "form was damaged"),
         ({"edits": '{"1": 5}'}, "form was damaged"),
         ({"edits": "{"}, "form was damaged"),
-        ({"content": "0" * 64}, "was run again since you opened this page"),
-        ({"content": ""}, "was run again since you opened this page"),
+        ({"content": "0" * 64}, "was run again after you opened this page"),
+        ({"content": ""}, "was run again after you opened this page"),
     ],
 )
 def test_what_is_wrong_with_the_form_is_said_and_nothing_is_made(client, run, typed, words):
@@ -173,7 +173,7 @@ def test_a_run_without_unmatched_rows_says_what_to_do(db, status, words):
 def test_rows_of_another_format_are_for_a_spreadsheet(db):
     run = factories.make_unmatched_run(original=b"9001Ana Diaz        12\n")
     text = shown(people.logged_in(people.make_user()).get(url(run.job)))
-    assert "cannot be fixed on this page" in text
+    assert "You cannot fix them on this page" in text
     assert "not a plain table" in text
     assert "Upload a revised file" in text
     assert 'name="id-1"' not in text
@@ -200,7 +200,7 @@ def test_a_download_from_a_storage_that_is_away_says_so_and_is_not_noted(client,
     Job.objects.update(files_base="s3://runway-away")
     answer = client.get(url(run.job, "unmatched_file"))
     assert answer.status_code == 503
-    assert "cannot be read just now" in answer.content.decode()
+    assert "cannot be read right now" in answer.content.decode()
     assert not LogEntry.objects.exists()
 
 
@@ -231,7 +231,7 @@ def test_changes_are_kept_from_page_to_page(long_run):
 def test_a_change_on_another_page_can_be_taken_back(long_run):
     client = people.logged_in(people.make_user())
     back = form(long_run, "check", edits='{"1": "604901"}', id_1="X1", id_2="X2")
-    assert "No ID is changed yet" in shown(client.post(url(long_run.job), back))
+    assert "No IDs changed yet" in shown(client.post(url(long_run.job), back))
 
 
 def test_a_wrong_id_on_another_page_is_shown_there(long_run):
@@ -301,7 +301,7 @@ def test_jobs_whose_rows_were_all_matched_later_are_resolved_by_one_click(client
     RunMatches.objects.filter(run=child).update(input_rows=3, unmatched=0)
     child.unmatched_ids.delete()
     text = shown(client.get(url(run.job)))
-    assert "has been matched by a later one" in text
+    assert "matched every row that the first job left" in text
     assert "Mark job 1 as resolved" in text
     client.post(url(run.job, "resolve_linked"))
     run.job.refresh_from_db()
@@ -310,7 +310,7 @@ def test_jobs_whose_rows_were_all_matched_later_are_resolved_by_one_click(client
     messages = [entry.get_change_message() for entry in LogEntry.objects.all()]
     assert messages == ["Resolved: later jobs matched its unmatched rows."]
     again = client.post(url(run.job, "resolve_linked"), follow=True)
-    assert "nothing to resolve any more" in shown(again)
+    assert "nothing left to resolve" in shown(again)
 
 
 # --- who may ----------------------------------------------------------------------------------

@@ -253,7 +253,7 @@ def test_a_stale_change_of_years_is_refused_before_and_at_the_confirmation(admin
     factories.make_config()  # somebody else
     for more in ({}, {"confirmed": "yes"}):
         answer = admin.post(page("years"), fields | more, follow=True)
-        assert "Nothing was saved: somebody else changed the school years" in text(answer)
+        assert "Nothing was saved: someone else changed the school years" in text(answer)
     assert settings_of(partner) == {"2526": YearSetting(True, True)}
 
 
@@ -268,7 +268,7 @@ def test_of_two_who_confirm_at_once_one_is_told_that_the_other_was_first(partner
             for client, fields in zip(clients, wishes, strict=True)
         ]
     )
-    told = [("Saved." in text(each), "somebody else changed" in text(each)) for each in answers]
+    told = [("Saved." in text(each), "someone else changed" in text(each)) for each in answers]
     assert sorted(told) == [(False, True), (True, False)]
 
 
@@ -310,10 +310,10 @@ def test_roster_files_are_looked_for_on_demand(admin, partner):
     there, absent = factories.make_tenant("there"), factories.make_tenant("absent")
     put_roster(there, year)
     shown = text(admin.get(page("year_tenants"), {"year": "2526"}))
-    assert shown.index("No roster file") < shown.index("Roster file is there")
-    for tenant, words in ((there, "Roster file is there"), (absent, "No roster file")):
+    assert shown.index("No roster file") < shown.index("Roster file found")
+    for tenant, words in ((there, "Roster file found"), (absent, "No roster file")):
         url = reverse("admin:partners_tenant_change", args=(tenant.pk,))
-        assert "Look for the roster" in text(admin.get(url))
+        assert "Check for the roster" in text(admin.get(url))
         assert words not in text(admin.get(url))
         assert words in text(admin.get(url, {"roster": "2526"}))
 
@@ -385,7 +385,7 @@ def test_the_download_is_what_the_upload_takes(admin, partner, bundle, mapping):
     answer = admin.get(page("mapping_export"), query)
     assert 'filename="ea_Reading_Check_gradeLevelDescriptors.csv"' in answer["Content-Disposition"]
     file = SimpleUploadedFile("m.csv", answer.content)
-    assert "nothing changes" in text(admin.post(mapping, {"file": file}, follow=True))
+    assert "Nothing changed" in text(admin.post(mapping, {"file": file}, follow=True))
 
 
 def test_there_is_no_download_of_what_can_have_no_mappings(admin, bundle):
@@ -429,7 +429,7 @@ def test_a_stale_replacement_is_refused(admin, partner, bundle, mapping):
     shown = admin.post(mapping, {"text": CSV})
     put(partner, bundle, ("9", FIRST, ""))
     answer = admin.post(mapping, {"confirmed": confirmed(shown)}, follow=True)
-    assert "somebody else changed these mappings" in text(answer)
+    assert "someone else changed these mappings" in text(answer)
     assert current(partner, bundle, KIND).rows == (("9", FIRST, ""),)
 
 
@@ -438,7 +438,7 @@ def test_a_confirmation_is_good_for_its_own_set_only(admin, partner, bundle, map
     signed = confirmed(admin.post(mapping, {"text": CSV}))
     elsewhere = mapping.replace(bundle.pk, other.pk)
     for url, value in ((elsewhere, signed), (mapping, signed[:-2] + "xx")):
-        assert "give the file again" in text(admin.post(url, {"confirmed": value}, follow=True))
+        assert "Choose the file again" in text(admin.post(url, {"confirmed": value}, follow=True))
     assert not DescriptorMapping.objects.exists()
 
 

@@ -54,7 +54,7 @@ def test_the_secret_is_shown_when_it_is_made_and_never_again(client, receiver):
         ("http://93.184.215.14/", "must begin with https"),
         ("https://no-such-host.invalid/", "no host of that name"),
         ("ftp://hooks.example.org/", "must begin with https"),
-        ("https://name:password@93.184.215.14/", "Leave user names and passwords out"),
+        ("https://name:password@93.184.215.14/", "Remove the user name and password"),
     ],
 )
 def test_a_url_that_must_not_be_told_is_refused(client, settings, url, why):

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 change_bundles = hostile.change_bundles
 KNOWN = in_group(CURRENT)[10:14]
 LONG = 90.0
-"""Seconds after which what does not come will not come; nothing waits so long if all is well."""
+"""Seconds after which what does not come will not come; nothing waits so long if all works."""
 
 
 @pytest.fixture
