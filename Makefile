@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 # Nothing is left outside the checkout.
 export TMPDIR := $(CURDIR)/var/tmp
+# What is compiled is kept, as each process of the tests would compile all of it again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install requirements demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-roster bench-admin bench-api
 

@@ -2,15 +2,17 @@
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import Any
 
+import botocore.session
 import hypothesis
 import pytest
-from django.db import connection
 from moto.server import ThreadedMotoServer
 
 from runway import aws
 from runway.sandbox.edu import SandboxEdu
+from tests import database
 
 # How long an example takes says nothing on a machine that runs other tests too.
 hypothesis.settings.register_profile(
@@ -27,26 +29,29 @@ AWS_VARIABLES = {
 
 _numbers = itertools.count(1)
 
+# What botocore knows of AWS, which it would read from its files for each of a process's sessions.
+botocore.session.create_loader = lru_cache(botocore.session.create_loader)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first, so that no process is left with one when the others are done."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
 
 
-@pytest.fixture(autouse=True)
-def no_queued_work_is_left(
-    request: pytest.FixtureRequest, django_db_blocker: Any
-) -> Iterator[None]:
-    """The queue's tables are procrastinate's own: Django does not empty them after a test whose
-    transactions were real, and every later test of the process would find its work."""
-    yield
-    marker = request.node.get_closest_marker("django_db")
-    if (marker and marker.kwargs.get("transaction")) or (
-        {"transactional_db", "live_server"} & set(request.fixturenames)
-    ):
-        # In the order in which a worker locks them, or the two might wait for each other.
-        with django_db_blocker.unblock(), connection.cursor() as cursor:
-            cursor.execute("truncate procrastinate_periodic_defers, procrastinate_jobs cascade")
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: Any
+) -> None:
+    """How pytest-django makes this process's database, and leaves it after each test."""
+    with django_db_blocker.unblock():
+        database.copy_of_migrated()
+    database.leave_quickly()
+
+
+@pytest.fixture(scope="session")
+def django_db_keepdb() -> bool:
+    """The database goes with its server."""
+    return True
 
 
 @pytest.fixture(scope="session")

