@@ -20,6 +20,9 @@ ARGUMENTS = [
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
+    # What else would be processes of their own.
+    "--in-process-gpu",
+    "--process-per-site",
 ]
 
 

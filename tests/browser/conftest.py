@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests import people
 from tests.browser import chromium
@@ -32,13 +32,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
         terminalreporter.line(chromium.MISSING)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(django_db_setup: None) -> Iterator[Browser]:
     program = chromium.program()
     if program is None:
         (pytest.fail if chromium.REQUIRED else pytest.skip)(chromium.MISSING)
     # Playwright's loop runs in this thread, which tests also use the database from; it ends with
-    # the module, since other tests run loops of their own here. The database is made before it:
+    # the package, since other tests run loops of their own here. The database is made before it:
     # a connection made while a loop runs is not the one of later tests, and would be closed alone.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
@@ -48,15 +48,48 @@ def browser(django_db_setup: None) -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+class Windows:
+    """Browser contexts, each one person's window: for one test after the other, with nothing left
+    in them but the server's static files, as opening a new one takes longer than most pages."""
+
+    def __init__(self, browser: Browser, url: str) -> None:
+        self._browser, self._url = browser, url
+        self._free: list[BrowserContext] = []
+
+    def take(self) -> BrowserContext:
+        if self._free:
+            return self._free.pop()
+        context = self._browser.new_context(
+            base_url=self._url, viewport={"width": 1280, "height": 900}
+        )
+        # A page that stays: those of tests share its process.
+        context.new_page().goto("/healthz")
+        return context
+
+    def give_back(self, context: BrowserContext) -> None:
+        stays, *others = context.pages
+        for page in others:
+            page.close()
+        if stays.evaluate("'__pwClock' in window"):  # a clock in a test's hand remains there
+            context.close()
+            return
+        context.clear_cookies()
+        stays.evaluate("localStorage.clear()")
+        self._free.append(context)
+
+
+@pytest.fixture(scope="package")
+def windows(browser: Browser, live_server: Any) -> Windows:
+    return Windows(browser, live_server.url)
+
+
 @pytest.fixture
-def open_page(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page]]:
+def open_page(windows: Windows, live_server: Any) -> Iterator[Callable[..., Page]]:
     """Opens a path of the admin as somebody; a test fails on what its pages' scripts throw."""
     contexts, thrown = [], []
 
     def open_page(user: User | None = None, path: str = "/admin/") -> Page:
-        context = browser.new_context(
-            base_url=live_server.url, viewport={"width": 1280, "height": 900}
-        )
+        context = windows.take()
         contexts.append(context)
         if user is not None:
             context.add_cookies([session_cookie(user, live_server.url)])
@@ -67,7 +100,7 @@ def open_page(browser: Browser, live_server: Any) -> Iterator[Callable[..., Page
 
     yield open_page
     for context in contexts:
-        context.close()
+        windows.give_back(context)
     assert thrown == []
 
 
