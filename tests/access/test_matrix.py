@@ -245,7 +245,7 @@ def test_searches_filters_and_look_ups_find_nothing_that_is_hidden(world, model)
     queries += [{"tenant": each} for each in ("grand-bend", "lakeside", "tx")]
     queries += [{"person": each} for each in ("jo", "kim", "lou", "max")]
     for role in ROLES:
-        for query in queries:
+        for query in queries if HIDDEN_FROM[role] else ():
             text = shown(world.clients[role].get(url, query))
             # A search box says what was searched for.
             text = text.replace('value="of-"', "")
