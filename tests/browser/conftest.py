@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from tests import people
@@ -39,12 +40,13 @@ def browser(django_db_setup: None) -> Iterator[Browser]:
         (pytest.fail if chromium.REQUIRED else pytest.skip)(chromium.MISSING)
     # Playwright's loop runs in this thread, which tests also use the database from; it ends with
     # the package, since other tests run loops of their own here. The database is made before it:
-    # a connection made while a loop runs is not the one of later tests, and would be closed alone.
+    # a connection made while a loop runs is not the one of later tests.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
         yield browser
         browser.close()
+        connection.close()  # this loop's own
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
