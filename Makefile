@@ -1,11 +1,11 @@
-# Two commands work on a fresh machine with Python 3.11 (or newer), git and make:
-#   make demo      the main job, end to end, on embedded parts   (ARGS=--exit: end after it)
-#   make test      all tests
+# Two commands work on a fresh machine with Python 3.11 (or newer), git, and make:
+#   make demo      run the main job end to end, on embedded parts   (ARGS=--exit: then end)
+#   make test      run all tests
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
-# Nothing is left outside the checkout.
+# Keeps all files inside the checkout.
 export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
 
-## make install      the virtual environment in .venv
+## make install      create the virtual environment in .venv
 install: $(INSTALLED)
 
 $(INSTALLED): requirements-dev.txt
@@ -25,35 +25,35 @@ $(INSTALLED): requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# uv resolves for every platform and Python at once, and notes the hashes of all their files.
+# uv resolves for all platforms and Python versions at once, with the hashes of all their files.
 PINNED := $(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --no-annotate \
   --custom-compile-command "make requirements"
 
-## make requirements  requirements*.txt anew from requirements*.in, with hashes  (ARGS=--upgrade: newest)
+## make requirements  compile requirements*.txt from requirements*.in, with hashes  (ARGS=--upgrade: newest)
 requirements: $(INSTALLED)
 	$(PINNED) $(ARGS) requirements.in -o requirements.txt
 	$(PINNED) $(ARGS) requirements-executor.in -c requirements.txt -o requirements-executor.txt
 	$(PINNED) $(ARGS) requirements-dev.in -c requirements.txt -c requirements-executor.txt -o requirements-dev.txt
 
-## make demo         everything on this machine, a job before your eyes, then an admin to look at
+## make demo         run everything on this machine: two jobs, then the admin to explore
 demo: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	@$(BIN)/python -m runway.demo $(ARGS)
 
-# Four processes on two cores: much of the time is spent waiting for faults.
+# Four processes on two cores, since tests spend much of their time waiting for faults.
 TEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
 
-## make test         all tests
+## make test         run all tests
 test: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	$(TEST) $(ARGS)
 
-## make test-fast    all but those that start servers or earthmover
+## make test-fast    run all tests but those that start servers or earthmover
 test-fast: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	$(TEST) -m "not slow" $(ARGS)
 
-## make check        lint, format, types, migrations, deployment settings: what CI runs beside tests
+## make check        check lint, format, types, migrations, and deployment settings, like CI
 check: lint types migrations deploy-check
 
 lint: $(INSTALLED)
@@ -61,14 +61,14 @@ lint: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/hadolint Dockerfile Dockerfile.executor
 
-# The type checker loads the settings; they need a database's name, not the database.
+# The type checker loads the settings, which need a database's name, but no database.
 types: $(INSTALLED)
 	RUNWAY_ENV=development DATABASE_URL=postgres:///unused $(BIN)/mypy .
 
 migrations: $(INSTALLED)
 	RUNWAY_ENV=development $(BIN)/python manage.py makemigrations --check --dry-run
 
-# Production's settings, with throw-away values for what has no default.
+# Production's settings, with placeholder values for those without a default.
 deploy-check: $(INSTALLED)
 	@key() { $(BIN)/python -c "import $$1; print($$2)"; }; \
 	env -u RUNWAY_ENV \
@@ -79,23 +79,23 @@ deploy-check: $(INSTALLED)
 	  BEHIND_TLS_PROXY=true APP_URL=https://runway.example.org FILES_BASE=file:///srv/runway ENVLABEL=prod AWS_REGION=us-east-1 \
 	  $(BIN)/python manage.py check --deploy --fail-level WARNING
 
-## make bench-executor   our executor against stock tools  (ARGS=--big-stock: the long cases too)
+## make bench-executor   compare our executor with stock tools  (ARGS=--big-stock: the long cases too)
 bench-executor: $(INSTALLED)
 	$(BIN)/python -m benchmarks.executor $(ARGS)
 
-## make bench-roster     the roster stream: speed, memory, callbacks beside it, the pool
+## make bench-roster     measure the roster stream: speed, memory, concurrent callbacks, the pool
 bench-roster: $(INSTALLED)
 	$(BIN)/python -m benchmarks.roster $(ARGS)
 
-## make bench-api        the external API's lists with 10,000 and with a million output sets
+## make bench-api        measure the external API's lists with 10,000 and a million output sets
 bench-api: $(INSTALLED)
 	$(BIN)/python -m benchmarks.api $(ARGS)
 
-## make schema       describe the external API in docs/openapi.yaml, after a change of it
+## make schema       update docs/openapi.yaml after a change to the external API
 schema: $(INSTALLED)
 	RUNWAY_ENV=development DATABASE_URL=postgres:///unused $(BIN)/python manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
-## make bench-admin      the admin's pages with 100,000 jobs  (ARGS=--keep: keep the database)
+## make bench-admin      measure the admin's pages with 100,000 jobs  (ARGS=--keep: keep the database)
 bench-admin: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	$(BIN)/python -m benchmarks.admin $(ARGS)
@@ -105,6 +105,6 @@ format: $(INSTALLED)
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-## make clean        remove what tests and demos left in var/
+## make clean        delete what tests and demos left in var/
 clean:
 	rm -rf var .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,4 +1,4 @@
-"""How gunicorn serves Runway: threads, since rosters and callbacks spend their time waiting.
+"""gunicorn's configuration: threads, since rosters and callbacks spend their time waiting.
 
 gunicorn runway.wsgi                 # from the project's folder
 """
@@ -7,13 +7,13 @@ import os
 
 from earthbeam.privacy import keep_private
 
-# The master and, since they are forks of it, its workers.
+# The master and its workers, which are forks of it.
 keep_private()
 
 bind = os.environ.get("BIND", "127.0.0.1:8000")
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
 worker_class = "runway.gunicorn_worker.Worker"
-# Roster streams are capped below this number (ROSTER_STREAMS_MAX), so that callbacks find a thread.
+# ROSTER_STREAMS_MAX limits roster streams below this number, so that callbacks find a thread.
 threads = int(os.environ.get("WEB_THREADS", "16"))
 keepalive = 5
 # Not a limit for requests: gthread's workers report from their main loop, whatever threads do.
@@ -22,13 +22,13 @@ graceful_timeout = 30
 max_requests_jitter = 0
 control_socket_disable = True
 accesslog = os.environ.get("ACCESS_LOG") or None
-# Without the links that open files, whoever has them.
+# Hides links that open files for anyone who has them.
 logger_class = "runway.access_log.Logger"
 worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH112, S108
 
 
 def post_worker_init(worker: object) -> None:
-    """Import the Snowflake connector in the background: the first request need not wait for it."""
+    """Import the Snowflake connector in the background, so that the first request does not wait."""
     from edu.connect import import_in_background
     from partners import edu_processes
 
@@ -37,7 +37,7 @@ def post_worker_init(worker: object) -> None:
 
 
 def worker_exit(server: object, worker: object) -> None:
-    """Give EDU's connections back."""
+    """Close EDU's connections."""
     from edu.connections import shutdown
     from partners import edu_processes
 

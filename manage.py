@@ -1,5 +1,5 @@
 #!/usr/bin/env python
-"""Django's command line, from any directory. The executor runs under settings of its own."""
+"""Django's command line, from any directory. The executor has its own settings."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""How django-allauth signs people in here: only whom people.py admits, and with our own pages."""
+"""How django-allauth signs people in: only those whom people.py admits, and with our own pages."""
 
 from typing import Any
 
@@ -21,15 +21,15 @@ class AccountAdapter(DefaultAccountAdapter):
         return False
 
     def get_login_stages(self) -> list[str]:
-        """Nothing comes after an issuer's word: a second factor is the issuer's to ask for."""
+        """Return no further stages: asking for a second factor is up to the issuer."""
         return []
 
     def add_message(self, *args: Any, **kwargs: Any) -> None:
-        """Signing in is seen by what comes next."""
+        """Add no messages. The next page shows that signing in worked."""
 
 
 class FactorAdapter(DefaultMFAAdapter):
-    """Second factors: what is secret about them is encrypted before it is stored."""
+    """Second factors. Their secrets are encrypted before they are stored."""
 
     def encrypt(self, text: str) -> str:
         return encryption.encrypt(text)
@@ -48,7 +48,7 @@ class IssuerAdapter(DefaultSocialAccountAdapter):
     def list_apps(
         self, request: HttpRequest, provider: str | None = None, client_id: str | None = None
     ) -> list[SocialApp]:
-        """The configured issuers; none comes from the database."""
+        """Return the configured issuers. None comes from the database."""
         return [
             SocialApp(
                 provider=OpenIDConnectProvider.id,
@@ -67,11 +67,11 @@ class IssuerAdapter(DefaultSocialAccountAdapter):
         return False
 
     def authenticate_by_email(self, sociallogin: SocialLogin) -> None:
-        """people.py does, under rules of its own."""
+        """Do nothing: people.py does this, by its own rules."""
 
     def pre_social_login(self, request: HttpRequest, sociallogin: SocialLogin) -> None:
         issuer = issuers.find(sociallogin.account.provider)
-        assert issuer is not None  # the provider was found by it
+        assert issuer is not None  # the provider was found by this ID
         try:
             account = people.admit(issuer, sociallogin.account, _claims(sociallogin))
         except people.NotAdmitted as error:
@@ -114,9 +114,10 @@ class IssuerAdapter(DefaultSocialAccountAdapter):
 
 
 def _claims(sociallogin: SocialLogin) -> dict[str, Any]:
-    """What the issuer says, by ID token and by userinfo, which must be about the same person.
+    """Return the issuer's claims, from ID token and userinfo, which must be about the same person.
 
-    OpenID Connect Core 1.0, 5.3.2: userinfo whose sub is another than the ID token's is not used.
+    OpenID Connect Core 1.0, 5.3.2: userinfo must not be used if its sub differs from the ID
+    token's.
     """
     said = sociallogin.account.extra_data
     id_token, userinfo = said.get("id_token") or {}, said.get("userinfo") or {}

@@ -1,4 +1,4 @@
-"""Superusers' pages of people: their accounts here, and the accounts at issuers linked to them."""
+"""Superusers' pages of people: their accounts here, and the issuers' accounts linked to them."""
 
 from typing import Any
 
@@ -25,10 +25,10 @@ from partners.scoped_admin import SuperuserAdmin
 
 __all__ = ["LinkAdmin", "PersonAdmin", "TrailAdmin"]
 
-# They have registered their own pages.
+# Importing these registers the pages that are replaced here.
 assert account_admin and mfa_admin and socialaccount_admin
 
-# Memberships say who may what, OIDC_ISSUERS who may vouch for whom: nothing else is to be set.
+# Memberships control permissions, and OIDC_ISSUERS controls issuers. Nothing else is editable.
 admin.site.unregister(
     [User, Group, EmailAddress, Authenticator, SocialAccount, SocialApp, SocialToken]
 )
@@ -36,7 +36,7 @@ admin.site.unregister(
 
 class PersonForm(UserChangeForm):
     def clean_username(self) -> str:
-        """No account gets the name that is its password."""
+        """Refuse a user name that is the account's password."""
         name: str = self.cleaned_data["username"]
         if "username" in self.changed_data and self.instance.check_password(name):
             raise ValidationError("This is the password of this account. Choose another name.")
@@ -45,7 +45,7 @@ class PersonForm(UserChangeForm):
 
 @admin.register(User)
 class PersonAdmin(SuperuserAdmin, UserAdmin):
-    """Accounts. What they may do, memberships say: a new one may do nothing."""
+    """Accounts. Memberships give permissions: a new account has none."""
 
     list_display = ["username", "email", "first_name", "last_name", "is_active", "is_superuser"]
     list_filter = ["is_active", "is_staff", "is_superuser"]
@@ -95,7 +95,7 @@ class PersonAdmin(SuperuserAdmin, UserAdmin):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def reset_second_factor(self, request: HttpRequest, user_id: int) -> HttpResponse:
-        """For somebody who lost it; one's own is changed with the password, elsewhere."""
+        """Reset a second factor that somebody has lost. One's own is changed under Security."""
         if not self.has_change_permission(request):
             raise PermissionDenied
         person = get_object_or_404(User, pk=user_id)
@@ -117,7 +117,7 @@ class LinkForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        if "uid" not in self.fields:  # the page of a link, to look at
+        if "uid" not in self.fields:  # the read-only page of a link
             return
         choices = [(each.id, each.name) for each in issuers.configured()]
         self.fields["provider"] = forms.ChoiceField(label="Sign-in service", choices=choices)
@@ -129,7 +129,7 @@ class LinkForm(forms.ModelForm):
 
 @admin.register(SocialAccount)
 class LinkAdmin(SuperuserAdmin):
-    """Links are added or removed, never changed: a change would be another person."""
+    """Links are added or removed, never changed, since a changed link would be another person."""
 
     form = LinkForm
     autocomplete_fields = ["user"]

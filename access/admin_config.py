@@ -1,4 +1,4 @@
-"""Has Django's admin use this project's site."""
+"""Make Django's admin use this project's site."""
 
 from django.contrib.admin.apps import AdminConfig
 

@@ -1,4 +1,4 @@
-"""Sign-ins and sign-outs for the audit trail, heard from Django's signals. Passwords never are."""
+"""Record sign-ins and sign-outs in the audit trail, from Django's signals. Never passwords."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ BY_PASSWORD = "password"  # noqa: S105 -- a word, not one
 
 @receiver(user_logged_in, dispatch_uid="access.signed_in")
 def signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: Any) -> None:
-    """Every way to sign in ends here, and so does every session begin here."""
+    """Record a sign-in. Every way to sign in calls this, and every session begins here."""
     issuer: str | None = getattr(request, "signed_in_by", None)
     factor: str | None = getattr(request, "second_factor", None)
     if request is not None:
@@ -32,12 +32,12 @@ def signed_in(sender: Any, request: HttpRequest | None, user: User, **kwargs: An
 
 @receiver(user_logged_out, dispatch_uid="access.signed_out")
 def signed_out(sender: Any, user: User | None, **kwargs: Any) -> None:
-    if user is not None:  # a session may have ended before
+    if user is not None:  # the session may have ended before
         audit.record(user, "signed out", actor=user)
 
 
 @receiver(user_login_failed, dispatch_uid="access.sign_in_failed")
 def sign_in_failed(sender: Any, credentials: dict[str, Any], **kwargs: Any) -> None:
-    """A name that is nobody's is not kept: it may be a password, typed into the wrong field."""
+    """Record a failed sign-in without an unknown user name, which may be a mistyped password."""
     known = User.objects.filter(username=credentials.get("username") or "").first()
     audit.record(known, "sign-in failed", by=BY_PASSWORD)

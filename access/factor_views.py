@@ -1,4 +1,4 @@
-"""The second factor while signing in: asking for it, and setting up the first one."""
+"""Ask for the second factor while signing in, or for setting up the first one."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -21,7 +21,7 @@ PASSKEY_REFUSED = "This passkey was not accepted. Try again."
 def in_second_step(
     view: Callable[[HttpRequest, SecondStep], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Lets in only who gave the right password a short while ago; others sign in first."""
+    """Require that the right password was entered a short while ago, or redirect to sign in."""
 
     @wraps(view)
     @never_cache
@@ -35,7 +35,7 @@ def in_second_step(
 @require_http_methods(["GET", "POST"])
 @in_second_step
 def ask(request: HttpRequest, step: SecondStep) -> HttpResponse:
-    """Asks for a passkey or a code, and signs in with it."""
+    """Ask for a passkey or a code, and sign in with it."""
     there = factors.of(step.user)
     if not there:
         return redirect("second_factor_set_up")
@@ -63,7 +63,7 @@ def ask(request: HttpRequest, step: SecondStep) -> HttpResponse:
 
 
 def _passkey(request: HttpRequest, step: SecondStep) -> bool:
-    """Whether the browser's answer is that of a passkey of the person."""
+    """Whether the browser's answer is from one of the person's passkeys."""
     form = PasskeyForm(request.POST)
     if not form.is_valid():
         return False
@@ -80,7 +80,7 @@ def _signed_in(request: HttpRequest, step: SecondStep, factor: str) -> HttpRespo
 
 @require_POST
 def cancel(request: HttpRequest) -> HttpResponse:
-    """Back to the sign-in page, for somebody else or for another way in."""
+    """Return to the sign-in page, for another person or another way to sign in."""
     if second_step.current(request) is not None:
         second_step.cancel(request)
     return redirect("admin:login")
@@ -89,7 +89,7 @@ def cancel(request: HttpRequest) -> HttpResponse:
 def page(
     request: HttpRequest, template: str, context: dict[str, Any], *, wait: int | None = None
 ) -> HttpResponse:
-    """A page in the admin's look; ``wait`` is the number of seconds until the next try."""
+    """Return a page in the admin's design. ``wait`` is the number of seconds until the next try."""
     everywhere = admin.site.each_context(request)
     answer = render(request, template, {**everywhere, **context}, status=429 if wait else 200)
     if wait:

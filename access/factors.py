@@ -1,8 +1,8 @@
-"""Second factors: what somebody has, what somebody needs, and codes that work once.
+"""Second factors: which ones people have and need, and codes that work once.
 
-django-allauth keeps them (its model Authenticator), does the arithmetic of codes and speaks
-WebAuthn. That a code works once is decided here, by the database: its own way is a cache, which is
-each process's own.
+django-allauth stores them (its model Authenticator), calculates codes, and implements WebAuthn. The
+database here ensures that a code works only once, since django-allauth uses a cache, which is
+separate in each process.
 """
 
 import hmac
@@ -31,30 +31,30 @@ WORDS = {APP: "authenticator app", PASSKEY: "passkey", RECOVERY_CODES: "recovery
 
 
 class CannotAdd(Exception):
-    """The account got a factor meanwhile; what was begun without one is void."""
+    """The account got a factor meanwhile, so a set-up that began without one is invalid."""
 
 
 class IsNeeded(Exception):
-    """The last factor of somebody who must have one is not removed."""
+    """The last factor of a person who needs one cannot be removed."""
 
 
 def main_factors() -> "QuerySet[Authenticator]":
-    """All but recovery codes, which stand in for another factor."""
+    """Return all factors but recovery codes, which only replace another factor."""
     return Authenticator.objects.exclude(type=RECOVERY_CODES)
 
 
 def of(user: User) -> list[Authenticator]:
-    """The factors of ``user`` without recovery codes, in the order in which they were added."""
+    """Return the factors of ``user`` without recovery codes, in the order they were added."""
     return list(main_factors().filter(user=user).order_by("pk"))
 
 
 def required(user: User) -> bool:
-    """Whether ``user`` may not come in by a password alone."""
+    """Whether ``user`` may not sign in with a password alone."""
     return settings.REQUIRE_SECOND_FACTOR and scoping.is_member(user, admins_only=True)
 
 
 def check_code(user: User, code: str) -> Authenticator | None:
-    """The factor that ``code`` is of: the app, or the recovery codes. A code works once."""
+    """Return the factor of ``code``: the app, or the recovery codes. A code works once."""
     code = "".join(code.split()).replace("-", "")
     with transaction.atomic():
         rows = Authenticator.objects.select_for_update().filter(user=user).exclude(type=PASSKEY)
@@ -72,7 +72,7 @@ def check_code(user: User, code: str) -> Authenticator | None:
 def _is_right(row: Authenticator, code: str) -> bool:
     if row.type == APP:
         step = right_step(encryption.decrypt(row.data["secret"]), code)
-        # RFC 6238, 5.2: a code is not accepted twice, nor one from before an accepted one.
+        # RFC 6238, 5.2: a code is not accepted twice, nor one older than an accepted one.
         if step is None or step <= row.data["last_step"]:
             return False
         row.data["last_step"] = step
@@ -86,7 +86,7 @@ def _is_right(row: Authenticator, code: str) -> bool:
 
 
 def right_step(secret: str, code: str) -> int | None:
-    """The step of time whose code ``code`` is, of the present one and its neighbors."""
+    """Return the time step that ``code`` is valid for: the present one or a neighbor."""
     for step in totp.yield_hotp_counters_from_time():
         if _same(totp.format_hotp_value(totp.hotp_value(secret, step)), code):
             return int(step)
@@ -98,21 +98,21 @@ def _same(right: str, given: str) -> bool:
 
 
 def add_app(user: User, secret: str, step: int, *, first: bool) -> list[str] | None:
-    """Keep the authenticator app that showed the code of ``step``; see ``_add``."""
+    """Store the authenticator app that showed the code of ``step``; see ``_add``."""
     data = {"secret": encryption.encrypt(secret), "last_step": step}
     return _add(Authenticator(user=user, type=APP, data=data), first=first)
 
 
 def add_passkey(user: User, name: str, credential: dict, *, first: bool) -> list[str] | None:
-    """Keep a passkey; see ``_add``."""
+    """Store a passkey; see ``_add``."""
     data = {"name": name, "credential": credential}
     return _add(Authenticator(user=user, type=PASSKEY, data=data), first=first)
 
 
 def _add(row: Authenticator, *, first: bool) -> list[str] | None:
-    """Returns new recovery codes, or None where there are some.
+    """Store a factor. Returns new recovery codes, or None if there already are some.
 
-    Raises CannotAdd where it was to be the ``first`` and is not, or another app is there.
+    Raises CannotAdd if it should be the ``first`` and is not, or if there is another app.
     """
     with _locked(row.user):
         there = of(row.user)
@@ -127,7 +127,7 @@ def _add(row: Authenticator, *, first: bool) -> list[str] | None:
 
 
 def new_recovery_codes(user: User) -> list[str] | None:
-    """New codes in place of the old ones; None for somebody without another factor."""
+    """Replace the recovery codes, and return the new ones. None if there is no other factor."""
     with _locked(user):
         return _new_recovery_codes(user) if of(user) else None
 
@@ -140,7 +140,7 @@ def _new_recovery_codes(user: User) -> list[str]:
 
 
 def recovery_codes_left(user: User) -> int:
-    """How many recovery codes are not used yet."""
+    """Return how many recovery codes are unused."""
     row = Authenticator.objects.filter(user=user, type=RECOVERY_CODES).first()
     if row is None:
         return 0
@@ -148,9 +148,9 @@ def recovery_codes_left(user: User) -> int:
 
 
 def remove(user: User, key: int) -> bool:
-    """Remove a factor of ``user``, and recovery codes with the last; False where it is not there.
+    """Remove a factor of ``user``, and recovery codes with the last. False if it does not exist.
 
-    Raises IsNeeded for the last one of somebody who must have one.
+    Raises IsNeeded for the last factor of a person who needs one.
     """
     with _locked(user):
         there = of(user)
@@ -168,9 +168,9 @@ def remove(user: User, key: int) -> bool:
 
 
 def reset(user: User) -> int:
-    """Remove everything that ``user`` has as a second factor; returns how many factors there were.
+    """Remove all second factors of ``user``, and return how many there were.
 
-    Who calls this ends the person's sessions.
+    The caller must end the person's sessions.
     """
     with _locked(user):
         count = len(of(user))
@@ -181,12 +181,12 @@ def reset(user: User) -> int:
 
 @contextmanager
 def _locked(user: User) -> Iterator[None]:
-    """One change of a person's factors at a time."""
+    """Serialize changes to a person's factors."""
     with transaction.atomic():
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         yield
 
 
 def name_of(row: Authenticator) -> str:
-    """What a factor is called: a passkey has a name of its own."""
+    """Return a factor's name. A passkey has its own."""
     return str(WebAuthn(row).name) if row.type == PASSKEY else "Authenticator app"

@@ -1,4 +1,4 @@
-"""The forms that take a password or a code, none of them more often than limits.py allows."""
+"""Forms that accept a password or a code, limited in their attempts by limits.py."""
 
 import math
 from typing import Any
@@ -18,14 +18,14 @@ _AUTOFOCUS = {"autofocus": True}
 
 
 class Limited(forms.BaseForm):
-    """``wait`` is the number of seconds to wait where it was tried too often, else None."""
+    """``wait`` is the number of seconds until the next try if there were too many, else None."""
 
     wait: int | None = None
 
     def too_many(
         self, error: limits.TooManyAttempts, user: User | None, what: str, help_text: str
     ) -> ValidationError:
-        """The error for the person, who tried ``what``; the first one is kept in the trail."""
+        """Return the error for too many tries at ``what``. Records the first one in the trail."""
         if error.first:
             audit.record(user, "sign-in stopped", reason=f"too many failed attempts{what}")
         seconds = (error.until - timezone.now()).total_seconds()
@@ -38,7 +38,7 @@ class Limited(forms.BaseForm):
         return ValidationError(text.strip(), code="too_many")
 
     def check_password_of(self, user: User, password: str, address: str | None) -> bool:
-        """Whether it is right. It counts with attempts to sign in, which guess the same thing."""
+        """Whether the password is right. Counts as a sign-in attempt, like any guess."""
         name = user.get_username()
         try:
             limits.count_attempt(name, address)
@@ -52,7 +52,7 @@ class Limited(forms.BaseForm):
 
 
 class SignInForm(Limited, AdminAuthenticationForm):
-    """Name and password."""
+    """User name and password."""
 
     error_messages = {
         **AuthenticationForm.error_messages,
@@ -79,12 +79,12 @@ class SignInForm(Limited, AdminAuthenticationForm):
         return values
 
     def confirm_login_allowed(self, user: Any) -> None:
-        """Members and others alike: what they have no access to, the next page says."""
+        """Allow non-members too. The next page says what they cannot access."""
         AuthenticationForm.confirm_login_allowed(self, user)
 
 
 class OwnPasswordForm(Limited, AdminPasswordChangeForm):
-    """A new password of one's own, for the old one."""
+    """A new password of one's own, after entering the old one."""
 
     def __init__(self, *args: Any, address: str | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -100,7 +100,7 @@ class OwnPasswordForm(Limited, AdminPasswordChangeForm):
 
 
 class ConfirmForm(Limited, forms.Form):
-    """The password again, before something that changes how one signs in."""
+    """The password again, before a change of how one signs in."""
 
     password = forms.CharField(
         label="Your password",
@@ -120,13 +120,13 @@ class ConfirmForm(Limited, forms.Form):
 
 
 class CodeInput(forms.PasswordInput):
-    """Readable, but empty again after a code that was not right."""
+    """A visible input that is cleared after a wrong code."""
 
     input_type = "text"
 
 
 class CodeForm(Limited, forms.Form):
-    """A code of a factor that ``user`` has; ``factor`` is the one that it was of."""
+    """A code of one of the factors of ``user``. ``factor`` is the one it belongs to."""
 
     code = forms.CharField(
         label="Code",
@@ -173,7 +173,7 @@ class CodeForm(Limited, forms.Form):
 
 
 class AppForm(CodeForm):
-    """The first code of an authenticator app that knows ``secret``; ``step`` is when it is due."""
+    """The first code of an authenticator app that has ``secret``. ``step`` is its time step."""
 
     step: int | None = None
     wrong = (
@@ -191,7 +191,7 @@ class AppForm(CodeForm):
 
 
 class PasskeyForm(forms.Form):
-    """What the browser answers about a passkey; a new one has a name."""
+    """The browser's answer about a passkey, and the name of a new one."""
 
     name = forms.CharField(label="Name", max_length=60, required=False)
     credential = forms.JSONField(widget=forms.HiddenInput)

@@ -1,4 +1,4 @@
-"""The OIDC issuers that people may sign in by, as OIDC_ISSUERS names them."""
+"""The OIDC issuers that people may sign in with, from OIDC_ISSUERS."""
 
 import json
 import re
@@ -16,9 +16,9 @@ _TEXTS = ("id", "name", "issuer", "client_id", "client_secret")
 class Issuer:
     """An OpenID Connect issuer.
 
-    ``email_domains`` are those whose e-mail addresses it may vouch for: somebody who signs in for
-    the first time is found by such an address. ``("*",)`` trusts it with everybody's; empty: people
-    are linked by hand.
+    ``email_domains`` are the domains whose e-mail addresses it may vouch for: at a person's first
+    sign-in, such an address identifies their account. ``("*",)`` trusts it with all domains. If
+    empty, people are linked by hand.
     """
 
     id: str
@@ -29,15 +29,15 @@ class Issuer:
     email_domains: tuple[str, ...] = ()
 
     def vouches_for(self, email: str) -> bool:
-        """Whether its word is enough that somebody owns ``email``."""
+        """Whether it is trusted to verify who owns ``email``."""
         _, at, domain = email.rpartition("@")
         return bool(at) and ("*" in self.email_domains or domain.lower() in self.email_domains)
 
 
 def read(text: str | None) -> tuple[Issuer, ...]:
-    """The issuers that a JSON list names. Raises ImproperlyConfigured, naming what is wrong.
+    """Read issuers from a JSON list. Raises ImproperlyConfigured, which names the problem.
 
-    An error never has the text itself: there are secrets in it.
+    The error never contains the text itself, which has secrets.
     """
     if not text:
         return ()
@@ -75,10 +75,10 @@ def _wrong(what: str) -> ImproperlyConfigured:
 
 
 def find(issuer_id: str) -> Issuer | None:
-    """The configured issuer of that id."""
+    """Return the configured issuer with that ID."""
     return next((each for each in configured() if each.id == issuer_id), None)
 
 
 def configured() -> tuple[Issuer, ...]:
-    """The issuers, in the order in which they are configured."""
+    """Return the issuers, in the order in which they are configured."""
     return tuple(settings.OIDC_ISSUERS)

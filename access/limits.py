@@ -1,7 +1,7 @@
-"""How often a password or a code may be tried: by account and by address, decided by the database.
+"""Limit the tries of passwords and codes, by account and by address, in the database.
 
-An attempt is counted before its password is checked, in one statement, so that any number of
-processes at once try no more often than the limit. Success takes its own attempt back.
+An attempt is counted before its password is checked, in one statement, so that concurrent processes
+together cannot exceed the limit. A successful attempt is subtracted again.
 """
 
 import hashlib
@@ -18,9 +18,9 @@ from access.models import FailedSignIns
 WINDOW = timedelta(minutes=15)
 PER_ACCOUNT = 10
 PER_ADDRESS = 50
-"""Above the account's: a whole district office may share one address."""
+"""Higher than the account's, since a whole district office may share one address."""
 CODES_PER_ACCOUNT = 5
-"""Codes have six digits, and three of them are right at any time."""
+"""Codes have six digits, and three of them are valid at any time."""
 
 _COUNT = """
 INSERT INTO access_failedsignins AS kept (key, count, since) VALUES (%(key)s, 1, %(now)s)
@@ -32,7 +32,7 @@ RETURNING count, since
 
 
 class TooManyAttempts(Exception):
-    """No password is looked at before ``until``. ``first`` is true for the first such attempt."""
+    """No password is checked before ``until``. ``first`` is true for the first such attempt."""
 
     def __init__(self, until: datetime, *, first: bool) -> None:
         super().__init__(f"until {until}")
@@ -40,15 +40,15 @@ class TooManyAttempts(Exception):
 
 
 def count_attempt(account: str, address: str | None) -> None:
-    """Count an attempt that is about to be made. Raises TooManyAttempts instead of allowing it.
+    """Count an attempt that is about to be made. Raises TooManyAttempts if it is not allowed.
 
-    Whether the account exists makes no difference. Without an address only the account counts.
+    It makes no difference whether the account exists. Without an address, only the account counts.
     """
     _count(_keys(account, address))
 
 
 def forgive(account: str, address: str | None) -> None:
-    """The attempt succeeded: the account starts anew, the address gets this one back."""
+    """Reset the account's count after a successful attempt, and subtract it from the address's."""
     for key, limit in _keys(account, address):
         kept = FailedSignIns.objects.filter(key=key)
         if limit == PER_ACCOUNT:
@@ -58,16 +58,16 @@ def forgive(account: str, address: str | None) -> None:
 
 
 def count_code(user_key: int) -> None:
-    """Count a code that somebody is about to try as a second factor, as ``count_attempt``.
+    """Count a code that is about to be tried as a second factor, like ``count_attempt``.
 
-    Only a right code starts the count anew: a right password must not, or whoever knows it could
-    try codes without end.
+    Only a right code resets the count. If a right password did, anyone who knows it could try codes
+    without limit.
     """
     _count([(_key("code", str(user_key)), CODES_PER_ACCOUNT)])
 
 
 def forgive_codes(user_key: int) -> None:
-    """The code was right."""
+    """Reset the count after a right code."""
     FailedSignIns.objects.filter(key=_key("code", str(user_key))).delete()
 
 
@@ -85,18 +85,18 @@ def _count(keys: list[tuple[str, int]]) -> None:
 def _keys(account: str, address: str | None) -> list[tuple[str, int]]:
     keys = [(_key("account", _same(account)), PER_ACCOUNT)]
     if address is not None:
-        # First the address: who is over its limit cannot use up accounts' attempts.
+        # The address first, so that one over its limit cannot use up accounts' attempts.
         keys.insert(0, (_key("address", _network(address)), PER_ADDRESS))
     return keys
 
 
 def _same(account: str) -> str:
-    """One text for all ways to write a name: capitals, blanks around it, Unicode's look-alikes."""
+    """Normalize a name: case, surrounding blanks, and Unicode's look-alikes."""
     return unicodedata.normalize("NFKC", account).casefold().strip()
 
 
 def _network(address: str) -> str:
-    """Whom an address stands for: with IPv6 everybody has a whole /64."""
+    """Return what an address counts as. With IPv6 that is its /64, since a client has all of it."""
     if ":" not in address:
         return address
     return str(ipaddress.IPv6Network(f"{address}/64", strict=False))

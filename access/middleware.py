@@ -1,4 +1,4 @@
-"""The person of each request, and what becomes of their session."""
+"""Find each request's user, and keep their session going."""
 
 from urllib.parse import urlencode, urlsplit
 
@@ -14,7 +14,7 @@ from access.next_page import is_ours
 
 
 class PersonMiddleware(AuthenticationMiddleware):
-    """Django's, with the rules of sessions.py. The person is looked up when asked for, once."""
+    """Django's, with the rules of sessions.py. Loads the user on first access, once."""
 
     def process_request(self, request: HttpRequest) -> None:
         def look_up() -> User | AnonymousUser:
@@ -35,7 +35,7 @@ class PersonMiddleware(AuthenticationMiddleware):
 
 
 def _back_to_the_form(request: HttpRequest, response: HttpResponse) -> None:
-    """Who must sign in first returns to the page with the form: what it posts to may be no page."""
+    """Return to the page with the form after sign-in, since its target may not be a page."""
     to = urlsplit(response["Location"])
     came_from = request.headers.get("Referer", "")
     if to.path == reverse("admin:login") and to.query and is_ours(request, came_from):

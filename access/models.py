@@ -3,9 +3,9 @@ from django.db import models
 
 
 class FailedSignIns(models.Model):
-    """Attempts to sign in by password that did not succeed, of an account or from an address.
+    """Failed attempts to sign in by password, of an account or from an address.
 
-    An attempt counts before its password is looked at: see limits.py.
+    An attempt counts before its password is checked: see limits.py.
     """
 
     key = models.CharField(
@@ -22,9 +22,9 @@ class FailedSignIns(models.Model):
 
 
 class SessionGeneration(models.Model):
-    """How many times all sessions of a person were ended: earlier ones end with their next request.
+    """How many times all sessions of a person were ended; older ones end with their next request.
 
-    Who has no row has generation 0.
+    A person without a row has generation 0.
     """
 
     user = models.OneToOneField(

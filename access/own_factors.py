@@ -1,4 +1,4 @@
-"""Everybody's page of their own second factors, and of their session."""
+"""Each person's page of their own second factors, and of their session."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -24,7 +24,7 @@ View = Callable[..., HttpResponse]
 
 
 def signed_in(view: View) -> View:
-    """Lets in who is signed in, member or not."""
+    """Require a signed-in person, member or not."""
 
     @wraps(view)
     @never_cache
@@ -37,7 +37,7 @@ def signed_in(view: View) -> View:
 
 
 def confirmed(view: View) -> View:
-    """Lets in who is signed in and entered the password again."""
+    """Require a signed-in person who has entered the password again."""
 
     @wraps(view)
     @signed_in
@@ -52,7 +52,7 @@ def confirmed(view: View) -> View:
 @require_safe
 @signed_in
 def overview(request: HttpRequest, user: User) -> HttpResponse:
-    """What there is, and what can be done about it."""
+    """Show the person's factors and what can be done with them."""
     there = factors.of(user)
     required = factors.required(user)
     context = {
@@ -72,7 +72,7 @@ def overview(request: HttpRequest, user: User) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @signed_in
 def confirm(request: HttpRequest, user: User) -> HttpResponse:
-    """Asks for the password again."""
+    """Ask for the password again."""
     if not user.has_usable_password():
         return redirect("second_factors")
     form = ConfirmForm(request.POST or None, user=user, address=client_address(request))
@@ -86,7 +86,7 @@ def confirm(request: HttpRequest, user: User) -> HttpResponse:
 @require_POST
 @confirmed
 def remove(request: HttpRequest, user: User, key: int) -> HttpResponse:
-    """Removes a factor; sessions elsewhere, which may have been opened with it, end."""
+    """Remove a factor, and end all other sessions, since they may have been opened with it."""
     try:
         if factors.remove(user, key):
             sessions.end_others(request, user)
@@ -101,7 +101,7 @@ def remove(request: HttpRequest, user: User, key: int) -> HttpResponse:
 @require_POST
 @confirmed
 def new_codes(request: HttpRequest, user: User) -> HttpResponse:
-    """New recovery codes, on the one page that shows them; the old ones are void."""
+    """Replace the recovery codes. This page is the only one that shows the new ones."""
     codes = factors.new_recovery_codes(user)
     if codes is None:
         return redirect("second_factors")
@@ -111,7 +111,7 @@ def new_codes(request: HttpRequest, user: User) -> HttpResponse:
 @require_POST
 @signed_in
 def sign_out_everywhere(request: HttpRequest, user: User) -> HttpResponse:
-    """Ends all sessions of the person, this one too."""
+    """End all sessions of the person, including this one."""
     sessions.end_all(user)
     audit.record(user, "signed out everywhere", actor=user)
     logout(request)
@@ -121,9 +121,9 @@ def sign_out_everywhere(request: HttpRequest, user: User) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "POST"])
 def session(request: HttpRequest) -> JsonResponse:
-    """How long the session lasts if nothing is done, in seconds; a POST is something that is done.
+    """Return how many seconds the session lasts without activity. A POST counts as activity.
 
-    For pages' scripts, also when it has ended: 0.
+    For pages' scripts, even after the session has ended: 0.
     """
     if not request.user.is_authenticated:
         return JsonResponse({"secondsLeft": 0})

@@ -1,4 +1,4 @@
-"""Pages for people who did not get in."""
+"""The page for people who could not sign in."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -10,7 +10,7 @@ from access.issuers import Issuer
 def not_signed_in(
     request: HttpRequest, issuer: Issuer, advice: str, *, status: int
 ) -> HttpResponse:
-    """Says why somebody who comes from ``issuer`` is not signed in, and what to do."""
+    """Return a page that says why ``issuer`` did not sign the person in, and what to do."""
     context = {
         **admin.site.each_context(request),
         "title": "Not signed in",

@@ -1,4 +1,4 @@
-"""Passkeys: what a browser answers, checked by django-allauth and its library fido2."""
+"""Passkeys: browsers' answers, verified by django-allauth and its library fido2."""
 
 from typing import Any
 
@@ -9,13 +9,13 @@ from access import factors
 
 
 def new(user: User) -> dict[str, Any]:
-    """What the browser is asked to make a passkey with; the challenge is kept in the session."""
+    """Return the options for creating a passkey. The challenge is kept in the session."""
     options: dict[str, Any] = webauthn.begin_registration(user, passwordless=False)
     return options
 
 
 def is_new(credential: Any) -> bool:
-    """Whether ``credential`` is a passkey made as the session's page asked."""
+    """Whether ``credential`` is a passkey created for the session's challenge."""
     try:
         webauthn.parse_registration_response(credential)
         webauthn.complete_registration(credential)

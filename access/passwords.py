@@ -1,18 +1,18 @@
-"""What a new password must not be."""
+"""Rules for new passwords."""
 
 import unicodedata
 from typing import Any
 
 from django.core.exceptions import ValidationError
 
-_SHORT = 3  # shorter names are found in any text
+_SHORT = 3  # shorter names occur in any text
 
 
 class NotTheNameValidator:
-    """Refuses passwords with the person's user name or e-mail address in them.
+    """Refuses passwords that contain the person's user name or e-mail address.
 
-    Django's own check is of how similar the two are as a whole, which a long password with the
-    name in it is not.
+    Django's own validator compares the two as a whole, and so accepts a long password with the name
+    in it.
     """
 
     def validate(self, password: str, user: Any = None) -> None:
@@ -32,5 +32,5 @@ class NotTheNameValidator:
 
 
 def _plain(text: str) -> str:
-    """Without differences of capitals, blanks around, and Unicode's ways to write a letter."""
+    """Normalize case, surrounding blanks, and Unicode's forms of a letter."""
     return unicodedata.normalize("NFKC", text).casefold().strip()

@@ -1,8 +1,8 @@
-"""Who somebody is that an issuer sends: the account here, or the reason why there is none.
+"""Find the account here of a person sent by an issuer, or the reason why there is none.
 
-Accounts are made by superusers, never by signing in. An issuer's account belongs to one here as
-soon as it was linked: by a superuser, or at the first sign-in by an e-mail address that the issuer
-says is verified and that it is trusted to vouch for.
+Superusers create accounts; signing in never does. An issuer's account is linked to an account here
+by a superuser, or at the first sign-in by an e-mail address that the issuer has verified and is
+trusted to vouch for.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ from access.issuers import Issuer
 
 
 class NotAdmitted(Exception):
-    """Why somebody does not get in, and what to do. ``reason`` is for the audit trail."""
+    """Why a person is not let in, and what to do. ``reason`` is for the audit trail."""
 
     def __init__(self, reason: str, advice: str) -> None:
         super().__init__(reason)
@@ -23,14 +23,14 @@ class NotAdmitted(Exception):
 
 
 def admit(issuer: Issuer, account: SocialAccount, claims: Mapping[str, Any]) -> SocialAccount:
-    """The stored, linked account of whom ``issuer`` sent. Raises NotAdmitted.
+    """Return the stored, linked account of the person ``issuer`` sent. Raises NotAdmitted.
 
-    ``account`` has the issuer's id and the subject; ``claims`` are what it says about the person.
+    ``account`` has the issuer's ID and the subject; ``claims`` are what it says about the person.
     """
     linked = SocialAccount.objects.filter(provider=issuer.id, uid=account.uid).first()
     if linked is None:
         user = _user_of(issuer, account.uid, claims)
-        # Two first sign-ins at once make one link.
+        # Two concurrent first sign-ins create one link.
         linked, _ = SocialAccount.objects.get_or_create(
             provider=issuer.id, uid=account.uid, defaults={"user": user}
         )
@@ -62,7 +62,7 @@ def _user_of(issuer: Issuer, subject: str, claims: Mapping[str, Any]) -> User:
             f"Runway does not know people by the address {email} when they come from "
             f"{issuer.name}. A Runway superuser can link your account by hand.",
         )
-    # The database's idea of equal letters is wider than that of mail servers.
+    # The database treats more letters as equal than mail servers do.
     users = [
         each
         for each in User.objects.filter(email__iexact=email)
@@ -83,7 +83,7 @@ def _user_of(issuer: Issuer, subject: str, claims: Mapping[str, Any]) -> User:
     [user] = users
     others = SocialAccount.objects.filter(provider=issuer.id, user=user).exclude(uid=subject)
     if others.exists():
-        # An address that went to somebody else must not take the account along.
+        # An address that was reassigned to another person must not give them the account.
         raise NotAdmitted(
             "account is linked to somebody else at this issuer",
             f"The account of Runway with the e-mail address {email} belongs to another account at "
@@ -93,5 +93,5 @@ def _user_of(issuer: Issuer, subject: str, claims: Mapping[str, Any]) -> User:
 
 
 def _is_true(value: Any) -> bool:
-    """Some issuers send the word: "false" must not count as true."""
+    """Whether a claim is true. Some issuers send words, and "false" must not count as true."""
     return value is True or (isinstance(value, str) and value.lower() == "true")

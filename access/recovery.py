@@ -1,4 +1,4 @@
-"""The way back in for somebody who lost the second factor."""
+"""Recovery for a person who lost their second factor."""
 
 from django.contrib.auth.models import User
 
@@ -8,8 +8,8 @@ from access import factors, sessions
 def reset_second_factor(user: User) -> int:
     """Remove it, with its recovery codes, and sign ``user`` out everywhere.
 
-    Returns how many factors there were. Who needs one sets it up at the next sign-in, with the
-    password alone: so somebody who may know the password gets a new one first.
+    Returns how many factors there were. A person who needs one sets it up at the next sign-in, with
+    only the password. So if somebody else may know the password, change it first.
     """
     count = factors.reset(user)
     sessions.end_all(user)

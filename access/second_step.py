@@ -1,7 +1,7 @@
-"""Between the password and the second factor: a session that belongs to nobody yet.
+"""The step between password and second factor, in a session without a user.
 
-What is kept in it says who gave the right password, and when. It lasts ten minutes, and is void as
-soon as the password changes or the person is signed out everywhere.
+The session holds who entered the right password, and when. The step expires after ten minutes, when
+the password changes, or when the person is signed out everywhere.
 """
 
 import time
@@ -19,7 +19,7 @@ _SECONDS = 10 * 60
 
 @dataclass(frozen=True)
 class SecondStep:
-    """A sign-in that lacks its second factor; ``next`` is the page that was asked for."""
+    """A sign-in that lacks its second factor. ``next`` is the page that was requested."""
 
     user: User
     next: str
@@ -30,19 +30,19 @@ class SecondStep:
 class _Kept:
     user: int
     password: str
-    """The hash by which sessions are bound to a password."""
+    """The hash that binds sessions to a password."""
     generation: int
     next: str
     began: float
 
 
 def is_needed(user: User) -> bool:
-    """Whether a password alone does not sign ``user`` in."""
+    """Whether a password alone is not enough to sign ``user`` in."""
     return bool(factors.of(user)) or factors.required(user)
 
 
 def begin(request: HttpRequest, user: User, next_page: str) -> None:
-    """The password of ``user`` was right. Whoever was signed in here is not any more."""
+    """Begin the second step of ``user`` after the right password. Ends the browser's session."""
     auth.logout(request)
     kept = _Kept(
         user.pk,
@@ -55,7 +55,7 @@ def begin(request: HttpRequest, user: User, next_page: str) -> None:
 
 
 def current(request: HttpRequest) -> SecondStep | None:
-    """The sign-in that the request goes on with, if there is one that is still good."""
+    """Return the sign-in in progress, if it is still valid."""
     if sessions.SECOND_STEP not in request.session:
         return None
     kept = _Kept(**request.session[sessions.SECOND_STEP])
@@ -72,7 +72,7 @@ def current(request: HttpRequest) -> SecondStep | None:
 
 
 def finish(request: HttpRequest, step: SecondStep, factor: str) -> None:
-    """The second factor was right, or has just been set up: sign in, in a session of a new key."""
+    """Sign in with a new session key, after the second factor was right or has been set up."""
     request.session.flush()
     request.second_factor = factor  # type: ignore[attr-defined]
     request.generation = step.generation  # type: ignore[attr-defined]
@@ -80,5 +80,5 @@ def finish(request: HttpRequest, step: SecondStep, factor: str) -> None:
 
 
 def cancel(request: HttpRequest) -> None:
-    """Forget it."""
+    """Cancel the sign-in."""
     request.session.flush()

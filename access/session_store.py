@@ -1,7 +1,7 @@
-"""Where sessions are kept: Django's table, with ends that depend on use and on the sign-in.
+"""Sessions in Django's table, with expiry that depends on use and on the sign-in.
 
-A row's ``expire_date`` is the only truth. It moves by a single UPDATE, so that a request never
-brings back a session that another one has ended, nor writes over what another one has stored.
+Only a row's ``expire_date`` counts. A single UPDATE changes it, so that a request never restores a
+session that another one has ended, or overwrites what another one has stored.
 """
 
 import time
@@ -13,14 +13,14 @@ from django.contrib.sessions.backends import db
 from django.utils import timezone
 
 SIGN_IN = "sign_in"
-"""The key of what is kept about a sign-in: see sessions.py."""
+"""The key of the sign-in's data: see sessions.py."""
 
 _STEP = timedelta(minutes=1)
-"""Use is written down no more often."""
+"""Use is recorded at most this often."""
 
 
 class SessionStore(db.SessionStore):
-    """Ends after SESSION_COOKIE_AGE without use, and SESSION_LONGEST after somebody signed in."""
+    """Expires after SESSION_COOKIE_AGE without use, and SESSION_LONGEST after sign-in."""
 
     ends_at: datetime | None = None
 
@@ -42,13 +42,13 @@ class SessionStore(db.SessionStore):
         return max(0, min(settings.SESSION_COOKIE_AGE, int(left)))
 
     def seconds_left(self) -> int:
-        """How long the session lasts if it is not used; 0 where there is none."""
+        """Return how many seconds the session lasts without use; 0 if there is none."""
         if self.is_empty() or self.ends_at is None:
             return 0
         return max(0, int((self.ends_at - timezone.now()).total_seconds()))
 
     def extend(self) -> None:
-        """The session is in use: move its end."""
+        """Extend the session, since it is in use."""
         ends_at = self.get_expiry_date()
         if self.ends_at is None or ends_at - self.ends_at < _STEP:
             return

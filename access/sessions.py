@@ -1,8 +1,8 @@
 """Who is signed in, and until when.
 
-A session ends after a while without use or in any case after some hours (session_store.py), when
-its person is signed out everywhere, and when it lacks a second factor that the person has or needs.
-Every request looks anew, in the query that loads the person.
+A session ends after a while without use or after some hours in any case (session_store.py), when
+its person is signed out everywhere, and if it lacks a second factor that the person has or needs.
+Every request checks this, in the query that loads the person.
 """
 
 import time
@@ -22,12 +22,12 @@ from access.models import SessionGeneration
 from access.session_store import SIGN_IN
 
 SECOND_STEP = "second_step"
-"""The session's key of a sign-in that lacks its second factor: see second_step.py."""
+"""The session's key for a sign-in that lacks its second factor: see second_step.py."""
 
 CONFIRMED_FOR = 10 * 60
-"""Seconds for which a password that was entered again counts."""
+"""For how many seconds an entered password counts as confirmed."""
 
-# What pages ask for by themselves: looking on is no use of a session.
+# Requests that pages make by themselves, which do not count as use of a session.
 BACKGROUND = {"session", "admin:earthbeam_job_live", "admin:partners_partner_edu_panel"}
 
 _ENDED = (
@@ -39,7 +39,7 @@ _NEEDS_FACTOR = "Your account needs a second factor now. Sign in again with both
 
 
 class Backend(ModelBackend):
-    """Django's, which loads with a person what sessions depend on."""
+    """Django's, which also loads what a person's sessions depend on."""
 
     def get_user(self, user_id: int) -> User | None:
         generations = SessionGeneration.objects.filter(user=OuterRef("pk"))
@@ -55,7 +55,7 @@ class Backend(ModelBackend):
 
 
 def user_of(request: HttpRequest) -> User | AnonymousUser:
-    """Whose session the request belongs to; AnonymousUser where there is none, or it has ended."""
+    """Return the session's user, or AnonymousUser if there is none or it has ended."""
     user = auth.get_user(request)
     reason = _ENDED
     if isinstance(user, User):
@@ -69,16 +69,16 @@ def user_of(request: HttpRequest) -> User | AnonymousUser:
         if is_use(request):
             _say(request, reason)
         else:
-            # The person has yet to learn it. Nor may the answer take a cookie from the browser
-            # which somebody, who signs in in another tab meanwhile, has just got.
+            # The person has not seen the message yet. Nor may the response delete a cookie that a
+            # concurrent sign-in in another tab has just set.
             del request.COOKIES[settings.SESSION_COOKIE_NAME]
     return AnonymousUser()
 
 
 def begin(request: HttpRequest, user: User, *, factor: str | None, generation: int | None) -> None:
-    """``user`` has just signed in; ``factor`` is the second one, if there was one.
+    """Start the session of ``user``, who has just signed in. ``factor`` is the second one, if any.
 
-    ``generation`` is that of when the first was tried, if the second came later.
+    ``generation`` is the one from when the password was entered, if a second step followed.
     """
     request.session.pop(SECOND_STEP, None)
     request.session[SIGN_IN] = {
@@ -89,13 +89,13 @@ def begin(request: HttpRequest, user: User, *, factor: str | None, generation: i
 
 
 def generation_of(user: User) -> int:
-    """How many times all sessions of ``user`` were ended."""
+    """Return how many times all sessions of ``user`` were ended."""
     kept = SessionGeneration.objects.filter(user=user).values_list("number", flat=True)
     return kept.first() or 0
 
 
 def end_all(user: User) -> int:
-    """Sign ``user`` out everywhere; returns the generation that sessions need from now on."""
+    """Sign ``user`` out everywhere, and return the generation that new sessions need."""
     with transaction.atomic():
         SessionGeneration.objects.get_or_create(user=user)
         row = SessionGeneration.objects.select_for_update().get(user=user)
@@ -112,7 +112,7 @@ def end_others(request: HttpRequest, user: User, **changes: Any) -> None:
 
 
 def confirm(request: HttpRequest) -> None:
-    """The person has entered the password again."""
+    """Note that the person has entered the password again."""
     request.session[SIGN_IN] = {**request.session[SIGN_IN], "confirmed": time.time()}
 
 
@@ -123,7 +123,7 @@ def is_confirmed(request: HttpRequest) -> bool:
 
 
 def is_use(request: HttpRequest) -> bool:
-    """Whether a person did something, and not a page by itself."""
+    """Whether a person made the request, not a page by itself."""
     view = request.resolver_match.view_name if request.resolver_match else ""
     return not (request.method == "GET" and view in BACKGROUND)
 

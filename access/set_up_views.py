@@ -1,4 +1,4 @@
-"""Setting up a second factor: the first while signing in, further ones when signed in."""
+"""Set up a second factor: the first while signing in, further ones when signed in."""
 
 import base64
 from collections.abc import Callable
@@ -29,7 +29,7 @@ _SECRET_LASTS = 15 * 60
 
 @dataclass(frozen=True)
 class Setting:
-    """Who sets a factor up; ``step`` is the sign-in that waits for it, None in a session."""
+    """Who sets up a factor. ``step`` is the sign-in that waits for it; None if signed in."""
 
     user: User
     step: SecondStep | None
@@ -39,7 +39,7 @@ View = Callable[[HttpRequest, Setting], HttpResponse]
 
 
 def may_set_up(view: View) -> Callable[[HttpRequest], HttpResponse]:
-    """Lets in who must set the first one up, or is signed in and entered the password again."""
+    """Require a person who must set up the first one, or has entered the password again."""
 
     @wraps(view)
     @never_cache
@@ -61,7 +61,7 @@ def may_set_up(view: View) -> Callable[[HttpRequest], HttpResponse]:
 @require_safe
 @may_set_up
 def choose(request: HttpRequest, setting: Setting) -> HttpResponse:
-    """Which kind."""
+    """Choose the kind of factor."""
     context = {
         "title": "Set up a second factor" if setting.step else "Add a second factor",
         "person": setting.user,
@@ -75,7 +75,7 @@ def choose(request: HttpRequest, setting: Setting) -> HttpResponse:
 @may_set_up
 @sensitive_variables("secret", "url")
 def app(request: HttpRequest, setting: Setting) -> HttpResponse:
-    """An authenticator app: shows its secret, and keeps it once the app shows a right code."""
+    """Set up an authenticator app: show its secret, and store it after a right code."""
     secret = _secret(request)
     form = AppForm(request.POST or None, user=setting.user, secret=secret)
     if request.method == "POST" and form.is_valid():
@@ -103,7 +103,7 @@ def app(request: HttpRequest, setting: Setting) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @may_set_up
 def passkey(request: HttpRequest, setting: Setting) -> HttpResponse:
-    """A passkey: the browser makes it, here its public half is kept."""
+    """Set up a passkey: the browser creates it, and its public half is stored."""
     form, refused = PasskeyForm(request.POST or None), ""
     if request.method == "POST":
         refused = PASSKEY_REFUSED
@@ -130,7 +130,7 @@ def passkey(request: HttpRequest, setting: Setting) -> HttpResponse:
 def _added(
     request: HttpRequest, setting: Setting, kind: str, add: Callable[[], list[str] | None]
 ) -> HttpResponse:
-    """Add it, and go on: signed in, all other sessions ended, new recovery codes shown once."""
+    """Add the factor, end all other sessions, and continue. Shows new recovery codes once."""
     try:
         codes = add()
     except factors.CannotAdd:
@@ -150,13 +150,13 @@ def _added(
 
 
 def show_codes(request: HttpRequest, codes: list[str], following: str) -> HttpResponse:
-    """The only page that ever has them."""
+    """Show recovery codes. No other page does."""
     context = {"title": "Your recovery codes", "codes": codes, "following": following}
     return page(request, "access/recovery_codes.html", context)
 
 
 def _secret(request: HttpRequest) -> str:
-    """The new app's secret, the same until it is used: the person may have scanned it already."""
+    """Return the new app's secret, kept until used, since it may have been scanned already."""
     purpose = f"authenticator app of {request.session.session_key}"
     kept = request.session.get(_SECRET)
     secret = encryption.unseal(kept, purpose, seconds=_SECRET_LASTS) if kept else None

@@ -1,4 +1,4 @@
-"""Signing in by name and password, and changing one's own password."""
+"""Sign in by name and password, and change one's own password."""
 
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from partners.client_address import client_address
 
 
 class SignInView(LoginView):
-    """Signs in by a password where that is enough, and else begins the second step."""
+    """Signs in by password if that is enough, or begins the second step."""
 
     def form_valid(self, form: Any) -> HttpResponse:
         user = form.get_user()
@@ -34,14 +34,14 @@ class SignInView(LoginView):
 
 
 class ChangePasswordView(PasswordChangeView):
-    """Django's, which ends all other sessions of the person; wrong old passwords are counted."""
+    """Django's, which also ends the person's other sessions and counts wrong old passwords."""
 
     def get_form_kwargs(self) -> dict[str, Any]:
         return {**super().get_form_kwargs(), "address": client_address(self.request)}
 
 
 def say_when(answer: HttpResponseBase) -> TemplateResponse:
-    """429 for a form that was tried too often."""
+    """Set status 429 and Retry-After if a form was tried too often."""
     if isinstance(answer, TemplateResponse) and answer.context_data:
         wait = getattr(answer.context_data.get("form"), "wait", None)
         if wait is not None:
@@ -51,7 +51,7 @@ def say_when(answer: HttpResponseBase) -> TemplateResponse:
 
 
 def in_second_step(request: HttpRequest) -> bool:
-    """Whether the password was given already."""
+    """Whether the password has already been entered."""
     return request.method == "GET" and second_step.current(request) is not None
 
 

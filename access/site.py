@@ -1,4 +1,4 @@
-"""The admin site: who comes in, and how."""
+"""The admin site: who may enter, and how."""
 
 from typing import Any
 
@@ -14,19 +14,19 @@ from django.views.decorators.cache import never_cache
 from access import issuers
 from partners import scoping
 
-# Models are not there yet when the site is made, so what needs them is imported when it is used.
+# Models are not loaded yet when the site is created, so imports that need them are local.
 
 
 class RunwayAdminSite(admin.AdminSite):
-    """Django's, for members and superusers, with the sign-in of this project.
+    """Django's, for members and superusers, with this project's sign-in.
 
-    Somebody else who signs in learns at the sign-in page what is missing.
+    Anyone else who signs in learns on the sign-in page what is missing.
     """
 
     def has_permission(self, request: HttpRequest) -> bool:
         if not super().has_permission(request):
             return False
-        # Asked several times for a page; the answer stays with the request and its user.
+        # Called several times per page, so the answer is cached with the request and its user.
         known: tuple[Any, bool] | None = getattr(request, "_is_member", None)
         if known is None or known[0] != request.user.pk:
             known = request.user.pk, scoping.is_member(request.user, admins_only=False)

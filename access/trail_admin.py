@@ -1,4 +1,4 @@
-"""The audit trail's pages: for superusers, to search and to read; nobody changes or deletes."""
+"""The audit trail's pages, for superusers to search and read. Entries cannot be changed."""
 
 import json
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 
 from partners.scoped_admin import SuperuserAdmin
 
-assert auditlog_admin  # has registered its own pages, which these replace
+assert auditlog_admin  # registers its own pages, which these replace
 admin.site.unregister(LogEntry)
 
 _TITLE = {"list_title": "Audit trail"}
@@ -52,7 +52,7 @@ class WhatFilter(admin.SimpleListFilter):
 
 
 class ThingFilter(admin.SimpleListFilter):
-    """Kinds of things that entries may be about: those that are watched, and jobs."""
+    """Filter by what entries are about: watched models, and jobs."""
 
     title = "kind of thing"
     parameter_name = "thing"
@@ -113,7 +113,7 @@ class TrailAdmin(SuperuserAdmin):
         return False
 
     def who(self, obj: LogEntry) -> str:
-        """The name and e-mail of then, whatever became of the account."""
+        """The name and e-mail at that time, even if the account has changed since."""
         name = (obj.additional_data or {}).get("actor")
         if not name:
             return "not signed in" if obj.remote_addr else "a command"

@@ -1,4 +1,4 @@
-"""Sign-in by OIDC, second factors, and sessions. Nothing else of django-allauth has an address."""
+"""Sign-in by OIDC, second factors, and sessions. No other pages of django-allauth are used."""
 
 from django.contrib.auth.views import LogoutView
 from django.urls import path
@@ -6,10 +6,10 @@ from django.urls import path
 from access import factor_views, own_factors, set_up_views, views
 
 urlpatterns = [
-    # The names are those by which django-allauth finds its way.
+    # django-allauth requires these names.
     path("sign-in/<slug:provider_id>/", views.to_issuer, name="openid_connect_login"),
     path("sign-in/<slug:provider_id>/callback", views.from_issuer, name="openid_connect_callback"),
-    # The admin's own signs out members only.
+    # The admin's own view signs out members only.
     path("sign-out/", LogoutView.as_view(next_page="admin:login"), name="sign_out"),
     path("sign-out/everywhere/", own_factors.sign_out_everywhere, name="sign_out_everywhere"),
     path("session", own_factors.session, name="session"),

@@ -1,4 +1,4 @@
-"""Signing in by an OIDC issuer: to it, and back."""
+"""Sign in by an OIDC issuer: to it, and back."""
 
 import logging
 from collections.abc import Callable
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 @never_cache
 @require_POST
 def to_issuer(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Sends the browser to the issuer. Nothing but signing in: no linking to who is signed in."""
+    """Redirect to the issuer, only to sign in, not to link an account."""
     issuer = _issuer(provider_id)
 
     def go() -> HttpResponse:
@@ -37,7 +37,7 @@ def to_issuer(request: HttpRequest, provider_id: str) -> HttpResponse:
 @never_cache
 @require_GET
 def from_issuer(request: HttpRequest, provider_id: str) -> HttpResponse:
-    """Where the issuer sends the browser back to."""
+    """Handle the browser's return from the issuer."""
     issuer = _issuer(provider_id)
     return _or_say_so(request, issuer, lambda: allauth_views.callback(request, provider_id))
 
@@ -52,11 +52,11 @@ def _issuer(provider_id: str) -> Issuer:
 def _or_say_so(
     request: HttpRequest, issuer: Issuer, action: Callable[[], HttpResponse]
 ) -> HttpResponse:
-    """The action's answer, or a page when the issuer is not there or answers nonsense."""
+    """Return the action's response, or an error page if the issuer does not respond properly."""
     try:
         return action()
     except (RequestException, KeyError, TypeError, ValueError) as error:
-        # The kind only: an error's text may hold tokens.
+        # Only the type, since an error's text may contain tokens.
         logger.warning("sign-in by %s failed: %s", issuer.id, type(error).__name__)
         advice = (
             f"{issuer.name} does not answer as it should. Try again in a minute, or sign in with "

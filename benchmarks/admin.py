@@ -1,13 +1,12 @@
-"""`make bench-admin`: how long the admin's pages take with a large installation's rows.
+"""`make bench-admin`: measure the admin's pages with a large installation's rows.
 
     python -m benchmarks.admin [--keep] [--jobs 100000] [--tenants 1000] [--updates 5000000]
                                [--rounds 15] [--only TEXT] [--data FOLDER]
 
-Every list of the admin, the dashboard, and the pages of a job, a partner, a tenant, an ODS
-connection and a webhook, through Django from the request to the rendered answer, as a superuser, as
-a partner admin and as a user with three tenants. The rows live
-in a database server of their own below var/, which is removed afterwards; with --keep it stays, and
-the next run finds it.
+Measures every list of the admin, the dashboard, and the pages of a job, a partner, a tenant, an ODS
+connection, and a webhook, through Django from the request to the rendered response, as a superuser,
+a partner admin, and a user with three tenants. The rows are in a separate database server below
+var/, which is removed afterwards. With --keep it stays, and the next run reuses it.
 """
 
 import argparse
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 DATA = RESULTS / "admin-postgres"
 MAX_QUERIES, MAX_MEDIAN_MS = 20, 300
 WARM_UP = 2
-REFUSED = (302, 403, 404)  # some pages are for some people
+REFUSED = (302, 403, 404)  # some pages are not for everyone
 
 
 @dataclass(frozen=True)
@@ -64,7 +63,7 @@ def main() -> int:
 
 
 def set_up(data: Path) -> None:
-    """Django, on a database server of the benchmark's own."""
+    """Set up Django, with the benchmark's own database server."""
     import django
 
     data.parent.mkdir(parents=True, exist_ok=True)
@@ -85,7 +84,7 @@ def stop(data: Path) -> None:
 
 
 def files_of(data: Path) -> Path:
-    """Where the jobs' files lie, beside the database."""
+    """Return the folder of the jobs' files, beside the database."""
     return data.with_name(f"{data.name}-files")
 
 
@@ -135,7 +134,7 @@ def rows() -> dict[str, int]:
 
 
 def measure(rounds: int, only: str) -> Iterator[dict[str, Any]]:
-    """Each page as each of three people: milliseconds of each round, and queries."""
+    """Measure each page as each of three people: milliseconds of each round, and queries."""
     from django.db import connection
     from django.test import Client
     from django.test.utils import CaptureQueriesContext
@@ -215,7 +214,7 @@ def pages(user: Any) -> Iterator[Page]:
 
 
 def pages_of_partner(tenant: Any) -> Iterator[Page]:
-    """For those who may open them; a user is refused."""
+    """Yield the partner's pages. A user is refused."""
     from django.urls import reverse
 
     from earthbeam.models import DescriptorMapping
@@ -239,20 +238,20 @@ def pages_of_partner(tenant: Any) -> Iterator[Page]:
     lists = reverse("admin:partners_odsconnection_changelist")
     yield Page("odsconnection list, failed", f"{lists}?check_ok__exact=0")
     yield Page("new ODS connection", reverse("admin:partners_odsconnection_add"))
-    # Its key alone: the secrets are not seeded.
+    # Its key only, since the secrets are not seeded.
     if webhook := tenant.partner.webhooks.values_list("pk", flat=True).first():
         yield Page("webhook page", reverse("admin:earthbeam_webhook_change", args=[webhook]))
 
 
 def linked(job: Any) -> Any:
-    """A job of the tenant that holds another's rows, with those that do so as well."""
+    """Return a job with another job's rows, among those of the tenant, or ``job`` itself."""
     from earthbeam.models import Job
 
     return Job.objects.filter(tenant=job.tenant_id, parent__isnull=False).first() or job
 
 
 def with_unmatched_rows(jobs: "QuerySet[Job]") -> "Job":
-    """The latest of ``jobs`` that left rows unmatched, with files of them."""
+    """Return the latest of ``jobs`` with unmatched rows, after writing its files."""
     from io import BytesIO
 
     from django.conf import settings
@@ -278,7 +277,7 @@ def with_unmatched_rows(jobs: "QuerySet[Job]") -> "Job":
 
 
 def show(figures: dict[str, dict[str, Any]]) -> int:
-    """Print the table; returns how many pages are slower, or ask more, than they may."""
+    """Print the table, and return how many pages exceed the limits on time or queries."""
     slow = 0
     print(f"{'page':50} {'median ms':>10} {'best':>8} {'queries':>8}")
     for name, of in figures.items():

@@ -1,7 +1,8 @@
-"""A season of a large installation, written straight into PostgreSQL: what the admin's pages read.
+"""A season of a large installation, inserted directly into PostgreSQL, for the admin's pages.
 
-The shape is the field's: bursts of jobs over ten months, most complete, some with unmatched rows,
-some with errors, most of those resolved; a job has about three runs, a run sixteen updates.
+Its distribution is realistic: bursts of jobs over ten months, most complete, some with unmatched
+rows, some with errors, most of which are resolved. A job has about three runs, a run sixteen
+updates.
 """
 
 from collections.abc import Iterator
@@ -14,7 +15,7 @@ from psycopg import sql
 
 @dataclass(frozen=True)
 class Size:
-    """How many rows of what."""
+    """The number of rows."""
 
     jobs: int = 100_000
     tenants: int = 1_000
@@ -28,7 +29,7 @@ class Size:
 UPDATES_A_RUN = 16
 PARTNERS = 20
 
-# Bulk loading without the checks of foreign keys: the statements below keep them by themselves.
+# Bulk loading without foreign key checks, since the statements below keep them valid.
 _FAST = (
     "set synchronous_commit = off",
     "set session_replication_role = replica",
@@ -183,7 +184,7 @@ _STATEMENTS = (
     """insert into earthbeam_jobnote (job_id, author_id, text, at)
        select id, created_by_id, 'Asked the district about ' || id, created_at
        from earthbeam_job where created_by_id is not null and random() < 0.1""",
-    # Some jobs hold another's unmatched rows.
+    # Some jobs have another job's unmatched rows.
     """update earthbeam_job set parent_id = parent.id
        from (select distinct on (tenant_id) id, tenant_id from earthbeam_job
              order by tenant_id, created_at) parent
@@ -221,7 +222,7 @@ def seed(size: Size) -> None:
         "tenants": size.tenants,
         "jobs": size.jobs,
         "updates_a_run": UPDATES_A_RUN,
-        # The mean is what the updates ask for.
+        # The mean results in the requested number of updates.
         "runs_a_job": f"{last} + (random() < {rest / size.jobs})::int",
     }
     with connection.cursor() as cursor:
@@ -233,14 +234,14 @@ def seed(size: Size) -> None:
                 cursor.execute(statement.format(**values))
         for statement in _FAST:
             cursor.execute(f"re{statement.partition(' =')[0]}")
-        # The updates above left each job's first version behind, which a season's would not.
+        # The updates above left dead versions of each job, which a real season would not.
         cursor.execute("vacuum full earthbeam_job")
         cursor.execute("vacuum analyze")
 
 
 @contextmanager
 def _later_indexes(table: str) -> Iterator[None]:
-    """Leave the table's indexes, but the primary key's, for when its rows are there."""
+    """Drop the table's indexes, except the primary key's, and restore them afterwards."""
     with connection.cursor() as cursor:
         cursor.execute(
             "select conname, pg_get_constraintdef(oid) from pg_constraint "

@@ -1,10 +1,10 @@
-"""`make bench-api`: what the external API's lists cost with 10,000 and with a million output sets.
+"""`make bench-api`: measure the external API's lists with 10,000 and a million output sets.
 
     python -m benchmarks.api [--rounds 60] [--seconds 10] [--large 1000000]
 
-Two databases of a server of their own, a gunicorn for each, one client with a real token: each call
-goes to both in turn, so that the ratio of their medians is of one run. Then many clients poll the
-large one at once. Everything is removed afterwards.
+Uses two databases on a separate server, a gunicorn for each, and one client with a real token. Each
+call goes to both in turn, so that the ratio of their medians comes from one run. Then many clients
+poll the large one at once. Everything is removed afterwards.
 """
 
 import argparse
@@ -30,11 +30,11 @@ from runway.sandbox.oidc import SandboxOidc
 from runway.sandbox.oidc_issuer import Machine
 
 SMALL, LARGE = 10_000, 1_000_000
-"""Output sets."""
+"""Number of output sets."""
 AUDIENCE = "https://runway.example.org"
 CLIENTS = 16
 
-# A job and a run for every two sets; the youngest is of now, the others a second apart.
+# A job and a run for every two sets. The newest is from now, the others a second apart.
 SEED = """
 insert into partners_partner (id, name, cross_year_match_enabled, descriptor_namespace,
     edu_generation, cross_year_changed_by)
@@ -116,7 +116,7 @@ def _database(data: Path) -> Iterator[None]:
 
 
 def _serve(services: Services, data: Path, name: str, size: int, issuer: str) -> str:
-    """Make and fill the database of that size, and serve it; returns the API's URL."""
+    """Create, fill, and serve the database of that size, and return the API's URL."""
     server = embedded_postgres.start(data)
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"create database bench_{name}")
@@ -156,7 +156,7 @@ def _serve(services: Services, data: Path, name: str, size: int, issuer: str) ->
 
 
 def _calls(url: str, session: requests.Session) -> dict[str, str]:
-    """The calls to measure, by what they list; where they begin depends on the rows."""
+    """Return the calls to measure, by what they list. Where they begin depends on the rows."""
 
     def cursor(path: str) -> str:
         link = session.get(f"{url}{path}", timeout=60).links["next"]["url"]
@@ -205,13 +205,13 @@ def _compare(urls: dict[str, str], token: str, rounds: int) -> Iterator[dict[str
 
 
 def _poll(url: str, token: str, seconds: float) -> int:
-    """Polls a second that CLIENTS get answered who do nothing else."""
+    """Return how many polls per second CLIENTS get answered when they do nothing else."""
     deadline, counts = time.monotonic() + seconds, []
     newest = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 60))
     found = _session(token).get(
         f"{url}/output-sets?partner=ea&sentToOds=false", params={"createdAfter": newest}, timeout=60
     )
-    latest = found.json()[-5]["createdAt"]  # a poll finds a few that are new
+    latest = found.json()[-5]["createdAt"]  # a poll finds a few new ones
 
     def client() -> None:
         session, count = _session(token), 0

@@ -1,17 +1,18 @@
-"""`make bench-executor`: two passes by stock tools as the contract tells, and by our executor.
+"""`make bench-executor`: compare the contract's two passes with stock tools to our executor.
 
     python -m benchmarks.executor [--big-stock] [--bundle NAME …] [--case LABEL …]
 
-Both start from the same files: a bundle repository, an input file, this year's roster and a roster
+Both start from the same files: a bundle repository, an input file, this year's roster, and a roster
 of all years. Stock: `earthmover deps` of the composed project, then `earthmover run --results-file`
-against this year's roster, and again with the rows that it left against the roster of all years.
-Ours: the executor's own steps from "Preparing the bundle" to the last transform. Fetching rosters
-and sending are lightbeam's in both, and left out. Runs are interleaved; ratios are of medians.
-Where the machine has other work (the load is kept with each run) trust the ratios of CPU time.
+against this year's roster, and again with the remaining rows against the roster of all years. Ours:
+the executor's own steps from "Preparing the bundle" to the last transform. Fetching rosters and
+sending are left out, since lightbeam does them in both. Runs are interleaved; ratios are of
+medians. If the machine has other work (the load is recorded with each run), trust the ratios of CPU
+time.
 
-Stock takes many minutes on the big cases: they are measured with --big-stock only and kept, with
-their date, in benchmarks/stock_executor.json. With BUNDLE_REPO at a clone of the public bundle
-repository, STAR, MAP_Growth and PSAT_SAT are measured as well, stock once for each.
+Stock takes many minutes on the big cases. They are measured only with --big-stock, and kept with
+their date in benchmarks/stock_executor.json. If BUNDLE_REPO is a clone of the public bundle
+repository, STAR, MAP_Growth, and PSAT_SAT are measured as well, with stock once for each.
 """
 
 import argparse
@@ -119,7 +120,8 @@ def main() -> None:
                 continue
             if case.label in (options.case or (case.label,)):
                 runs += bench.measure(subject, case, big_stock=options.big_stock)
-                # Each time: it takes long, and whoever ends it early keeps what there is.
+                # After each case: the benchmark takes long, and ending it early keeps what there
+                # is.
                 path = write_results("executor", where, runs, _figures(runs))
     if not runs:
         parser.error("nothing to measure: no such bundle or case, or BUNDLE_REPO is not given")
@@ -137,7 +139,7 @@ class Bench:
         self.public = Path(given) if given and Path(given, "registry.json").exists() else None
 
     def measure(self, subject: Subject, case: Case, *, big_stock: bool) -> list[dict[str, Any]]:
-        """Run both sides in turn; returns a row a run."""
+        """Run both sides in turn, and return a row per run."""
         place = self.folder / f"{subject.name}-{case.label}"
         place.mkdir()
         repository = self.public if subject.is_public and self.public else self.sandbox
@@ -186,7 +188,7 @@ class Files:
 
 
 def write_files(subject: Subject, case: Case, repository: Path, place: Path) -> Files:
-    """An input of which six tenths are in the ODS, three more in EDU, and one tenth in neither."""
+    """Write an input: six tenths of students are in the ODS, three in EDU only, one in neither."""
     rng = random.Random(7)
     sample = repository / "assessments" / subject.name / "data" / subject.sample
     with sample.open(encoding="utf-8-sig", newline="") as file:
@@ -204,7 +206,7 @@ def write_files(subject: Subject, case: Case, repository: Path, place: Path) -> 
     paths = {}
     for name, size in rosters.items():
         paths[name] = place / f"{name}_roster.jsonl"
-        # Students beyond the input's own have numbers far above them.
+        # Students beyond the input's own have much higher numbers.
         here = range(known) if name == "ods" else range(known + left)
         others = range(10_000_000, 10_000_000 + max(0, len(size) - len(here)))
         with paths[name].open("w", encoding="utf-8") as file:
@@ -239,7 +241,7 @@ def _roster_lines(numbers: Any) -> Iterator[str]:
 
 
 def _same_results(stock: Path, ours: Path) -> bool:
-    """Whether both sides made the same records in both sets, in whatever order."""
+    """Whether both sides produced the same records in both sets, in any order."""
     return all(_records(stock / name) == _records(ours / name) for name in ("ods", "non-ods"))
 
 
@@ -259,7 +261,7 @@ def _row(subject: Subject, case: Case, side: str, cost: Cost) -> dict[str, Any]:
 def _kept_stock(
     subject: Subject, case: Case, measured: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """Keep what was just measured; give back what was kept before, if nothing was."""
+    """Store what was just measured, or return what was stored before if nothing was."""
     kept = json.loads(KEPT_STOCK.read_text()) if KEPT_STOCK.exists() else {}
     key = f"{subject.name} {case.label}"
     if measured:
@@ -273,7 +275,7 @@ def _kept_stock(
 def _median(
     runs: list[dict[str, Any]], bundle: str, case: str, side: str, key: str = "wall_seconds"
 ) -> float:
-    """NaN for what was not measured."""
+    """Return the median, or NaN if not measured."""
     values = [
         run[key]
         for run in runs
@@ -283,7 +285,7 @@ def _median(
 
 
 def _figures(runs: list[dict[str, Any]]) -> dict[str, Any]:
-    """What was not measured is None."""
+    """Return the figures, with None for those not measured."""
 
     def ratio(case: str, bundle: str = SUMMATIVE.name, key: str = "wall_seconds") -> float:
         return _median(runs, bundle, case, "stock", key) / _median(runs, bundle, case, "ours", key)

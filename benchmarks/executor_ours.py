@@ -1,4 +1,4 @@
-"""One measured run of the executor's own steps on files that lie ready; see benchmarks.executor."""
+"""One measured run of the executor's own steps on prepared files; see benchmarks.executor."""
 
 import json
 import logging

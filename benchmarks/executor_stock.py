@@ -1,4 +1,4 @@
-"""One measured run of stock tools on files that lie ready; see benchmarks.executor."""
+"""One measured run of stock tools on prepared files; see benchmarks.executor."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def main(job_file: Path) -> None:
     _earthmover("deps", project, environment)
     _earthmover("run", project, environment, "--results-file", str(place / "em-results.json"))
 
-    # The rows that the first pass left, under the name of the input, against the other roster.
+    # The rows that the first pass left, under the input's name, against the other roster.
     rest = place / "rest" / Path(given["input_file"]).name
     rest.parent.mkdir()
     shutil.copyfile(place / "ods" / "input_no_student_id_match.csv", rest)

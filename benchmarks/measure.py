@@ -1,4 +1,4 @@
-"""What a benchmark needs: a child's time, CPU and memory, the machine, and a results file."""
+"""Measure a child's time, CPU, and memory, describe the machine, and write a results file."""
 
 import json
 import os
@@ -22,7 +22,7 @@ RESULTS = PROJECT / "var" / "bench"
 
 @dataclass(frozen=True)
 class Cost:
-    """What a child and all of its descendants took."""
+    """What a child and all of its descendants used."""
 
     wall_seconds: float
     cpu_seconds: float
@@ -30,7 +30,7 @@ class Cost:
 
 
 def run_child(argv: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> Cost:
-    """Run a program to its end and tell its cost. Raises RuntimeError if it fails."""
+    """Run a program until it ends, and return its cost. Raises RuntimeError if it fails."""
     peak = 0
     before = os.times()
     started = time.perf_counter()
@@ -73,7 +73,7 @@ def _tree_bytes(pid: int) -> int:
 
 
 def machine(*packages: str) -> dict[str, Any]:
-    """Where and with what a benchmark ran."""
+    """Describe the machine and versions that a benchmark ran with."""
     return {
         "cores": os.cpu_count(),
         "machine": platform.machine(),
@@ -84,7 +84,7 @@ def machine(*packages: str) -> dict[str, Any]:
 
 
 def write_results(name: str, where: Mapping[str, Any], runs: Any, figures: Any) -> Path:
-    """Keep a benchmark's raw runs and figures in ``var/bench/NAME.json``."""
+    """Store a benchmark's raw runs and figures in ``var/bench/NAME.json``."""
     RESULTS.mkdir(parents=True, exist_ok=True)
     path = RESULTS / f"{name}.json"
     content = {"machine": where, "runs": runs, "figures": figures}
@@ -97,5 +97,5 @@ def _plain(value: Any) -> Any:
 
 
 def python(*arguments: str) -> tuple[str, ...]:
-    """The command line of a Python program of ours."""
+    """Return the command line of one of our Python programs."""
     return (sys.executable, *arguments)

@@ -1,4 +1,4 @@
-"""`make bench-roster`: how fast rosters leave the server, and what they cost it.
+"""`make bench-roster`: how fast the server sends rosters, and at what cost.
 
     python -m benchmarks.roster [--sizes 200000,1000000] [--rounds 5] [--load-seconds 20]
                                 [--soak 500]
@@ -6,7 +6,7 @@
 1. The same rows over loopback from one gunicorn thread: row by row, ours, and the bare bytes;
    and ours in slices of other sizes.
 2. The same through the real connector, from a stand-in that sends gzipped chunks of 10,000 rows.
-3. Twenty slow readers, and twenty executors that report meanwhile; then a soak.
+3. Twenty slow readers, with twenty executors that report meanwhile; then a soak.
 4. Plain and gzipped over links of several speeds.
 5. The pool, warm and cold, with twenty threads.
 
@@ -31,7 +31,7 @@ from benchmarks.roster_web import READERS, World, compare, edu, make_world, rati
 from runway.demo.services import Services
 
 SIZES = "200000,1000000"
-"""Students; figures of other sizes are shown and not kept."""
+"""Numbers of students. Figures of other sizes are shown, but not kept."""
 
 
 def main() -> None:
@@ -75,7 +75,7 @@ def main() -> None:
 
 
 def in_memory(folder: Path, rows: int, world: World, rounds: int, *apps: str) -> dict[str, Any]:
-    """The applications of roster_servers of these names, compared."""
+    """Compare the applications of roster_servers with these names."""
     with Services(DATA / "logs") as services:
         servers = {
             name: serve(
@@ -93,7 +93,7 @@ def in_memory(folder: Path, rows: int, world: World, rounds: int, *apps: str) ->
 def by_connector(
     folder: Path, rows: int, world: World, options: argparse.Namespace, smallest: bool
 ) -> dict[str, Any]:
-    """The roster from the stand-in EDU; soak and slow links with the smallest one alone."""
+    """Measure the roster from the stand-in EDU; soak and slow links only with the smallest one."""
     with (
         edu(folder / "lines.arrow") as lines_port,
         edu(folder / "columns.arrow") as columns_port,
@@ -128,7 +128,7 @@ def by_connector(
 
 
 def alone(port: int, threads: int) -> float:
-    """Seconds that the connector takes without a web server."""
+    """Return how many seconds the connector takes without a web server."""
     command = python("-m", "benchmarks.roster_edu", "fetch", str(port), str(threads))
     done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=True)
     return float(done.stdout.split()[-1])

@@ -18,7 +18,7 @@ class Cut(Exception):
 
 
 def read(port: int, path: str, headers: Mapping[str, str]) -> tuple[float, int]:
-    """Read a roster as fast as sockets go: seconds and bytes, the chunks' own lines included."""
+    """Read a roster at full speed. Returns seconds, and bytes including the chunks' own lines."""
     started = time.perf_counter()
     with socket.create_connection(("127.0.0.1", port)) as client:
         _ask(client, path, headers)
@@ -36,7 +36,7 @@ def read(port: int, path: str, headers: Mapping[str, str]) -> tuple[float, int]:
 
 
 def give_up(port: int, path: str, headers: Mapping[str, str]) -> None:
-    """Ask for a roster, read a little of it and go."""
+    """Request a roster, read a little of it, and disconnect."""
     with socket.create_connection(("127.0.0.1", port)) as client:
         _ask(client, path, headers)
         client.recv(10_000)
@@ -49,7 +49,7 @@ def _ask(client: socket.socket, path: str, headers: Mapping[str, str]) -> None:
 
 
 class SlowReaders:
-    """Clients that read at ``rate`` bytes a second, until they are told to hurry to the end."""
+    """Clients that read at ``rate`` bytes per second until ``finish``."""
 
     def __init__(
         self, number: int, port: int, path: str, headers: Mapping[str, str], rate: int = 200_000
@@ -65,7 +65,7 @@ class SlowReaders:
             thread.start()
 
     def finish(self) -> int:
-        """Let them read the rest at once; how many rosters came to their end."""
+        """Let them read the rest at full speed, and return how many rosters were complete."""
         self._hurry.set()
         for thread in self._threads:
             thread.join()
@@ -89,7 +89,7 @@ class SlowReaders:
 def report(
     port: int, paths: Sequence[str], headers: Sequence[Mapping[str, str]], seconds: float
 ) -> list[float]:
-    """Executors that post a status about twice a second, a thread each: seconds of every call."""
+    """Post a status about twice a second per executor thread, and return each call's seconds."""
     times: list[float] = []
     until = time.monotonic() + seconds
 
@@ -119,5 +119,5 @@ def report(
 
 
 def p99(times: Sequence[float]) -> float:
-    """The 99th percentile, in milliseconds."""
+    """Return the 99th percentile, in milliseconds."""
     return round(statistics.quantiles(times, n=100)[98] * 1000, 2)

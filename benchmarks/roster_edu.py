@@ -1,4 +1,4 @@
-"""The EDU of `make bench-roster`, in a process of its own, and a reader without a web server.
+"""The EDU of `make bench-roster`, as a separate process, and a reader without a web server.
 
 python -m benchmarks.roster_edu serve FILE     gzipped chunks of the tables in FILE
 python -m benchmarks.roster_edu fetch PORT N   what the connector alone takes, with N threads
@@ -19,7 +19,7 @@ from runway.sandbox.edu import encode_key, generate_key
 
 
 def credentials(port: int) -> dict[str, str]:
-    """What leads to a server of this module, by the names in ``settings.EDU_SNOWFLAKE``."""
+    """Return credentials for a server of this module, by names of ``settings.EDU_SNOWFLAKE``."""
     names = dict.fromkeys(("username", "account", "database", "schema"), "x")
     local = {"host": "127.0.0.1", "port": str(port), "protocol": "http"}
     return {**names, **local, "private_key": encode_key(generate_key())}
@@ -31,13 +31,13 @@ def open_connection(port: int) -> Any:
 
 
 def serve(file: Path) -> None:
-    """Serve until killed; the port is the first line of standard output."""
+    """Serve until killed. The port is the first line of standard output."""
     from benchmarks.roster_servers import batches
 
     os.environ["ROSTER_DATA"] = str(file.parent)
     tables = batches(file.name)
     with ChunkedSnowflake(tables) as server:
-        # Made once: the server must not be what is measured.
+        # Created once, so that the server is not what is measured.
         answer = server.answer_query()
         column = answer["rowtype"][0]
         answer["rowtype"] = [{**column, "name": name.upper()} for name in tables[0].column_names]

@@ -1,6 +1,6 @@
-"""What gzip saves on a link of some speed and what it costs, for `make bench-roster`.
+"""What gzip saves and costs on links of several speeds, for `make bench-roster`.
 
-The link is a reader that takes no more than so many bytes a second; it unpacks as executors do.
+A link is a reader with a limit on bytes per second, which decompresses as executors do.
 """
 
 import http.client
@@ -22,7 +22,7 @@ _PIECE = 128 * 1024
 
 
 def codecs(rows: int) -> dict[str, dict[str, float]]:
-    """How fast one core packs finished lines, in stream-sized pieces, and how small they get."""
+    """Measure how fast and how small one core compresses complete lines in stream-sized pieces."""
     whole = (DATA / str(rows) / "lines.jsonl").read_bytes()[: 50 << 20]
     pieces = [whole[at : at + 512 * 1024] for at in range(0, len(whole), 512 * 1024)]
     found = {}
@@ -47,7 +47,7 @@ def codecs(rows: int) -> dict[str, dict[str, float]]:
 
 
 def links(web: Web, world: World, rounds: int) -> dict[str, dict[str, Any]]:
-    """The same roster over links of all speeds, plain and gzipped in turn."""
+    """Measure the same roster over links of all speeds, plain and gzipped in turn."""
     raw: dict[tuple[str, str], list[dict[str, float]]] = {}
     for _ in range(rounds):
         for link, rate in RATES.items():

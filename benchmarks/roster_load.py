@@ -1,4 +1,4 @@
-"""Slow rosters beside reports, and hundreds of rosters: the load of `make bench-roster`."""
+"""The load of `make bench-roster`: slow rosters during reports, and hundreds of rosters."""
 
 import threading
 import time
@@ -9,11 +9,11 @@ from benchmarks.roster_web import READERS, Web, World
 
 
 def load(web: Web, world: World, seconds: float) -> dict[str, Any]:
-    """Slow readers of the first run's roster, while the other runs report."""
+    """Read the first run's roster slowly while the other runs report."""
     roster, reports = world.roster, [f"{path}/status" for path in world.paths[1:]]
     headers = world.headers
     read(web.port, roster, headers[0])
-    report(web.port, reports, headers[1:], 2)  # every thread has met the database
+    report(web.port, reports, headers[1:], 2)  # so that every thread has a database connection
     unloaded = report(web.port, reports, headers[1:], seconds)
     before = web.megabytes()
     readers = SlowReaders(READERS, web.port, roster, headers[0])
@@ -26,7 +26,7 @@ def load(web: Web, world: World, seconds: float) -> dict[str, Any]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    time.sleep(5)  # all have connected
+    time.sleep(5)  # until all have connected
     try:
         read(web.port, roster, headers[0])
         refused = "it was served"
@@ -50,7 +50,7 @@ def load(web: Web, world: World, seconds: float) -> dict[str, Any]:
 
 
 def soak(web: Web, world: World, streams: int) -> dict[str, Any]:
-    """Many rosters, ten at a time, every fourth given up; what the process holds at both ends."""
+    """Read many rosters, ten at a time, giving up every fourth; compare the process's resources."""
 
     def some(number: int) -> None:
         for at in range(number):

@@ -1,4 +1,4 @@
-"""What the pool costs by itself: twenty threads on a warm and on a cold one."""
+"""What the pool itself costs, with twenty threads, warm and cold."""
 
 import statistics
 import threading
@@ -9,7 +9,7 @@ from edu.pools import Pools
 
 
 def pool() -> dict[str, Any]:
-    """Twenty threads on a warm pool, and on a cold one."""
+    """Measure twenty threads on a warm pool, and on a cold one."""
     lookups: list[str] = []
     opened: list[Any] = []
     nothing: Any = object()

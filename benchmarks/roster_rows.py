@@ -1,4 +1,4 @@
-"""The students of `make bench-roster`: as columns of JSON, as finished lines, as plain bytes."""
+"""The students of `make bench-roster`: as columns of JSON, as complete lines, as plain bytes."""
 
 import itertools
 import json
@@ -10,12 +10,12 @@ import pyarrow
 from benchmarks.measure import RESULTS
 
 FIRST_BATCH, BATCH = 500, 10_000
-"""Rows of a batch; 10,000 are 4.6 MB."""
+"""Rows per batch; 10,000 are 4.6 MB."""
 DATA = RESULTS / "roster"
 
 
 def prepare(rows: int) -> Path:
-    """The folder with that many students, as columns, as lines and as plain bytes."""
+    """Return the folder with that many students, as columns, as lines, and as plain bytes."""
     folder = DATA / str(rows)
     if (folder / "lines.jsonl").exists():
         return folder
@@ -28,7 +28,7 @@ def prepare(rows: int) -> Path:
         pyarrow.ipc.new_file(str(folder / "lines.arrow"), lines_schema) as lines,
         (folder / "lines.part").open("wb") as plain,
     ):
-        # Snowflake's first batch comes with the answer, and is small.
+        # Snowflake's first batch comes with the response, and is small.
         starts = [0, *range(FIRST_BATCH, rows, BATCH), rows]
         for start, end in itertools.pairwise(starts):
             students = [_student(n) for n in range(start, end)]

@@ -1,6 +1,6 @@
-"""What gunicorn serves in `make bench-roster`: WSGI applications that send the same roster.
+"""The WSGI applications that gunicorn serves in `make bench-roster`. All send the same roster.
 
-ROSTER_DATA names the folder with the rows: columns.arrow, lines.arrow, lines.jsonl.
+ROSTER_DATA is the folder with the rows: columns.arrow, lines.arrow, lines.jsonl.
 """
 
 import json
@@ -17,7 +17,7 @@ SLICE = 512 * 1024
 
 
 def batches(name: str) -> list[Any]:
-    """The tables of one of the files, as they lie in the page cache."""
+    """Return the tables of one of the files, mapped from the page cache."""
     reader = pyarrow.ipc.open_file(pyarrow.memory_map(str(Path(os.environ["ROSTER_DATA"]) / name)))
     return [
         pyarrow.Table.from_batches([reader.get_batch(at)])
@@ -26,19 +26,19 @@ def batches(name: str) -> list[Any]:
 
 
 def row_by_row() -> Application:
-    """A row at a time: three columns of JSON are parsed, a line is built, encoded and sent."""
+    """Send one row at a time: parse three columns of JSON, then build, encode, and send a line."""
     rows = [row for table in batches("columns.arrow") for row in zip(*lists(table), strict=True)]
     return _sending(lambda: _lines_of(rows))
 
 
 def floor() -> Application:
-    """The finished bytes, from memory."""
+    """Send the complete bytes from memory."""
     whole = (Path(os.environ["ROSTER_DATA"]) / "lines.jsonl").read_bytes()
     return _sending(lambda: (whole[at : at + SLICE] for at in range(0, len(whole), SLICE)))
 
 
 def ours() -> Application:
-    """Runway with an EDU whose rows are in memory already."""
+    """Runway, with an EDU whose rows are already in memory."""
     from edu import connections
     from edu.pools import Pools
     from runway.wsgi import application
@@ -65,7 +65,7 @@ def _ours_by(size: int) -> Application:
 
 
 def row_by_row_by_connector() -> Application:
-    """As ``row_by_row``, from a cursor of the real connector."""
+    """Like ``row_by_row``, from a cursor of the real connector."""
     from benchmarks.roster_edu import open_connection
 
     connection = open_connection(int(os.environ["ROSTER_EDU_PORT"]))

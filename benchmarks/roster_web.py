@@ -1,4 +1,4 @@
-"""What `make bench-roster` measures: gunicorn, beside a stand-in EDU and a database with runs."""
+"""The setup of `make bench-roster`: gunicorn, a stand-in EDU, and a database with runs."""
 
 import os
 import statistics
@@ -18,11 +18,11 @@ from runway import embedded_postgres
 from runway.demo.services import Services, free_port
 
 READERS = 20
-"""Rosters that a process serves at once here."""
+"""How many rosters a process serves at once here."""
 
 
 class Web:
-    """A gunicorn worker: where it listens, and its process."""
+    """A gunicorn worker: its port and its process."""
 
     def __init__(self, port: int, pid: int) -> None:
         self.port = port
@@ -50,7 +50,7 @@ def serve(services: Services, name: str, app: str, env: Mapping[str, str], threa
 
 @contextmanager
 def edu(file: Path) -> Iterator[int]:
-    """The stand-in that sends the tables of ``file``; its port."""
+    """Run the stand-in that sends the tables of ``file``, and yield its port."""
     child = subprocess.Popen(
         python("-m", "benchmarks.roster_edu", "serve", str(file)),
         cwd=PROJECT,
@@ -67,10 +67,10 @@ def edu(file: Path) -> Iterator[int]:
 
 @dataclass(frozen=True)
 class World:
-    """A database with a partner and its runs, of which the first reads rosters."""
+    """A database with a partner and its runs, the first of which reads rosters."""
 
     env: dict[str, str]
-    """For whoever serves Runway."""
+    """For the process that serves Runway."""
     paths: list[str]
     headers: list[dict[str, str]]
 
@@ -111,7 +111,7 @@ def make_world(runs: int) -> World:
 def compare(
     servers: Mapping[str, Web], world: World, rows: int, rounds: int
 ) -> dict[str, dict[str, Any]]:
-    """The same roster from each server in turn, after one that does not count."""
+    """Measure the same roster from each server in turn, after an uncounted warm-up."""
     raw: dict[str, list[tuple[float, float]]] = {name: [] for name in servers}
     for at in range(rounds + 1):
         for name, web in servers.items():

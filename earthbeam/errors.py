@@ -1,7 +1,8 @@
-"""What can be wrong with a job, a launch or the registry: each error says what to do about it.
+"""Errors about a job, a launch, or the registry. Each message says what to do.
 
 A JobError is about what a person or a client asked for. Its ``code`` is for machines, ``field``
-names the part of the request it belongs to, ``key`` the file or param, and its text is for people.
+names the part of the request it belongs to, ``key`` is the file or param, and its text is for
+people.
 """
 
 from typing import ClassVar
@@ -10,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 
 
 class JobError(Exception):
-    """Base of what is wrong with a job; asking again helps only after the named thing is fixed."""
+    """Base of errors about a job. Retrying helps only after the problem is fixed."""
 
     code: ClassVar[str]
     field: ClassVar[str]
@@ -126,7 +127,7 @@ class FileTooLarge(JobError):
     text = "The file {key} is larger than the {limit} allowed. Split it into smaller files."
 
     def __init__(self, key: str | None = None, *, limit: int) -> None:
-        """``limit`` in bytes."""
+        """``limit`` is in bytes."""
         super().__init__(key, limit=filesizeformat(limit).replace("\xa0", " "))
 
 
@@ -168,15 +169,15 @@ class RunInProgress(JobError):
 
 
 class LaunchFailed(Exception):
-    """An executor could not be started; a retry may help. The text is for people."""
+    """An executor could not be started, but a retry may help. The text is for people."""
 
 
 class LauncherMisconfigured(Exception):
-    """The launcher's settings or rights are wrong; no retry helps until they are fixed.
+    """The launcher's settings or permissions are wrong, and no retry helps until they are fixed.
 
     The text is for people.
     """
 
 
 class RegistryError(Exception):
-    """The bundle registry could not be read; nothing was changed. The text says why."""
+    """The bundle registry could not be read, and nothing was changed. The text says why."""

@@ -1,7 +1,7 @@
-"""What nobody can see in a cell: left behind by spreadsheets, web pages, and exports."""
+"""Invisible characters, which spreadsheets, web pages, and exports leave in cells."""
 
-# Soft hyphen, zero-width characters, marks of writing direction, invisible operators, byte order
-# mark. Unicode calls them format characters (Cf).
+# Soft hyphen, zero-width characters, direction marks, invisible operators, and byte order mark:
+# Unicode's format characters (Cf).
 _UNSEEN = dict.fromkeys(
     (
         *(0xAD, 0x61C, 0x180E, 0xFEFF),
@@ -11,5 +11,5 @@ _UNSEEN = dict.fromkeys(
 
 
 def without_invisible(text: str) -> str:
-    """``text`` without white space of any kind around it and without characters of no width."""
+    """Return ``text`` without surrounding white space and without zero-width characters."""
     return text.strip() if text.isascii() else text.translate(_UNSEEN).strip()

@@ -1,4 +1,4 @@
-"""Where a job's files and its tenant's roster lie, as keys below the files' base."""
+"""Where a job's files and its tenant's rosters are stored, as keys relative to the files' base."""
 
 from urllib.parse import quote
 
@@ -9,28 +9,28 @@ ROSTER_FILE = "studentEducationOrganizationAssociations.jsonl"
 
 
 def base_path(job: Job) -> str:
-    """``{partner}/{tenant}/{schoolYearId}/{jobId}``: below it lie ``input/`` and ``output/``."""
+    """Return ``{partner}/{tenant}/{schoolYearId}/{jobId}``, above ``input/`` and ``output/``."""
     tenant = job.tenant
     return _key(tenant.partner_id, tenant.code, job.school_year_id, str(job.id))
 
 
 def app_data_base_path(job: Job) -> str:
-    """The job's base path as a location, such as ``s3://BUCKET/ea/grand_bend/2526/ID``."""
+    """Return the job's base path as a location, such as ``s3://BUCKET/ea/grand_bend/2526/ID``."""
     return f"{job.files_base}/{base_path(job)}"
 
 
 def input_name(template_key: str, file_name: str) -> str:
-    """The name below ``input/`` of the file that the user gave for ``template_key``."""
+    """Return the name in ``input/`` of the file that the user uploaded for ``template_key``."""
     return f"{template_key}__{file_name}".replace("/", "__").replace("\\", "__")
 
 
 def roster_key(tenant: Tenant, school_year: SchoolYear) -> str:
-    """The roster file of a tenant whose jobs do not go to an ODS. Its parts end in the end year."""
+    """Return the key of the roster file of a tenant whose jobs do not go to an ODS."""
     return f"{rosters_folder(tenant)}/{school_year.end_year}/{ROSTER_FILE}"
 
 
 def rosters_folder(tenant: Tenant) -> str:
-    """Where the tenant's roster files lie, a folder a year."""
+    """Return the folder of the tenant's roster files, which has a folder per year."""
     return _key("__rosters", tenant.partner_id, tenant.code)
 
 
@@ -39,5 +39,5 @@ def _key(*parts: str) -> str:
 
 
 def _quoted(part: str) -> str:
-    """URL-quoted; a code of dots alone as well, which would otherwise lead out of its folder."""
+    """URL-quote ``part``, including one of dots alone, which would lead out of its folder."""
     return quote(part, safe="") if part.strip(".") else part.replace(".", "%2E")

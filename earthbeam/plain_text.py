@@ -1,31 +1,31 @@
-"""Text from people that bundles put into their code: which characters it may hold.
+"""Which characters a text from a person may hold if bundles insert it into their code.
 
-earthmover puts a parameter's value into YAML by plain replacement, renders the result as Jinja,
-parses it as YAML, and renders many of the resulting texts as Jinja once more. So a value may only
-hold characters that none of these gives a meaning, in whatever quotes a bundle happens to use:
-between double quotes, a backslash begins any character. The rule is an allow-list, kept by the app
-when a job is submitted and by the executor once more.
+earthmover substitutes a parameter's value into YAML, renders the result as Jinja, parses it as
+YAML, and renders many of the resulting texts as Jinja again. So a value may hold only characters
+that are harmless to all of these, in whatever quotes a bundle uses; in double quotes, a backslash
+can encode any character. The rule is an allow-list. The app applies it when a job is submitted, and
+the executor applies it again.
 """
 
 import unicodedata
 
 SIGNS = "._-/+:"
-"""Allowed beside letters, digits and blanks; a colon only before a letter, a digit, or a slash."""
+"""Allowed besides letters, digits, and spaces. A colon needs a letter, digit, or slash after it."""
 
 _LETTERS = ("Lu", "Ll", "Lt", "Lm", "Lo", "Mn", "Mc", "Nd")
 
 
 def is_letter_or_digit(character: str) -> bool:
-    """Whether it is a letter, with its accents, or a digit, of any script."""
+    """Whether it is a letter (accents included) or a digit, in any script."""
     return unicodedata.category(character) in _LETTERS
 
 
 def problem(value: str) -> str | None:
-    """What is wrong with ``value``, to be read after "The value": None if nothing is.
+    """Return what is wrong with ``value``, to follow "The value" in a sentence, or None.
 
-    Names the character. Such a value never ends a quoted text, begins a comment, an escape, an
-    expression or a new YAML node; and without two underscores in a row it names none of Python's
-    inner workings where a bundle puts it into an expression.
+    Names the character. A value that passes cannot end a quoted text or begin a comment, an escape,
+    an expression, or a new YAML node. Without two underscores in a row it cannot reach Python
+    internals in a bundle's expression either.
     """
     for number, character in enumerate(value, start=1):
         if not is_letter_or_digit(character) and character not in f" {SIGNS}":
@@ -46,7 +46,7 @@ def problem(value: str) -> str | None:
 
 
 def named(character: str) -> str:
-    """A character as people can find it: itself in quotation marks, or its name or number."""
+    """Describe a character so that people can find it: itself in quotes, or its name or number."""
     if character.isprintable() and not character.isspace():
         return f"“{character}”"
     name = unicodedata.name(character, "").lower()

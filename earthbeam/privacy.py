@@ -7,10 +7,11 @@ _PR_SET_DUMPABLE = 4  # linux/prctl.h
 
 
 def keep_private() -> None:
-    """Close this process, and the forks it makes, to other processes of its user, on Linux.
+    """Protect this process and its forks from other processes of the same user, on Linux.
 
-    They could otherwise read its environment and memory below /proc, or trace it. A program that it
-    starts begins open again. Root, with the capability to trace, still can: a sandbox takes that.
+    Those could otherwise trace it, or read its environment and memory in /proc. A program that it
+    starts is unprotected again. Root, with the capability to trace, still has access; only a
+    sandbox prevents that.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

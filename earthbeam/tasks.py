@@ -1,8 +1,8 @@
-"""What the worker does: it launches runs, reaps lost ones, tells of ended ones and tidies up.
+"""The worker's tasks: launch runs, reap lost ones, send notices of ended ones, and clean up.
 
-Launches have a queue of their own, since with the local launcher each takes as long as its run, and
-so have notices, which wait for others' servers; `manage.py worker` serves the queues side by side,
-so that none delays the rest. The sync of the bundles has one too: git may take minutes to give up.
+Three kinds of tasks have separate queues, so that they do not delay the rest: launches, since with
+the local launcher each takes as long as its run; notices, which wait for other servers; and bundle
+syncs, since git may take minutes to give up. `manage.py worker` serves all queues at once.
 """
 
 import logging
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 LAUNCH_QUEUE, HOUSEKEEPING_QUEUE, BUNDLES_QUEUE = "launch", "housekeeping", "bundles"
 LAUNCH_RETRIES = 3
-"""After a first try that failed; after pauses of 5, 25 and 125 seconds."""
+"""Retries after a first failure, with pauses of 5, 25, and 125 seconds."""
 KEEP_QUEUE_JOBS_HOURS = 72
 KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 
@@ -61,8 +61,8 @@ def launch_run(context: JobContext, run_id: str) -> None:
             raise
         states.fail_to_start(run.id, {"message": str(error)})
     except Exception as error:
-        # A fault of ours or of the configuration, which another try does not fix. A run that has
-        # begun is left to its executor, and to the reaper.
+        # A fault of ours or of the configuration, which a retry does not fix. A run that has begun
+        # is left to its executor and the reaper.
         message = f"The launcher failed ({type(error).__name__}); the worker's log says why."
         if isinstance(error, LauncherMisconfigured):
             message = str(error)
@@ -86,21 +86,21 @@ def _wait_for_edu(run: Run, reason: str) -> None:
 @app.periodic(cron="* * * * *")
 @app.task(name="reap_runs", queue=HOUSEKEEPING_QUEUE, queueing_lock="reap_runs")
 def reap_runs(timestamp: int) -> None:
-    """Each minute: end the runs that nobody else will end."""
+    """Each minute: end the runs that nothing else will end."""
     reaper.reap()
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name="watch_executors", queue=HOUSEKEEPING_QUEUE, queueing_lock="watch_executors")
 def watch_executors(timestamp: int) -> None:
-    """Each minute: what became of the executors that no worker waits for."""
+    """Each minute: check on the executors that no worker waits for."""
     get_launcher().watch()
 
 
 @app.periodic(cron="* * * * *")
 @app.task(name=notices.TASK, queue=notices.QUEUE, queueing_lock=notices.TASK)
 def deliver_notices(timestamp: int) -> None:
-    """Each minute, and when a run has ended: tell those who want to hear of it."""
+    """Each minute, and when a run has ended: send the notices that are due."""
     notices.deliver_due()
 
 
@@ -110,14 +110,14 @@ def deliver_notices(timestamp: int) -> None:
     retry=RetryStrategy(max_attempts=20, exponential_wait=2, retry_exceptions=[OSError]),
 )
 def delete_job_files(job_id: str, name: str, location: str) -> None:
-    """Delete the files of a job that is gone; tried again, for days, while the storage fails."""
+    """Delete the files of a deleted job. While the storage fails, retry for days."""
     deletion.delete_files(job_id, name, location)
 
 
 @app.periodic(cron="37 * * * *")
 @app.task(name="tidy_up", queue=HOUSEKEEPING_QUEUE, queueing_lock="tidy_up")
 def tidy_up(timestamp: int) -> None:
-    """Each hour: remove the files of submissions that were killed, and sessions that have ended."""
+    """Each hour: remove the files of abandoned submissions, and expired sessions."""
     if count := deletion.delete_abandoned_submissions():
         logger.warning("Removed the files of %d submissions that were never finished", count)
     call_command("clearsessions")
@@ -126,7 +126,7 @@ def tidy_up(timestamp: int) -> None:
 @app.periodic(cron="47 * * * *")
 @app.task(name="forget_requests", queue=HOUSEKEEPING_QUEUE, queueing_lock="forget_requests")
 def forget_requests(timestamp: int) -> None:
-    """Each hour: forget what the external API need not remember of requests any more."""
+    """Each hour: delete the external API's expired records of requests."""
     now = timezone.now()
     IdempotencyKey.objects.filter(created_at__lt=now - KEEP_IDEMPOTENCY_KEYS).delete()
     RequestCount.objects.filter(minute__lt=now.timestamp() // 60 - 1).delete()
@@ -135,7 +135,7 @@ def forget_requests(timestamp: int) -> None:
 @app.periodic(cron="23 * * * *")
 @app.task(name="sync_bundles", queue=BUNDLES_QUEUE, queueing_lock="sync_bundles")
 def sync_bundles(timestamp: int) -> None:
-    """Each hour: bring the bundles up to date. Where that fails, they stay as they are."""
+    """Each hour: update the bundles. If that fails, they stay as they are."""
     try:
         report = revisions.sync(
             settings.BUNDLE_REPO, settings.BUNDLE_BRANCH, settings.BUNDLE_APPROVAL
@@ -154,7 +154,7 @@ def sync_bundles(timestamp: int) -> None:
     name="purge_queue", queue=HOUSEKEEPING_QUEUE, queueing_lock="purge_queue", pass_context=True
 )
 async def purge_queue(context: JobContext, timestamp: int) -> None:
-    """Each night: forget queue jobs that ended, or whose worker died, days ago. Runs stay."""
+    """Each night: delete queue jobs that ended, or whose worker died, days ago. Runs stay."""
     for job in await context.app.job_manager.get_stalled_jobs():
         await context.app.job_manager.finish_job(job, status=Status.FAILED, delete_job=False)
     await builtin_tasks.remove_old_jobs(

@@ -1,6 +1,6 @@
-"""Text from outside, made fit for PostgreSQL."""
+"""Text from outside, made safe to store in PostgreSQL."""
 
 
 def storable(text: str) -> str:
-    """``text`` without what PostgreSQL cannot hold: NULs go, lone surrogates become ``?``."""
+    """Return ``text`` for PostgreSQL: without NULs, and with lone surrogates as ``?``."""
     return text.replace("\0", "").encode(errors="replace").decode()

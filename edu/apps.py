@@ -2,7 +2,7 @@ from django.apps import AppConfig
 
 
 class EduConfig(AppConfig):
-    """EDU: credentials, pooled connections and the roster stream; no models, no views."""
+    """EDU: credentials, pooled connections, and the roster stream; no models, no views."""
 
     name = "edu"
     verbose_name = "EDU"

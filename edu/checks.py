@@ -1,4 +1,4 @@
-"""System checks: configuration mistakes around EDU, found at start and not at the first job."""
+"""System checks that find configuration mistakes for EDU at start, not at the first job."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,7 +14,7 @@ from edu.credentials import REQUIRED
 def check_edu_settings(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """edu.E001: no ENVLABEL outside development. edu.W001: development variables incomplete."""
+    """Check edu.E001, no ENVLABEL outside development, and edu.W001, incomplete variables in it."""
     if settings.RUNWAY_ENV != "development":
         if settings.ENVLABEL:
             return []

@@ -1,6 +1,6 @@
-"""Opening a real connection to EDU, and telling its errors apart.
+"""Open a connection to EDU, and classify its errors.
 
-The Snowflake library takes seconds to import, so it is imported on first use only, or in the
+The Snowflake library takes seconds to import, so it is imported only on first use, or in the
 background after a web worker has started.
 """
 
@@ -29,28 +29,32 @@ logger = logging.getLogger(__name__)
 LOGIN_TIMEOUT = 45
 """Seconds after which no further login is tried."""
 LOGIN_ATTEMPT_TIMEOUT = 30
-"""Seconds that one attempt may take; the connector's own 10 give up on a slow account."""
+"""Seconds for one attempt. The connector's own 10 are too few for a slow account."""
 NETWORK_TIMEOUT = 180
-"""Seconds that one query may take, retries of its requests included; the connector's default is
-for ever. A query that runs longer is cancelled."""
+"""Seconds for one query, including retries of its requests.
+
+The connector's default is no limit. A query that runs longer is cancelled.
+"""
 SOCKET_TIMEOUT = 60
-"""Seconds without an answer; Snowflake itself answers "still running" after 45."""
+"""Seconds without a response. Snowflake itself responds "still running" after 45."""
 ANSWER_TIMEOUT = 5
-"""Seconds within which EDU has to say a word on a connection that is used again."""
+"""Seconds within which EDU must respond on a connection that is reused."""
 LONGEST_PAUSE = 4
-"""Seconds between two of the connector's ten tries to download a batch; its own 16 would keep a
-thread for a minute after everybody has gone."""
+"""The most seconds between the connector's ten tries to download a batch.
+
+Its own 16 would hold a thread for a minute after the client has gone.
+"""
 
 _SESSION_GONE = frozenset({390104, 390110, 390111, 390112, 390114, 390115, 390195})
-"""Snowflake's codes for a session or token that has expired or that it does not know."""
+"""Snowflake's codes for an expired or unknown session or token."""
 _UNREADABLE_BATCH = 255005
-"""The connector's code for a batch that is no Arrow stream, as a damaged one is."""
+"""The connector's code for a batch that is not an Arrow stream, such as a damaged one."""
 
 
 def connect(credentials: EduCredentials) -> "Connection":
     """Open a connection by key pair. Blocks for at most about LOGIN_TIMEOUT + one attempt.
 
-    Raises ConnectFailed when EDU cannot be reached, LoginRejected when it refuses.
+    Raises ConnectFailed if EDU cannot be reached, and LoginRejected if it refuses.
     """
     connector = _import_connector()
     local = {
@@ -69,12 +73,12 @@ def connect(credentials: EduCredentials) -> "Connection":
             private_key=credentials.private_key,
             authenticator="SNOWFLAKE_JWT",
             application="Runway",
-            paramstyle="qmark",  # parameters are bound by the server, never spliced into SQL
+            paramstyle="qmark",  # parameters are bound by the server, never inserted into SQL
             login_timeout=LOGIN_TIMEOUT,
             network_timeout=NETWORK_TIMEOUT,
             socket_timeout=SOCKET_TIMEOUT,
-            # Bounds what a slow reader holds in memory. The prefetch setting would not: the login
-            # reply overwrites it.
+            # Limits what a slow reader holds in memory. The prefetch setting would not, since the
+            # login response overwrites it.
             client_fetch_threads=1,
             client_session_keep_alive=False,
             backoff_policy=connector.backoff_policies.exponential_backoff(cap=LONGEST_PAUSE),
@@ -87,7 +91,7 @@ def connect(credentials: EduCredentials) -> "Connection":
         failure = _connect_failure(error)
     else:
         return connection
-    # Raised outside the handler: the library's errors quote hosts and requests.
+    # Raised outside the handler, since the library's errors quote hosts and requests.
     raise failure
 
 
@@ -105,7 +109,7 @@ def _connect_failure(error: Exception) -> ConnectFailed:
 
 
 def query_failure(error: Exception) -> EduError:
-    """What an error of a query or of its result means to us; its text is not kept."""
+    """Classify an error of a query or of its result. Its text is not kept."""
     from snowflake.connector import errors
 
     number = getattr(error, "errno", None)
@@ -117,12 +121,12 @@ def query_failure(error: Exception) -> EduError:
 
 
 def answers(connection: Any) -> bool:
-    """Whether EDU says anything on a connection that has lain idle: a heartbeat, tried once.
+    """Whether EDU responds on an idle connection: a heartbeat, tried once.
 
-    Costs one exchange and no warehouse. A dead network would else be noticed by the query only,
-    which may be silent for SOCKET_TIMEOUT and is tried for NETWORK_TIMEOUT. What EDU says does not
-    matter: an expired session is renewed, or told, at the query. Takes about ANSWER_TIMEOUT, twice
-    that where it has to connect anew.
+    Takes one request and no warehouse. Otherwise only the query would notice a dead network, and
+    that may be silent for SOCKET_TIMEOUT and is retried for NETWORK_TIMEOUT. Any response counts:
+    an expired session is renewed or reported at the query. Takes at most about ANSWER_TIMEOUT, or
+    twice that if it has to reconnect.
     """
     try:
         rest = connection.rest
@@ -143,17 +147,17 @@ def answers(connection: Any) -> bool:
 
 
 def import_in_background() -> None:
-    """Import the connector in a thread, so that neither start nor first request pays for it."""
+    """Import the connector in a thread, so that neither the start nor the first request waits."""
     threading.Thread(target=_import_connector, name="edu-import", daemon=True).start()
 
 
 def _import_connector() -> Any:
-    # Read by the connector when it logs in; there is no argument for it.
+    # The connector reads this at login. There is no argument for it.
     os.environ.setdefault("JWT_CNXN_WAIT_TIME", str(LOGIN_ATTEMPT_TIMEOUT))
     import pyarrow  # noqa: F401  (the connector would import it at the first result)
     import snowflake.connector.backoff_policies
 
-    # Its warnings carry the signed URLs of results, that is, of students' data; our own lines
-    # say what happened.
+    # Its warnings contain the signed URLs of results, which are students' data. Our own log lines
+    # report what happened.
     logging.getLogger("snowflake.connector").setLevel(logging.CRITICAL)
     return snowflake.connector

@@ -1,6 +1,6 @@
-"""The connections to EDU of this process: what the rest of Runway calls.
+"""This process's connections to EDU: the interface for the rest of Runway.
 
-One ``Pools`` for each process, made on first use and therefore after gunicorn has forked. A web
+Each process has one ``Pools``, created on first use and thus after gunicorn has forked. A web
 worker calls ``shutdown`` when it exits (gunicorn's ``worker_exit``) and
 ``edu.connect.import_in_background`` after it has started (``post_worker_init``).
 """
@@ -21,7 +21,7 @@ _pools: Pools | None = None
 
 
 def pools() -> Pools:
-    """This process's pools."""
+    """Return this process's pools."""
     global _pools
     with _lock:
         if _pools is None:
@@ -30,10 +30,10 @@ def pools() -> Pools:
 
 
 def available(partner_id: str, generation: int) -> bool:
-    """Whether the partner's EDU can be asked: a live pool exists, or credentials can be had now.
+    """Whether the partner's EDU can be queried: a live pool exists, or credentials are available.
 
-    Raises EduError (CredentialLookupFailed, KeyUnreadable, NotConfigured) when that cannot be
-    told; callers log it and count it as no.
+    Raises EduError (CredentialLookupFailed, KeyUnreadable, NotConfigured) if that is unknown;
+    callers log it and treat it as no.
     """
     return pools().available(partner_id, generation)
 
@@ -46,12 +46,12 @@ def open_roster(
     label: str,
     on_end: Callable[[], None] | None = None,
 ) -> RosterStream:
-    """The tenant's roster of all years as a stream of bytes whose first batch has arrived.
+    """Return the tenant's roster of all years as a stream of bytes whose first batch has arrived.
 
-    The caller owes the stream a ``close()``. ``label`` names the run in the log. ``on_end`` is
-    called once when the stream ends in whatever way, and not at all if this function raises.
+    The caller must call the stream's ``close()``. ``label`` names the run in the log. ``on_end`` is
+    called once, however the stream ends, but not if this function raises.
 
-    Raises any EduError; nothing is left open then.
+    Raises any EduError, and then leaves nothing open.
     """
     return open_roster_stream(
         pools(),
@@ -66,19 +66,19 @@ def open_roster(
 
 
 def stats() -> list[PoolStats]:
-    """This process's pools at this moment, by partner."""
+    """Return the current state of this process's pools, by partner."""
     current = _pools
     return [] if current is None else current.stats()
 
 
 def connected_ago() -> dict[str, float]:
-    """Seconds since this process last opened a connection, by partner."""
+    """Return the seconds since this process last opened a connection, by partner."""
     current = _pools
     return {} if current is None else current.connected_ago()
 
 
 def follow(partner_id: str, generation: int) -> None:
-    """Give up this process's connections of an older generation of the partner."""
+    """Drop this process's connections of an older generation of the partner."""
     current = _pools
     if current is not None:
         current.follow(partner_id, generation)
@@ -95,7 +95,7 @@ def shutdown() -> None:
 
 
 def _forget_after_fork() -> None:
-    """A forked child must not use, nor close, the connections of its parent."""
+    """Forget the parent's connections in a forked child, which must neither use nor close them."""
     global _lock, _pools
     _lock = threading.Lock()
     _pools = None

@@ -1,6 +1,6 @@
-"""Where a partner's EDU credentials come from: an AWS secret, or variables in development.
+"""A partner's EDU credentials: from an AWS secret, or from variables in development.
 
-Nothing here is cached: whoever rotates a secret needs no restart.
+Nothing is cached, so a rotated secret needs no restart.
 """
 
 import base64
@@ -35,10 +35,11 @@ logger = logging.getLogger(__name__)
 REQUIRED = ("username", "account", "database", "schema", "private_key")
 OPTIONAL = ("warehouse", "role")
 
-# A web thread waits for the look-up: three quick attempts, then say so.
+# A web thread waits for the look-up, so it fails after three quick attempts.
 _READ_TIMEOUT = 10.0
 _ATTEMPTS = 3
-# Whatever else AWS answers may pass: too many calls, a fault of its own, a token being renewed.
+# Errors that a person must fix. Others may pass: too many calls, AWS's own faults, a token being
+# renewed.
 _TO_BE_FIXED = {
     "AccessDeniedException",
     "DecryptionFailure",
@@ -52,47 +53,46 @@ _TO_BE_FIXED = {
 
 @dataclass(frozen=True)
 class EduCredentials:
-    """What opens a connection to a partner's EDU. The key never shows in ``repr``."""
+    """Credentials for a partner's EDU. The key never shows in ``repr``."""
 
     username: str
     account: str
     database: str
     schema: str
     private_key: bytes = field(repr=False)
-    """PKCS#8 DER, as the connector takes it."""
+    """PKCS#8 DER, as the connector expects."""
     warehouse: str | None = None
     role: str | None = None
     host: str | None = None
     port: int | None = None
     protocol: str | None = None
-    """Like host and port, of a local stand-in: Snowflake itself is found by its account."""
+    """Like host and port, only for a local stand-in: Snowflake itself is found by its account."""
 
 
 @dataclass(frozen=True)
 class Given:
-    """What is stored for a partner, before it is known to be of use."""
+    """What is stored for a partner, not validated yet."""
 
     source: str
-    """In words: the name of the AWS secret, or the variables."""
+    """A description: the name of the AWS secret, or the variables."""
     values: Mapping[str, Any] | None = field(repr=False)
-    """By the names of ``EduCredentials``; None if nothing is stored."""
+    """By the names of ``EduCredentials``. None if nothing is stored."""
 
     @property
     def missing(self) -> list[str]:
-        """The required values that are not there, by name."""
+        """The names of the required values that are missing."""
         values = self.values or {}
         return [name for name in REQUIRED if not str(values.get(name) or "").strip()]
 
 
 def lookup(partner_id: str) -> EduCredentials | None:
-    """The partner's EDU credentials, or None when there are none or a required value is missing.
+    """Return the partner's EDU credentials, or None if any required value is missing.
 
-    Takes a call to AWS except in development, so expect tens of milliseconds and, when AWS is
-    unwell, up to half a minute.
+    Calls AWS except in development, so it takes tens of milliseconds, or up to half a minute if AWS
+    has problems.
 
-    Raises NotConfigured without ENVLABEL outside development, CredentialLookupFailed when AWS
-    does not answer the question (its subclasses when it never will), KeyUnreadable when the key
-    is no key.
+    Raises NotConfigured without ENVLABEL outside development, CredentialLookupFailed if AWS gives
+    no answer (its subclasses if a retry cannot help), and KeyUnreadable if the key is invalid.
     """
     given = find(partner_id)
     if given.values is None:
@@ -107,7 +107,7 @@ def lookup(partner_id: str) -> EduCredentials | None:
 
 
 def find(partner_id: str) -> Given:
-    """Where the partner's credentials are kept, and what is stored there.
+    """Return where the partner's credentials are kept, and what is stored there.
 
     Raises NotConfigured and CredentialLookupFailed as ``lookup`` does.
     """
@@ -122,13 +122,13 @@ def find(partner_id: str) -> Given:
     secret = _aws_secret(partner_id, name)
     if secret is not None:
         renamed = {**secret, "private_key": secret.get("privateKey")}
-        # Nothing else of it: a secret does not choose another host.
+        # Only these values: a secret must not choose another host.
         secret = {name: renamed.get(name) for name in REQUIRED + OPTIONAL}
     return Given(f"AWS secret {name}", secret)
 
 
 def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
-    """The secret's JSON object, or None when AWS says that no such secret exists."""
+    """Return the secret's JSON object, or None if AWS reports that no such secret exists."""
     failure: type[CredentialLookupFailed]
     try:
         client = aws.client("secretsmanager", read_timeout=_READ_TIMEOUT, attempts=_ATTEMPTS)
@@ -140,7 +140,7 @@ def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
         reason = f"AWS answered {code}"
         failure = CredentialsDenied if code in _TO_BE_FIXED else CredentialLookupFailed
     except (BotoCoreError, ValueError) as error:
-        # ValueError: an endpoint URL that is none. Only the name, since some quote what they got.
+        # ValueError: an invalid endpoint URL. Only the type, since some errors quote their input.
         reason = f"AWS could not be asked ({type(error).__name__})"
         failure = CredentialLookupFailed
     else:
@@ -150,7 +150,7 @@ def _aws_secret(partner_id: str, name: str) -> dict[str, Any] | None:
         reason = "the AWS secret is not the text of a JSON object"
         failure = CredentialsMalformed
     logger.error("EDU credentials of partner %s: look-up of %s: %s", partner_id, name, reason)
-    # Raised outside the handlers, so that no context carries what AWS sent.
+    # Raised outside the handlers, so that no context has what AWS sent.
     raise failure(f"EDU's credentials could not be looked up: {reason}.")
 
 
@@ -163,7 +163,7 @@ def _json_object(text: str | None) -> dict[str, Any] | None:
 
 
 def parse(partner_id: str, given: Given) -> EduCredentials:
-    """Credentials from values of which none is missing. Raises KeyUnreadable."""
+    """Parse credentials that have all required values. Raises KeyUnreadable."""
     values = given.values or {}
     texts = {name: str(value).strip() for name, value in values.items() if value is not None}
     port = texts.get("port")
@@ -182,7 +182,7 @@ def parse(partner_id: str, given: Given) -> EduCredentials:
 
 
 def _der_key(partner_id: str, text: str) -> bytes:
-    """The DER of a key that is given as the base64 of its PEM."""
+    """Return the DER of a key, given as the base64 of its PEM."""
     try:
         pem = base64.b64decode("".join(text.split()), validate=True)
     except binascii.Error:

@@ -1,7 +1,7 @@
-"""What works and what does not between Runway and a partner's EDU, told step by step.
+"""Diagnose the connection between Runway and a partner's EDU, step by step.
 
-Each step rests on the one before, so the first failure is the last step. No value of a secret and
-nothing of a student is told; counts, tenants' codes and names of id types are.
+Each step depends on the previous one, so the first failure is the last step. Findings contain
+counts, tenants' codes, and names of ID types, but no secret values and no student data.
 """
 
 import base64
@@ -37,7 +37,7 @@ TABLES = {
 LEAST_KEY_BITS = 2048
 """Snowflake's own minimum."""
 SAMPLE = 100
-"""Lines of the roster to look at."""
+"""How many lines of the roster to check."""
 
 _TENANTS_SQL = """
 select tenant_code, min(api_year), max(api_year)
@@ -46,7 +46,7 @@ where tenant_code is not null and api_year is not null
 group by tenant_code
 order by tenant_code
 """
-# What ROSTER_SQL makes of each tenant, counted for all of them in one query.
+# The rows that ROSTER_SQL would return for each tenant, counted for all of them in one query.
 _ROWS_SQL = """
 with newest as (
     select tenant_code, k_student, student_unique_id, ed_org_id
@@ -63,7 +63,7 @@ select tenant_code, count(*) from students group by tenant_code order by tenant_
 
 @dataclass(frozen=True)
 class Step:
-    """One step and what it found."""
+    """One step and its result."""
 
     title: str
     ok: bool
@@ -71,9 +71,9 @@ class Step:
     """A sentence: what was found, or what is wrong."""
     details: Sequence[str] = ()
     remedy: str = ""
-    """Where it failed: the likely cause and what to do."""
+    """If it failed: the likely cause and what to do."""
     may_pass_later: bool = False
-    """Where it failed: whether it may pass without anybody changing anything."""
+    """If it failed: whether it may pass without any change."""
     seconds: float = 0.0
 
 
@@ -89,7 +89,7 @@ _Found = str | tuple[str, Sequence[str]]
 
 
 class _Check:
-    """The steps of one check, and what the earlier ones leave to the later ones."""
+    """The steps of one check, and what earlier steps pass to later ones."""
 
     def __init__(self, partner_id: str, tenants: Sequence[str]) -> None:
         self._partner_id = partner_id
@@ -206,7 +206,7 @@ class _Check:
         except Exception as error:  # noqa: BLE001  (the library raises more than its own errors)
             number = getattr(error, "errno", None)
             failure = query_failure(error)
-        # Raised outside the handler: Snowflake's text may quote data.
+        # Raised outside the handler, since Snowflake's text may quote data.
         finding, remedy = remedies.of_query(number)
         raise _Failed(finding or failure.message, remedy, may_pass_later=failure.status == 503)
 
@@ -226,24 +226,24 @@ _DATA: list[tuple[str, Callable[[_Check], _Found]]] = [
 
 
 def check_credentials(partner_id: str) -> Iterator[Step]:
-    """Whether credentials are stored and of use, without asking EDU. Takes a call to AWS."""
+    """Check that usable credentials are stored, without contacting EDU. Calls AWS."""
     return _run(_LOGIN[:2], partner_id)
 
 
 def check_login(partner_id: str) -> Iterator[Step]:
-    """Whether EDU can be reached with the credentials of now; up to about two minutes."""
+    """Check that EDU can be reached with the current credentials. Takes up to about two minutes."""
     return _run(_LOGIN, partner_id)
 
 
 def check_connection(partner_id: str) -> Iterator[Step]:
-    """The same, and whether the tables can be read, without reading them."""
+    """Check the login, and that the tables can be read, without reading them."""
     return _run(_LOGIN + _DATA[:1], partner_id)
 
 
 def check_everything(partner_id: str, tenants: Sequence[str] = ()) -> Iterator[Step]:
-    """All there is to check, as it happens; with ``tenants``, that EDU holds students of each.
+    """Check everything, step by step; with ``tenants``, also that EDU has students of each.
 
-    Its queries count whole tables: seconds of a warehouse, for a state perhaps a minute.
+    Its queries count whole tables: seconds of a warehouse, or perhaps a minute for a state.
     """
     return _run(_LOGIN + _DATA, partner_id, tenants)
 
@@ -275,14 +275,14 @@ def _run(
 
 
 def _fingerprint(key: RSAPrivateKey) -> str:
-    """As Snowflake's ``DESC USER`` shows it in RSA_PUBLIC_KEY_FP."""
+    """Return the fingerprint as Snowflake's ``DESC USER`` shows it in RSA_PUBLIC_KEY_FP."""
     digest = Hash(SHA256())
     digest.update(key.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
     return "SHA256:" + base64.b64encode(digest.finalize()).decode()
 
 
 def _shape(rows: Sequence[Any]) -> list[str]:
-    """What the sample's lines hold, by type and number. Raises _Failed if they are none."""
+    """Return what the sample's lines hold, by type and number. Raises _Failed for invalid lines."""
     types: set[str] = set()
     with_id = with_codes = 0
     numbers: set[str] = set()

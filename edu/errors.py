@@ -1,15 +1,15 @@
-"""What can go wrong with EDU, each with a code for machines and a sentence for people.
+"""EDU's errors, each with a code for machines and a sentence for people.
 
 ``message`` is safe to show to anybody: no secret, no host, no student. ``status`` is the HTTP
-status of the roster endpoint when the error happens before the first byte: 503 where trying again
-may help, 500 where a person has to change something first.
+status of the roster endpoint if the error happens before the first byte: 503 if a retry may help,
+500 if a person has to change something first.
 """
 
 import errno
 
 
 class EduError(Exception):
-    """Base of everything that EDU raises; ``str()`` of it is the message for people."""
+    """Base of all errors of EDU. ``str()`` of it is the message for people."""
 
     code = "edu_error"
     status = 500
@@ -21,14 +21,14 @@ class EduError(Exception):
 
 
 class NotConfigured(EduError):
-    """The app lacks a setting that EDU needs; no retry helps until it is set."""
+    """The app lacks a setting that EDU needs. No retry helps until it is set."""
 
     code = "edu_not_configured"
     message = "EDU is not configured: ENVLABEL is not set."
 
 
 class CredentialLookupFailed(EduError):
-    """AWS did not say whether there are credentials; a retry may help."""
+    """AWS did not report whether there are credentials. A retry may help."""
 
     code = "edu_credential_lookup_failed"
     status = 503
@@ -36,7 +36,7 @@ class CredentialLookupFailed(EduError):
 
 
 class CredentialsDenied(CredentialLookupFailed):
-    """AWS answered and refused; no retry helps until a permission or the request is fixed."""
+    """AWS refused. No retry helps until a permission or the request is fixed."""
 
     code = "edu_credentials_denied"
     status = 500
@@ -44,7 +44,7 @@ class CredentialsDenied(CredentialLookupFailed):
 
 
 class CredentialsMalformed(CredentialLookupFailed):
-    """What AWS holds is no JSON object; no retry helps until the secret is stored anew."""
+    """The AWS secret is not a JSON object. No retry helps until the secret is stored again."""
 
     code = "edu_credentials_malformed"
     status = 500
@@ -52,21 +52,21 @@ class CredentialsMalformed(CredentialLookupFailed):
 
 
 class KeyUnreadable(EduError):
-    """The stored private key is no usable key; no retry helps until the secret is fixed."""
+    """The stored private key is unusable. No retry helps until the secret is fixed."""
 
     code = "edu_key_unreadable"
     message = "EDU's private key is not the base64 of an unencrypted PEM private key."
 
 
 class NoCredentials(EduError):
-    """The partner has no EDU credentials; no retry helps until they are stored."""
+    """The partner has no EDU credentials. No retry helps until they are stored."""
 
     code = "edu_no_credentials"
     message = "No EDU credentials are stored for this partner."
 
 
 class ConnectFailed(EduError):
-    """EDU could not be reached or did not answer the login in time; a retry may help."""
+    """EDU could not be reached or did not respond to the login in time. A retry may help."""
 
     code = "edu_connect_failed"
     status = 503
@@ -74,7 +74,7 @@ class ConnectFailed(EduError):
 
 
 class LoginRejected(ConnectFailed):
-    """EDU answered and refused the login; no retry helps until key, user or account are fixed."""
+    """EDU refused the login. No retry helps until key, user, or account is fixed."""
 
     code = "edu_login_rejected"
     status = 500
@@ -82,7 +82,7 @@ class LoginRejected(ConnectFailed):
 
 
 class PoolExhausted(EduError):
-    """Every connection stayed in use for the whole waiting time; a later retry helps."""
+    """Every connection stayed in use for the whole waiting time. A later retry helps."""
 
     code = "edu_pool_exhausted"
     status = 503
@@ -90,7 +90,7 @@ class PoolExhausted(EduError):
 
 
 class PoolClosed(EduError):
-    """The pool is closed, as the process is ending; a retry reaches another process."""
+    """The pool is closed because the process is ending. A retry reaches another process."""
 
     code = "edu_shutting_down"
     status = 503
@@ -98,14 +98,14 @@ class PoolClosed(EduError):
 
 
 class QueryFailed(EduError):
-    """EDU refused or gave up the query; no retry helps unless the warehouse was only busy."""
+    """EDU refused or stopped the query. No retry helps unless the warehouse was only busy."""
 
     code = "edu_query_failed"
     message = "EDU could not run the roster query: check the tables, the role and the warehouse."
 
 
 class ConnectionLost(EduError):
-    """The connection or its session ended under the query; a retry opens a fresh one."""
+    """The connection or its session ended during the query. A retry opens a new one."""
 
     code = "edu_connection_lost"
     status = 503
@@ -113,7 +113,7 @@ class ConnectionLost(EduError):
 
 
 class RosterIncomplete(EduError):
-    """EDU delivered another number of rows than it had announced; a retry usually helps."""
+    """EDU delivered a different number of rows than announced. A retry usually helps."""
 
     code = "edu_roster_incomplete"
     status = 503
@@ -121,7 +121,7 @@ class RosterIncomplete(EduError):
 
 
 class RosterInvalid(EduError):
-    """EDU delivered something else than finished lines; no retry helps, the query is at fault."""
+    """EDU delivered something other than complete lines. No retry helps: the query is wrong."""
 
     code = "edu_roster_invalid"
     message = "EDU delivered a roster that is not made of lines of text."
@@ -136,11 +136,11 @@ def sentence(code: str) -> str:
 
 
 class StreamCut(ConnectionAbortedError):
-    """The roster broke after its first byte, and the client must be able to see that.
+    """The roster broke off after its first byte, and the client must be able to see that.
 
-    An ``OSError`` with EPIPE on purpose: WSGI servers take it for a client that went away. They
-    drop the connection without the chunk that ends a body and without a traceback of their own;
-    what happened stands in the stream's own log line. A retry may help.
+    An ``OSError`` with EPIPE on purpose: WSGI servers treat it as a client that disconnected. They
+    drop the connection without the chunk that ends a body and without their own traceback. The
+    stream's own log line reports what happened. A retry may help.
     """
 
     def __init__(self) -> None:

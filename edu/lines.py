@@ -1,4 +1,4 @@
-"""The bytes of a column of finished lines, taken straight from Arrow's memory."""
+"""The bytes of a column of complete lines, taken directly from Arrow's memory."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, Literal
@@ -8,14 +8,14 @@ import pyarrow
 from edu.errors import RosterInvalid
 
 SLICE = 512 * 1024
-"""Bytes handed to the socket at a time."""
+"""How many bytes are passed to the socket at a time."""
 
 
 def line_buffers(table: Any) -> list[memoryview]:
-    """Where the lines of the table's only column lie in memory, one buffer a chunk.
+    """Return the memory of the lines of the table's only column, one buffer per chunk.
 
-    The lines of a text array lie one behind the other in its value buffer, so the bytes between
-    its first and its last offset are the body to send: no Python object a line.
+    The lines of a text array are contiguous in its value buffer, so the bytes between its first and
+    its last offset are the body to send, without a Python object per line.
 
     Raises RosterInvalid for a null line, another type, or another number of columns.
     """
@@ -25,7 +25,7 @@ def line_buffers(table: Any) -> list[memoryview]:
 
 
 def slices(buffers: Iterable[memoryview], size: int = SLICE) -> Iterator[bytes]:
-    """The bytes of all buffers, at most ``size`` at a time."""
+    """Yield the bytes of all buffers, at most ``size`` at a time."""
     for buffer in buffers:
         for start in range(0, len(buffer), size):
             yield bytes(buffer[start : start + size])

@@ -1,8 +1,8 @@
 """A pool of connections to one partner's EDU, shared by the threads of one process.
 
-Opening a connection takes up to half a minute, so connections are kept across a burst of runs. The
-one rule of this module: under the lock only lists and counters change; connecting, closing and
-waiting happen outside it. So no thread ever waits for another thread's network.
+Opening a connection takes up to half a minute, so connections are kept across a burst of runs. This
+module's one rule: under the lock, only lists and counters change. Connecting, closing, and waiting
+happen outside it. So no thread ever waits for another thread's network.
 """
 
 import logging
@@ -19,13 +19,13 @@ logger = logging.getLogger(__name__)
 
 MAX_SIZE = 20
 ACQUIRE_TIMEOUT = 60.0
-"""Seconds that a caller waits for a place in a full pool."""
+"""How many seconds a caller waits for a free place in a full pool."""
 MAX_IDLE = 30 * 60.0
-"""Seconds; well under the four hours after which Snowflake ends an idle session."""
+"""In seconds; well under the four hours after which Snowflake ends an idle session."""
 
 
 class Connection(Protocol):
-    """What the pool and the roster need of a DB-API connection."""
+    """The part of a DB-API connection that the pool and the roster need."""
 
     def cursor(self) -> Any: ...
 
@@ -33,17 +33,17 @@ class Connection(Protocol):
 
 
 class Lease:
-    """A connection in somebody's hands. It must be released, once; more often does no harm."""
+    """A connection in use by a caller, who must release it. Releasing it again does no harm."""
 
     def __init__(self, pool: "Pool", connection: Connection, *, fresh: bool) -> None:
         self.connection: Any = connection
         self.fresh = fresh
-        """Whether it was opened for this caller; if not, its session may have expired meanwhile."""
+        """Whether it was opened for this caller. If not, its session may have expired."""
         self._pool = pool
         self._released = False
 
     def release(self, *, discard: bool = False) -> None:
-        """Give the connection back, or have it closed if it can no longer be trusted.
+        """Return the connection to the pool, or have it closed if it can no longer be trusted.
 
         Never blocks on the network: closing happens in the background.
         """
@@ -52,7 +52,7 @@ class Lease:
 
 @dataclass(frozen=True)
 class PoolStats:
-    """A pool at one moment; ``age`` in seconds since it was made."""
+    """A pool's current state. ``age`` is in seconds since it was created."""
 
     name: str
     generation: int
@@ -69,7 +69,7 @@ class PoolStats:
 
 
 class _Waiter:
-    """A caller in the queue: it gets a lease, or without one the place to connect itself."""
+    """A caller in the queue, which gets a lease, or a free place in which to connect."""
 
     def __init__(self) -> None:
         self.served = threading.Event()
@@ -78,10 +78,10 @@ class _Waiter:
 
 
 class Pool:
-    """Connections of one partner, opened on demand and at most ``max_size`` of them.
+    """Connections of one partner, opened on demand, at most ``max_size`` of them.
 
-    ``connect`` opens one; it must be bounded in time by itself. ``on_empty`` is called, without
-    any lock held, when the last connection has gone and nobody waits for one.
+    ``connect`` opens one; it must limit its own time. ``on_empty`` is called, with no lock held,
+    when the last connection is gone and no caller waits for one.
     """
 
     def __init__(
@@ -113,13 +113,13 @@ class Pool:
         self._all_closed = threading.Condition(self._lock)
 
     def acquire(self, timeout: float = ACQUIRE_TIMEOUT, *, fresh: bool = False) -> Lease:
-        """A connection for this caller alone: an idle one, else a new one, else the next released.
+        """Return a connection for this caller: an idle one, else a new one, else the next released.
 
-        With ``fresh`` the idle ones are closed first, for a caller who found one of them stale.
+        With ``fresh``, idle connections are closed first, for a caller who found one to be stale.
 
-        Blocks up to ``timeout`` seconds while the pool is full, and besides for as long as its own
-        connect takes. Raises PoolExhausted, PoolClosed, and whatever ``connect`` raises. The
-        caller owes a ``release``.
+        Blocks up to ``timeout`` seconds while the pool is full, plus the time of its own connect.
+        Raises PoolExhausted, PoolClosed, and whatever ``connect`` raises. The caller must call
+        ``release``.
         """
         stale: list[Connection] = []
         try:
@@ -129,7 +129,7 @@ class Pool:
                 if fresh:
                     stale = self._take_idle()
                 elif self._idle:
-                    # The newest one: the others grow old and are evicted after a burst.
+                    # The newest one, so that the others age and are evicted after a burst.
                     connection, _ = self._idle.pop()
                     self._in_use.add(connection)
                     return Lease(self, connection, fresh=False)
@@ -148,10 +148,10 @@ class Pool:
         return self._open()
 
     def _wait(self, waiter: _Waiter, timeout: float) -> Lease | None:
-        """Wait, outside the lock, until served: a lease, or None for a place to connect in."""
+        """Wait, outside the lock, for a lease, or for a place to connect in (None)."""
         if not waiter.served.wait(timeout):
             with self._lock:
-                # Served between the time-out and this lock? Then it counts as served.
+                # May have been served between the time-out and this lock.
                 if not waiter.served.is_set():
                     self._waiters.remove(waiter)
                     raise PoolExhausted
@@ -160,7 +160,7 @@ class Pool:
         return waiter.lease
 
     def _open(self) -> Lease:
-        """Connect in the place that the caller has been counted for."""
+        """Connect in the place that was counted for the caller."""
         try:
             connection = self._connect()
         except BaseException:
@@ -199,13 +199,13 @@ class Pool:
             self._report_if_empty()
 
     def _pass_place_on(self) -> None:
-        """A place became free: let the first waiter connect in it. Called under the lock."""
+        """Let the first waiter connect in a place that became free. Called under the lock."""
         if self._waiters and not self._closed:
             self._connecting += 1
             self._waiters.popleft().served.set()
 
     def evict(self) -> None:
-        """Close the connections that nobody has used for ``max_idle`` seconds."""
+        """Close connections that have been idle for ``max_idle`` seconds."""
         with self._lock:
             limit = self._clock() - self._max_idle
             old = []
@@ -216,7 +216,7 @@ class Pool:
             self._report_if_empty()
 
     def drain(self) -> None:
-        """Hand out nothing more. Idle connections are closed now, the others when released."""
+        """Stop giving out connections. Closes idle ones now, and the others when released."""
         with self._lock:
             self._closed = True
             idle = self._take_idle()
@@ -227,7 +227,7 @@ class Pool:
         self._close_all(idle)
 
     def close(self) -> None:
-        """Drain, and close those in use as well; ``wait_closed`` tells when it is done."""
+        """Drain, and close connections in use as well; ``wait_closed`` waits until that is done."""
         self.drain()
         with self._lock:
             in_use = list(self._in_use)
@@ -235,15 +235,15 @@ class Pool:
         self._close_all(in_use)
 
     def wait_closed(self, timeout: float) -> bool:
-        """Wait up to ``timeout`` seconds for the connections being closed; whether all are.
+        """Wait up to ``timeout`` seconds for connections being closed. True if all are.
 
-        A connect still under way is not waited for: what it opens is closed when it arrives.
+        Does not wait for a connect in progress: its connection is closed when it arrives.
         """
         with self._all_closed:
             return self._all_closed.wait_for(lambda: not self._closing, timeout)
 
     def drain_if_empty(self) -> bool:
-        """Drain the pool if it holds no connection, makes none and keeps nobody waiting."""
+        """Drain the pool if it has no connections, none in progress, and no waiting callers."""
         with self._lock:
             if self._size() or self._waiters:
                 return False
@@ -268,11 +268,11 @@ class Pool:
             )
 
     def _size(self) -> int:
-        """Places taken. Called under the lock."""
+        """Return the number of places in use. Called under the lock."""
         return len(self._in_use) + len(self._idle) + self._connecting
 
     def _take_idle(self) -> list[Connection]:
-        """Empty the idle ones into a list. Called under the lock."""
+        """Remove and return the idle connections. Called under the lock."""
         taken = [connection for connection, _ in self._idle]
         self._idle.clear()
         return taken
@@ -282,7 +282,7 @@ class Pool:
             self._on_empty(self)
 
     def _close_all(self, connections: list[Connection]) -> None:
-        """Close connections in threads of their own: logging out of EDU can take seconds."""
+        """Close connections in separate threads, since logging out of EDU can take seconds."""
         with self._lock:
             self._closing += len(connections)
         for connection in connections:
@@ -291,7 +291,7 @@ class Pool:
             )
             try:
                 thread.start()
-            except RuntimeError:  # the interpreter is ending and starts no threads any more
+            except RuntimeError:  # the interpreter is ending and no longer starts threads
                 self._close(connection)
 
     def _close(self, connection: Connection) -> None:

@@ -1,7 +1,7 @@
-"""The pools of one process, a pool for each partner, made on first use and forgotten when empty.
+"""The pools of one process: one per partner, created on first use and dropped when empty.
 
-The same rule as in ``edu.pool``: under the lock only the registry changes; looking credentials up,
-connecting and closing happen outside it.
+The same rule as in ``edu.pool`` applies: under the lock, only the registry changes. Looking up
+credentials, connecting, and closing happen outside it.
 """
 
 import logging
@@ -27,11 +27,11 @@ SHUTDOWN_TIMEOUT = 10.0
 
 
 class Pools:
-    """Hands out connections by partner and generation.
+    """Provides connections by partner and generation.
 
-    ``lookup`` finds a partner's credentials or None, ``connect`` opens a connection with them. A
-    partner's generation is a number that only grows; a pool of an older one is drained and
-    replaced as soon as somebody asks with a newer one. That is how a reset reaches every process.
+    ``lookup`` returns a partner's credentials or None, and ``connect`` opens a connection with
+    them. A partner's generation is a number that only grows. A pool of an older one is drained and
+    replaced when a caller asks for a newer one, so a reset takes effect in every process.
     """
 
     def __init__(
@@ -56,16 +56,16 @@ class Pools:
         self._pools: dict[str, Pool] = {}
         self._creations: dict[tuple[str, int], Future[Pool]] = {}
         self._connected: dict[str, float] = {}
-        self._made: weakref.WeakSet[Pool] = weakref.WeakSet()  # replaced ones too, while in use
+        self._made: weakref.WeakSet[Pool] = weakref.WeakSet()  # even replaced ones, if in use
         self._evictor: threading.Thread | None = None
         self._stop = threading.Event()
 
     def acquire(self, partner_id: str, generation: int, *, fresh: bool = False) -> Lease:
-        """A connection to the partner's EDU; the caller owes its ``release``.
+        """Return a connection to the partner's EDU. The caller must call its ``release``.
 
-        Blocks as ``Pool.acquire`` does, on a cold partner also for the credential look-up, which
-        concurrent callers share. A login refused with credentials from an earlier look-up is tried
-        once more with those of today, so that a rotated key costs nobody an error.
+        Blocks as ``Pool.acquire`` does. Without a pool, also blocks for the credential look-up,
+        which concurrent callers share. If credentials from an earlier look-up are refused, tries
+        once more with current ones, so that a rotated key causes no error.
 
         Raises NoCredentials, CredentialLookupFailed, KeyUnreadable, NotConfigured, ConnectFailed,
         LoginRejected, PoolExhausted, PoolClosed.
@@ -75,8 +75,8 @@ class Pools:
             try:
                 return pool.acquire(self._timeout, fresh=fresh)
             except PoolClosed:
-                # Replaced or emptied since we were given it: ask for its successor. The loop ends
-                # because `_pool` raises the same once the whole registry is closed.
+                # Replaced or emptied since `_pool` returned it, so get its successor. The loop ends
+                # because `_pool` raises PoolClosed too once the whole registry is closed.
                 continue
             except LoginRejected:
                 self._retire(pool)
@@ -84,16 +84,16 @@ class Pools:
                     raise
 
     def available(self, partner_id: str, generation: int) -> bool:
-        """Whether the partner's EDU can be asked: a live pool, or credentials to be had now.
+        """Whether the partner's EDU can be queried: a live pool, or credentials are available.
 
-        Raises what the look-up raises; callers that must not fail log any EduError as "no".
+        Raises what the look-up raises. Callers that must not fail log any EduError as "no".
         """
         if self._current(partner_id, generation) is not None:
             return True
         return self._lookup(partner_id) is not None
 
     def follow(self, partner_id: str, generation: int) -> None:
-        """Drain the partner's pool if it is older, without waiting for somebody to ask for it."""
+        """Drain the partner's pool if it is older, without waiting for the next caller."""
         with self._lock:
             pool = self._pools.get(partner_id)
             if pool is None or pool.generation >= generation:
@@ -102,23 +102,23 @@ class Pools:
         pool.drain()
 
     def evict(self) -> None:
-        """One round of the evictor: close what has been idle for too long."""
+        """Run one round of the evictor: close what has been idle for too long."""
         for pool in self._all():
             pool.evict()
 
     def stats(self) -> list[PoolStats]:
-        """All pools, replaced ones as long as connections of theirs are in use."""
+        """Return the state of all pools, including replaced ones that are still in use."""
         every = [pool.stats() for pool in self._all()]
         alive = [stats for stats in every if stats.open or stats.connecting or not stats.closed]
         return sorted(alive, key=lambda stats: (stats.name, stats.generation))
 
     def connected_ago(self) -> dict[str, float]:
-        """The seconds since a connection was last opened, by partner; without those never had."""
+        """Return the seconds since a connection was last opened, by partner."""
         now = self._clock()
         return {partner_id: now - at for partner_id, at in self._connected.copy().items()}
 
     def shutdown(self, timeout: float = SHUTDOWN_TIMEOUT) -> bool:
-        """Close everything for good, all pools at the same time; whether it was done in time."""
+        """Close everything permanently, all pools at once. True if that was done in time."""
         with self._lock:
             self._stop.set()
             pools = list(self._made)
@@ -132,9 +132,9 @@ class Pools:
         return not stuck
 
     def _pool(self, partner_id: str, generation: int) -> tuple[Pool, bool]:
-        """The partner's pool, and whether its credentials were looked up for this very call."""
-        # Without the lock, as reading one entry of a dict needs none: twenty threads on a warm pool
-        # would queue for it. A pool that is being replaced says so itself, when it is asked.
+        """Return the partner's pool, and whether credentials were looked up for this call."""
+        # Without the lock, which reading one entry of a dict does not need, so that many threads on
+        # a warm pool do not queue. A pool that is being replaced raises when it is used.
         pool = self._current(partner_id, generation)
         if pool is not None:
             return pool, False
@@ -144,13 +144,13 @@ class Pools:
             pool = self._current(partner_id, generation)
             if pool is not None:
                 return pool, False
-            # A caller with a newer generation makes its own: a look-up that began before the
-            # reset may hold the old secret.
+            # A caller with a newer generation creates its own pool, since a look-up that began
+            # before the reset may have the old secret.
             creation = self._creations.get((partner_id, generation))
             if creation is None:
                 mine = self._creations[partner_id, generation] = Future()
         if creation is not None:
-            return creation.result(), True  # waits outside the lock; raises what the maker met
+            return creation.result(), True  # waits outside the lock; raises the creator's error
         try:
             pool = self._make(partner_id, generation)
         except BaseException as error:
@@ -175,7 +175,7 @@ class Pools:
         return pool, True
 
     def _current(self, partner_id: str, generation: int) -> Pool | None:
-        """The pool to use, unless it is too old or closed."""
+        """Return the current pool, unless it is too old or closed."""
         pool = self._pools.get(partner_id)
         if pool is None or pool.closed or pool.generation < generation:
             return None
@@ -202,14 +202,14 @@ class Pools:
         )
 
     def _retire(self, pool: Pool) -> None:
-        """Drain a pool whose credentials are refused, so that the next caller makes a new one."""
+        """Drain a pool whose credentials were refused. The next caller creates a new one."""
         with self._lock:
             if self._pools.get(pool.name) is pool:
                 del self._pools[pool.name]
         pool.drain()
 
     def _forget_if_empty(self, pool: Pool) -> None:
-        """Credentials live as long as connections made with them, and no longer."""
+        """Drop an empty pool, so that credentials do not outlive connections made with them."""
         with self._lock:
             if self._pools.get(pool.name) is pool and pool.drain_if_empty():
                 del self._pools[pool.name]

@@ -1,4 +1,4 @@
-"""What to do about each of EDU's failures: the likely cause first."""
+"""What to do about each of EDU's failures, the likely cause first."""
 
 from edu.errors import EduError
 
@@ -52,7 +52,7 @@ _BY_NUMBER = {
 
 
 def store(source: str) -> str:
-    """What to store, and where, when nothing is."""
+    """Return what to store, and where, if nothing is stored."""
     if source.startswith("AWS"):
         return (
             f"Store an {source}: a JSON object with username, account, database, schema, "
@@ -62,12 +62,12 @@ def store(source: str) -> str:
 
 
 def of(error: EduError) -> str:
-    """The remedy for one of our own errors; empty where nothing but a retry helps."""
+    """Return the remedy for one of our own errors, or "" if only a retry helps."""
     return _BY_CODE.get(error.code, "")
 
 
 def of_query(number: int | None) -> tuple[str, str]:
-    """Finding and remedy for Snowflake's number of a refused query; ``("", …)`` for any other."""
+    """Return finding and remedy for Snowflake's number of a refused query, or ``("", …)``."""
     return _BY_NUMBER.get(
         number or 0,
         ("", f"Look for the query in Snowflake's query history (error {number or 'unknown'})."),

@@ -1,7 +1,7 @@
 """A tenant's students of all years, streamed from EDU as the bytes that the executor reads.
 
-SQL makes the finished JSON line, the connector hands over Arrow batches, and the line column's
-memory is the response body: no Python object a student. See ``docs/edu.md``.
+SQL creates the complete JSON line, the connector returns Arrow batches, and the line column's
+memory is the response body, without a Python object per student. See ``docs/edu.md``.
 """
 
 import logging
@@ -19,9 +19,9 @@ from edu.pools import Pools
 logger = logging.getLogger(__name__)
 
 Failure = Callable[[Exception], EduError]
-"""What an error of the connector means to us."""
+"""Classifies an error of the connector."""
 Answers = Callable[[Any], bool]
-"""Whether EDU still answers on a connection, told within seconds."""
+"""Returns within seconds whether EDU still responds on a connection."""
 
 _COMPLETE, _ABANDONED = "complete", "abandoned"
 
@@ -62,15 +62,15 @@ select to_json(object_construct_keep_null(
 )) || chr(10) as line
 from with_codes
 """
-"""One finished line a student and education organisation; the tenant's code is the parameter.
+"""One complete line per student and education organization. The parameter is the tenant's code.
 
-- Only each k_student_xyear's newest api_year: that is how EDU knows a student today.
-- Students and codes are made distinct and grouped as scalars: objects whose keys come in another
-  order would count as different.
-- ARRAY_AGG leaves the NULL of a student without codes out, and COALESCE makes sure of a list:
-  executors fail on an object of nulls.
-- KEEP_NULL, as a key whose value is NULL would vanish otherwise and change the shape.
-- The tables carry no database or schema: the connection's own apply.
+- Only each k_student_xyear's newest api_year, which is how EDU knows the student now.
+- Students and codes are made distinct and grouped as scalars, since objects whose keys come in
+  another order would count as different.
+- ARRAY_AGG omits the NULL of a student without codes, and COALESCE ensures a list: executors fail
+  on an object of nulls.
+- KEEP_NULL, since otherwise a key whose value is NULL would vanish and change the format.
+- The tables have no database or schema, so that the connection's own apply.
 """
 
 
@@ -81,17 +81,17 @@ class _Result:
     cursor: Any
     batches: Iterator[Any]
     expected: int
-    """Rows that EDU has announced."""
+    """How many rows EDU has announced."""
     rows: int
-    """Rows that have arrived."""
+    """How many rows have arrived."""
     slices: Iterator[bytes]
-    """What is left to send of the rows that have arrived."""
+    """Bytes of the arrived rows that are not sent yet."""
 
     def next_slice(self) -> bytes | None:
-        """The next bytes; None after the last.
+        """Return the next bytes, or None after the last.
 
-        Raises RosterIncomplete if there are more or fewer rows than announced: the connector
-        does not compare, so that a lost chunk would go unnoticed.
+        Raises RosterIncomplete if there are more or fewer rows than announced. The connector does
+        not compare the counts, so a lost chunk would go unnoticed.
         """
         while True:
             piece = next(self.slices, None)
@@ -111,12 +111,12 @@ class _Result:
 class RosterStream:
     """An iterator of bytes that owns the connection they come from.
 
-    Ends in one of three ways, each giving the connection back exactly once: all rows delivered
-    (the connection returns to its pool), a failure (it is closed, and the caller gets StreamCut),
-    or ``close()`` before the end, as when the client has gone (it is closed, as its result is
-    unfinished). ``close()`` may be called at any time, repeatedly, from any thread, and before the
-    first ``next()``; a generator could not promise that, since one that was never started runs no
-    ``finally``.
+    Ends in one of three ways, each of which releases the connection exactly once: all rows are
+    delivered (the connection returns to its pool), a failure (it is closed, and the caller gets
+    StreamCut), or ``close()`` before the end, as when the client has disconnected (it is closed,
+    since its result is unfinished). ``close()`` may be called at any time, repeatedly, from any
+    thread, and before the first ``next()``. A generator would not allow that: one that was never
+    started runs no ``finally``.
     """
 
     def __init__(
@@ -160,19 +160,20 @@ class RosterStream:
                 return piece
             if self._end(_COMPLETE):
                 raise StopIteration
-        # Outside the handler: the server would log the library's error, which quotes requests.
+        # Outside the handler, since the server would log the library's error, which quotes
+        # requests.
         raise StreamCut
 
     def close(self) -> None:
-        """Give everything back if the stream has not ended yet. Never blocks on the network."""
+        """Release everything if the stream has not ended yet. Never blocks on the network."""
         self._end(_ABANDONED)
 
     def __del__(self) -> None:
-        # For a stream that no response ever took over, as when a middleware fails.
+        # For a stream that no response has taken over, as when a middleware fails.
         self.close()
 
     def _end(self, outcome: str) -> bool:
-        """End the stream unless it has ended; whether this call did it."""
+        """End the stream unless it has ended already. True if this call ended it."""
         with self._lock:
             if self._outcome is not None:
                 return False
@@ -206,10 +207,10 @@ def open_roster_stream(
     failure: Failure,
     on_end: Callable[[], None] | None = None,
 ) -> RosterStream:
-    """Run the query and fetch its first batch; from then on the stream owns the connection.
+    """Run the query and fetch its first batch. The stream then owns the connection.
 
-    A pooled connection that EDU does not answer on any more, or whose session has ended, costs a
-    reconnect, once, and no error. Raises any EduError, with nothing left open.
+    If EDU no longer responds on a pooled connection, or its session has ended, reconnects once.
+    Raises any EduError, and then leaves nothing open.
     """
     started = time.monotonic()
     try:
@@ -237,7 +238,7 @@ def open_roster_stream(
 
 
 def _execute(lease: Lease, tenant_code: str, failure: Failure, answers: Answers) -> _Result:
-    """The query's result; if it fails, the lease is given up."""
+    """Return the query's result. On failure, discards the lease."""
     parts: list[Any] = []
     try:
         if not (lease.fresh or answers(lease.connection)):
@@ -263,10 +264,10 @@ def _execute(lease: Lease, tenant_code: str, failure: Failure, answers: Answers)
 
 
 def _give_up(lease: Lease, *parts: Any) -> None:
-    """Discard a connection with what is unfinished on it, in the background.
+    """Discard a connection with its unfinished results, in the background.
 
-    Closing a result waits for a download under way, which the connector retries for up to a
-    minute; a caller that has gone must not hold a thread for it.
+    Closing a result waits for a download in progress, which the connector retries for up to a
+    minute. That must not hold the thread of a client that has disconnected.
     """
     lease.release(discard=True)
 
@@ -283,7 +284,7 @@ def _give_up(lease: Lease, *parts: Any) -> None:
 def _log_end(
     outcome: str, partner_id: str, label: str, *, rows: int, size: int, started: float
 ) -> None:
-    """The one line about a stream: never a student's data."""
+    """Log the one line about a stream, without student data."""
     logger.log(
         logging.INFO if outcome == _COMPLETE else logging.WARNING,
         "EDU roster %s: partner %s, run %s, %d rows, %d bytes, %.1f s",

@@ -1,4 +1,4 @@
-"""Checks for somebody who waits for their answer: they end in time, whatever AWS and EDU do."""
+"""Limit the time of checks that a person waits for, whatever AWS and EDU do."""
 
 import time
 from collections.abc import Iterator
@@ -8,13 +8,13 @@ from threading import Thread
 from edu.diagnosis import Step
 
 PATIENCE = 25.0
-"""Seconds: longer than a login to a slow account takes, shorter than a proxy waits for a page."""
+"""In seconds: longer than a login to a slow account, shorter than a proxy waits for a page."""
 
 
 def in_time(steps: Iterator[Step], patience: float | None = None) -> Iterator[Step]:
-    """The steps as they come; after ``patience`` seconds in all, a failed one in place of the rest.
+    """Yield the steps. After ``patience`` seconds in total, yields a failed step instead.
 
-    What was under way then goes on in a thread of its own, which ends and closes its connection
+    The step in progress then continues in a separate thread, which ends and closes its connection
     when the connector's own limits are reached, within a few minutes.
     """
     done: SimpleQueue[Step | Exception | None] = SimpleQueue()
@@ -32,7 +32,7 @@ def in_time(steps: Iterator[Step], patience: float | None = None) -> Iterator[St
         patience = PATIENCE
     deadline = time.monotonic() + patience
     Thread(target=work, name="edu-check", daemon=True).start()
-    asked = "AWS"  # for the credentials; then EDU is
+    asked = "AWS"  # for the credentials; then EDU
     while True:
         try:
             step = done.get(timeout=max(0.0, deadline - time.monotonic()))

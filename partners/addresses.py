@@ -1,8 +1,8 @@
-"""Where the app may connect when a person has named the server.
+"""Which addresses the app may connect to if a person has named the server.
 
-Whoever may enter an address could make the app look around in its own network. So a name is looked
-up once, every address that it has is checked, and the connection goes to the very address that was
-checked: the name may lead elsewhere a moment later.
+Otherwise anyone who may enter a URL could make the app probe its own network. So a name is looked
+up once, all its addresses are checked, and the connection goes to the address that was checked: a
+moment later the name may resolve to something else.
 """
 
 import ipaddress
@@ -13,24 +13,24 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PRIVATE_NETWORKS = "10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,fc00::/7"
-"""Where organizations' own servers are; not this machine itself, nor link-local addresses."""
+"""Networks of organizations' own servers, without this machine itself or link-local addresses."""
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")  # RFC 6052: IPv4 addresses in the last 32 bits
-# By these a cloud hands out credentials; 169.254.0.0/16 and fe80::/10, link-local, have the others.
+# A cloud's address for credentials. The others are link-local: 169.254.0.0/16 and fe80::/10.
 _METADATA = ipaddress.ip_address("fd00:ec2::254")
 
 
 class ForbiddenAddress(Exception):
-    """The name has an address that the app does not connect to."""
+    """The name has an address that the app must not connect to."""
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    """The networks of a comma-separated list. Raises ValueError."""
+    """Parse a comma-separated list of networks. Raises ValueError."""
     return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
 def parsed(address: str) -> Address:
-    """An address without its zone and, where it is IPv4 in IPv6's clothes, as IPv4."""
+    """Parse an address, without its zone. An IPv4 address mapped into IPv6 is returned as IPv4."""
     found = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(found, ipaddress.IPv6Address):
         if found in _NAT64:
@@ -41,7 +41,7 @@ def parsed(address: str) -> Address:
 
 
 def is_public(address: str) -> bool:
-    """Whether it belongs to a server of the public internet."""
+    """Whether it is on the public internet."""
     found = parsed(address)
     if isinstance(found, ipaddress.IPv6Address) and (found.sixtofour or found.is_site_local):
         return False
@@ -49,7 +49,7 @@ def is_public(address: str) -> bool:
 
 
 def is_allowed(address: str, private: Iterable[Network]) -> bool:
-    """Whether it is public or in one of the ``private`` networks; never a cloud's own."""
+    """Whether it is public or in a ``private`` network, and no cloud's metadata address."""
     found = parsed(address)
     if found.is_link_local or found == _METADATA or found.is_multicast:
         return False
@@ -57,6 +57,6 @@ def is_allowed(address: str, private: Iterable[Network]) -> bool:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """All addresses of a name. Raises OSError (there are none), UnicodeError or ValueError."""
+    """Return all addresses of a name. Raises OSError (if none), UnicodeError, or ValueError."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(info[4][0]) for info in found))

@@ -1,4 +1,4 @@
-"""Partners and what belongs to them, for superusers and partner admins."""
+"""Admin pages of partners and what belongs to them, for superusers and partner admins."""
 
 from typing import Any
 
@@ -42,7 +42,7 @@ class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
     search_fields = ["id", "name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Partner | None = None) -> list[str]:
-        # The code is part of where files lie.
+        # The code is part of files' paths.
         return ["id"] if obj else []
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -54,13 +54,13 @@ class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
             obj.cross_year_changed_at = timezone.now()
             obj.cross_year_changed_by = request.user.get_username()
             fields |= {"cross_year_changed_at", "cross_year_changed_by"}
-        # Only these: saving a generation of before a reset would undo the reset.
+        # Only these: saving a generation from before a reset would undo the reset.
         obj.save(update_fields=fields if change else None)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        """What the history says: also which way cross-year matching was turned."""
+        """Return the history's message, with whether cross-year matching was turned on or off."""
         if CROSS_YEAR not in form.changed_data:
             return super().construct_change_message(request, form, formsets, add)
         turned = "on" if form.cleaned_data[CROSS_YEAR] else "off"
@@ -77,7 +77,7 @@ class TenantAdmin(ScopedAdmin):
     search_fields = ["code", "name", "partner__id", "partner__name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Tenant | None = None) -> list[str]:
-        # They are part of where files lie.
+        # They are part of files' paths.
         return ["partner", "code"] if obj else []
 
 
@@ -89,8 +89,7 @@ class SchoolYearAdmin(SuperuserAdmin):
 
 @admin.register(SchoolYearConfig)
 class SchoolYearConfigAdmin(ScopedAdmin):
-    """To look through; they are changed on the partner's page of school years, which says what a
-    change does."""
+    """Read-only. The partner's page of school years changes them, and says what a change does."""
 
     list_display = ["school_year", "partner", "enabled", "sends_to_ods"]
     list_filter = [_by_partner, "school_year", "enabled", "sends_to_ods"]
@@ -124,7 +123,7 @@ class MembershipAdmin(SuperuserAdmin):
         self, request: HttpRequest, obj: Membership, form: ModelForm, change: bool
     ) -> None:
         super().save_model(request, obj, form, change)
-        # The admin is where members work, and it lets staff in only.
+        # Members work in the admin, which only admits staff.
         if not obj.user.is_staff:
             obj.user.is_staff = True
             obj.user.save(update_fields=["is_staff"])

@@ -16,7 +16,8 @@ class PartnersConfig(AppConfig):
         audit.watch(models.Tenant)
         audit.watch(models.SchoolYear)
         audit.watch(models.SchoolYearConfig)
-        # Each connection has a secret for good; one that no key opens would be in the way here.
+        # A connection's secret never changes, and comparing one that cannot be decrypted would
+        # fail.
         audit.watch(models.OdsConnection, leave_out=["client_secret"])
         audit.watch(models.Membership, relations=["tenants"])
         audit.watch(

@@ -1,8 +1,8 @@
-"""The audit trail: who changed which setting, signed in, or took student data away, and from where.
+"""The audit trail: who changed a setting, signed in, or downloaded student data, and from where.
 
-django-auditlog keeps what is saved of the models given to ``watch``. What it does not see (updates
-without ``save``, events that change nothing) is told to ``record`` and ``record_change``. Entries
-hold no secret and nothing of a student; they outlive the people and objects that they name.
+django-auditlog records saved changes of the models passed to ``watch``. What it cannot see (updates
+without ``save``, events that change nothing) goes to ``record`` and ``record_change``. Entries
+contain no secrets and no student data, and outlive the people and objects they name.
 """
 
 from collections.abc import Callable, Iterable
@@ -33,10 +33,11 @@ def watch(
     secrets: Iterable[str] = (),
     relations: Iterable[str] = (),
 ) -> None:
-    """Keep every saved change of ``model``: of ``fields``, or of all but ``leave_out``.
+    """Record every saved change of ``model``: of ``fields``, or of all but ``leave_out``.
 
-    Of ``secrets`` it is kept that they changed; encrypted ones leave out, since to be compared they
-    must be read, and a key may be lost. ``relations`` are many-to-many fields.
+    For ``secrets`` it only records that they changed. Put encrypted ones into ``leave_out``:
+    comparing them requires reading them, and a key may be lost. ``relations`` are many-to-many
+    fields.
     """
     auditlog.register(
         model,
@@ -49,16 +50,17 @@ def watch(
 
 
 def hidden(value: str) -> str:
-    """What is kept of a secret."""
+    """Return what is recorded of a secret."""
     return "" if value in ("", "None") else "(hidden)"
 
 
 def record(
     instance: Model | None, event: str, *, actor: User | None = None, **details: Any
 ) -> None:
-    """Keep that ``event`` happened to ``instance``; None is an account that nobody knows.
+    """Record that ``event`` happened to ``instance``; None is an unknown account.
 
-    The actor is who is signed in, unless told; ``details`` are short facts, JSON's kinds only.
+    The actor is whoever is signed in, unless passed. ``details`` are short facts, of JSON's types
+    only.
     """
     given: dict[str, Any] = {
         "action": LogEntry.Action.ACCESS,
@@ -73,7 +75,7 @@ def record(
 
 
 def record_change(instance: Model, **changes: tuple[Any, Any]) -> None:
-    """Keep a change that was made without ``save``: old and new value of each field."""
+    """Record a change that was made without ``save``: old and new value of each field."""
     LogEntry.objects.log_create(
         instance,
         action=LogEntry.Action.UPDATE,
@@ -82,10 +84,10 @@ def record_change(instance: Model, **changes: tuple[Any, Any]) -> None:
 
 
 class AuditMiddleware:
-    """Lets entries know the request that they are made in.
+    """Makes the current request available to entries.
 
-    In place of auditlog's own, which believes X-Forwarded-For from anybody, and loads the session's
-    user and connects a signal's receiver for each request, also for those that keep nothing.
+    Replaces auditlog's own, which trusts X-Forwarded-For from anybody. That one also loads the
+    session's user and connects a signal receiver for every request, even if nothing is recorded.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -101,12 +103,12 @@ class AuditMiddleware:
 
 @receiver(pre_save, sender=LogEntry, dispatch_uid="partners.audit")
 def _sign(sender: type[LogEntry], instance: LogEntry, **kwargs: Any) -> None:
-    """Who and from where; the name and e-mail stay when the account is deleted."""
+    """Add who and from where. The name and e-mail stay when the account is deleted."""
     request = _request.get()
     if request is not None:
         instance.remote_addr = client_address(request)
         user = getattr(request, "user", None)
-        # A client of an API is no person; who it is stands in the entry's details.
+        # An API client is not a person. The entry's details name it.
         if instance.actor is None and isinstance(user, User):
             instance.actor = user
     if instance.actor is not None:

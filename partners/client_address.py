@@ -1,4 +1,4 @@
-"""From which address a request comes, where a client cannot make it up."""
+"""The address that a request comes from, which a client cannot forge."""
 
 import ipaddress
 
@@ -7,11 +7,11 @@ from django.http import HttpRequest
 
 
 def client_address(request: HttpRequest) -> str | None:
-    """The client's IP address, or None where the server does not tell, as over a Unix socket.
+    """Return the client's IP address, or None if the server does not know, as over a Unix socket.
 
-    Every proxy appends to ``X-Forwarded-For`` whom it was called by, so only as many entries from
-    its end can be believed as there are proxies of ours (``PROXY_COUNT``); without one the header
-    is the client's own invention.
+    Every proxy appends the address of its own client to ``X-Forwarded-For``. So only the last
+    entries can be trusted, as many as there are proxies of ours (``PROXY_COUNT``). Without proxies,
+    the client controls the whole header.
     """
     candidates = [request.META.get("REMOTE_ADDR", "")]
     if settings.PROXY_COUNT:

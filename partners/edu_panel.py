@@ -1,7 +1,7 @@
-"""The EDU panel on a partner's admin page: credentials, connections of all processes, two buttons.
+"""The EDU panel on a partner's admin page: credentials, all processes' connections, two buttons.
 
-The panel is a page of its own that the partner's page loads, since looking credentials up may take
-as long as AWS likes. Nobody waits for AWS or EDU longer than ``edu.waiting.PATIENCE``.
+The partner's page loads the panel separately, since AWS may take long to look up credentials.
+Nobody waits for AWS or EDU longer than ``edu.waiting.PATIENCE``.
 """
 
 from datetime import timedelta
@@ -26,7 +26,7 @@ KEEP_ROSTERS = timedelta(days=1)
 
 
 class EduPanel(admin.ModelAdmin):
-    """To be mixed into the admin of partners; whoever may change the partner may use it."""
+    """A mixin for the admin of partners. Anyone who may change the partner may use it."""
 
     actions = ["reset_edu_connections"]
 

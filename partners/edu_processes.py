@@ -1,8 +1,8 @@
-"""What each web process tells the others of its EDU connections, by way of the database.
+"""Share each web process's EDU connections with the others, through the database.
 
-A thread in each process looks every few seconds, and only while the process has connections or has
-just lost its last: it gives up what a reset has made obsolete, and writes what there is. Rows of a
-process that died are left out, and removed by the next one that writes.
+A thread in each process runs every few seconds, but only while the process has connections or has
+just lost its last. It drops connections that a reset has made obsolete, and records the current
+ones. Rows of a process that died are ignored, and deleted by the next one that writes.
 """
 
 import logging
@@ -23,20 +23,20 @@ from partners.models import EduProcess, Partner
 logger = logging.getLogger(__name__)
 
 EVERY = 5.0
-"""Seconds between two looks; a reset has reached all processes after these."""
+"""Seconds between rounds. A reset takes effect in all processes within this time."""
 HEARTBEAT = 20.0
-"""Seconds after which a process tells again though nothing has changed."""
+"""Seconds after which a process reports again although nothing has changed."""
 GONE_AFTER = timedelta(seconds=60)
-"""What a process told counts no longer after this time."""
+"""After this time without a report, a process no longer counts."""
 
 
 def alive() -> QuerySet[EduProcess]:
-    """What the processes that still run have told."""
+    """Return the reports of processes that are still running."""
     return EduProcess.objects.filter(seen_at__gt=timezone.now() - GONE_AFTER)
 
 
 class Reporter:
-    """One process's thread that tells. ``round`` is one look, for whoever does without thread."""
+    """One process's reporting thread. Without a thread, call ``round``."""
 
     def __init__(self, process: str = "") -> None:
         self.process = process or f"{socket.gethostname()}:{os.getpid()}"
@@ -49,14 +49,14 @@ class Reporter:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread, and tell that this process has no connections any more."""
+        """End the thread, and report that this process has no connections any more."""
         self._stop.set()
         self._thread.join(EVERY)
         if self._told and not self._thread.is_alive():
             self._safe_round()
 
     def round(self) -> None:
-        """Follow resets, and tell what has changed."""
+        """Follow resets, and report changes."""
         stats = connections.stats()
         if stats:
             partners = Partner.objects.filter(pk__in={each.name for each in stats})
@@ -109,7 +109,7 @@ class Reporter:
 
 
 def note_connection(partner_id: str, seconds_ago: float = 0.0) -> None:
-    """Keep when a connection to the partner's EDU was opened, unless a later one is known."""
+    """Record when a connection to the partner's EDU was opened, unless a later one is known."""
     at = timezone.now() - timedelta(seconds=seconds_ago)
     older = Q(edu_connected_at=None) | Q(edu_connected_at__lt=at - timedelta(seconds=1))
     Partner.objects.filter(older, pk=partner_id).update(edu_connected_at=at)
@@ -119,13 +119,13 @@ _reporter: Reporter | None = None
 
 
 def start() -> None:
-    """Begin to tell of this process. For gunicorn's post_worker_init."""
+    """Start reporting for this process. For gunicorn's post_worker_init."""
     global _reporter
     _reporter = Reporter()
     _reporter.start()
 
 
 def stop() -> None:
-    """Take back what this process told. For gunicorn's worker_exit, after EDU's shutdown."""
+    """Remove this process's report. For gunicorn's worker_exit, after EDU's shutdown."""
     if _reporter is not None:
         _reporter.stop()

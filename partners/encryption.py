@@ -1,4 +1,4 @@
-"""Secrets at rest: Fernet with key rotation, as a model field."""
+"""Encrypted secrets: Fernet with key rotation, as a model field."""
 
 from typing import Any
 
@@ -19,12 +19,12 @@ def _fernet() -> MultiFernet:
 
 
 def encrypt(text: str) -> str:
-    """``text`` as it may be stored; the first of ``ENCRYPTION_KEYS`` encrypts."""
+    """Encrypt ``text`` for storage, with the first of ``ENCRYPTION_KEYS``."""
     return _fernet().encrypt(text.encode()).decode()
 
 
 def decrypt(stored: str) -> str:
-    """What was encrypted. Raises UndecryptableSecret when no key fits."""
+    """Decrypt stored text. Raises UndecryptableSecret if no key fits."""
     try:
         return _fernet().decrypt(stored.encode()).decode()
     except InvalidToken:
@@ -32,12 +32,12 @@ def decrypt(stored: str) -> str:
 
 
 def seal(text: str, purpose: str) -> str:
-    """``text`` for a page to hand back unread within some minutes: see ``unseal``."""
+    """Encrypt ``text`` for a page to return unread within some minutes: see ``unseal``."""
     return _fernet().encrypt(f"{purpose}:{text}".encode()).decode()
 
 
 def unseal(sealed: str, purpose: str, *, seconds: int) -> str | None:
-    """What was sealed for ``purpose`` at most ``seconds`` ago; None for anything else."""
+    """Return what was sealed for ``purpose`` at most ``seconds`` ago, or None for anything else."""
     try:
         text = _fernet().decrypt(sealed.encode(), ttl=seconds).decode()
     except InvalidToken:
@@ -46,11 +46,11 @@ def unseal(sealed: str, purpose: str, *, seconds: int) -> str | None:
 
 
 class EncryptedTextField(models.TextField):
-    """Text that only its encrypted form reaches the database.
+    """Text that is encrypted in the database.
 
     The first of ``ENCRYPTION_KEYS`` encrypts, all of them decrypt: to rotate, put the new key first
-    and save each row once. Reading raises UndecryptableSecret when no key fits. It cannot be
-    filtered by, since the same text encrypts differently each time.
+    and save each row once. Reading raises UndecryptableSecret if no key fits. It cannot be used in
+    filters, since the same text encrypts differently each time.
     """
 
     def get_prep_value(self, value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Forms of the admin that say more than their models."""
+"""Admin forms with rules beyond their models'."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ CROSS_YEAR = "cross_year_match_enabled"
 
 
 class PartnerForm(forms.ModelForm):
-    """A partner, whose cross-year matching is turned on only while its EDU can be reached."""
+    """A partner. Cross-year matching can be turned on only while its EDU can be reached."""
 
     class Meta:
         model = Partner
@@ -31,7 +31,7 @@ class PartnerForm(forms.ModelForm):
 
 
 class MembershipForm(forms.ModelForm):
-    """A membership whose tenants are its partner's."""
+    """A membership. Its tenants must be its partner's."""
 
     class Meta:
         model = Membership

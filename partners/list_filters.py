@@ -1,4 +1,4 @@
-"""Filters of lists that stay usable, and quick, however many there are to choose from."""
+"""List filters that stay usable and fast with any number of choices."""
 
 from collections.abc import Iterable, Iterator
 from itertools import islice
@@ -16,7 +16,7 @@ from partners.models import Partner, Tenant
 
 
 class _Worded(admin.FieldListFilter):
-    """One of Django's filters with a title and choices in words of ours."""
+    """One of Django's filters with our own title and choices."""
 
     words: ClassVar[dict[str, str]]
 
@@ -31,13 +31,13 @@ class _Worded(admin.FieldListFilter):
 
 
 class RetiredFilter(_Worded, admin.EmptyFieldListFilter):
-    """Of what is retired at some time: what is not yet, and what is."""
+    """Filter by whether something is active or retired."""
 
     words: ClassVar = {"title": "state", "Empty": "Active", "Not empty": "Retired"}
 
 
 class CheckFilter(_Worded, admin.BooleanFieldListFilter):
-    """How the last test of a connection went."""
+    """Filter by the result of a connection's last test."""
 
     words: ClassVar = {
         "title": "last test",
@@ -48,35 +48,35 @@ class CheckFilter(_Worded, admin.BooleanFieldListFilter):
 
 
 class NamedFilter(admin.SimpleListFilter):
-    """Rows that belong to something with a name: links while there are few, else a search box.
+    """Filter by something with a name: links if there are few, else a search box.
 
-    The value is a whole name or a part of one, so that it can be typed. ``lookup`` leads from a
-    row to what has the name; ``at`` makes the filter for one.
+    The value is a whole name or a part of one, so that it can be typed. ``lookup`` leads from a row
+    to what has the name; ``at`` creates the filter for one.
     """
 
     template = "admin/named_filter.html"
     lookup: str
 
     FEW = 12
-    """Up to so many are links."""
+    """Up to this many are links."""
     LEAST = 2
-    """Of fewer there is nothing to choose."""
+    """With fewer, there is nothing to choose."""
     SUGGESTED = 1_000
-    """So many names the search box suggests."""
+    """The most names the search box suggests."""
 
     @classmethod
     def at(cls, lookup: str) -> type[Self]:
         return type(cls.__name__, (cls,), {"lookup": lookup})
 
     def names(self, user: User) -> Iterable[tuple[str, str]]:
-        """Value and label of all that ``user`` may choose, in order."""
+        """Yield value and label of everything that ``user`` may choose, in order."""
         raise NotImplementedError
 
     def called(self, text: str, user: User) -> Iterable[Any]:
-        """The keys of what is called ``text``; else of all that have it in their name."""
+        """Return the keys of what is named ``text``; if none, of all whose name contains it."""
         raise NotImplementedError
 
-    # --- What Django asks for ------------------------------------------------------------------
+    # --- Django's interface ---------------------------------------------------------------------
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         return list(islice(self.names(cast(User, request.user)), self.SUGGESTED))

@@ -1,4 +1,4 @@
-"""Who uses Runway: partners, their tenants, school years, ODS connections and people."""
+"""Partners, their tenants, school years, ODS connections, and members."""
 
 from django.conf import settings
 from django.core.validators import RegexValidator, URLValidator
@@ -49,7 +49,7 @@ class Partner(models.Model):
         editable=False,
         help_text="Until then, jobs keep the EDU roster with their files.",
     )
-    # Beside the admin's history, which a person's deletion takes along.
+    # In addition to the admin's history, which is deleted with a person.
     cross_year_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     cross_year_changed_by = models.CharField(max_length=200, blank=True, editable=False)
 
@@ -61,7 +61,7 @@ class Partner(models.Model):
 
 
 class EduProcess(models.Model):
-    """A web process's connections to a partner's EDU, as it told of late: edu_processes.py."""
+    """A web process's latest report of its connections to a partner's EDU: edu_processes.py."""
 
     process = models.CharField(max_length=200, help_text="Host and process id.")
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="edu_processes")
@@ -103,7 +103,7 @@ class Tenant(models.Model):
 
 
 class SchoolYear(models.Model):
-    """A school year such as 2526: 2025-26, which its end year 2026 names in Ed-Fi."""
+    """A school year, such as 2526 for 2025-26. Ed-Fi names it by its end year, 2026."""
 
     id = models.CharField(primary_key=True, max_length=4, validators=[_school_year_id])
     start_year = models.PositiveSmallIntegerField()
@@ -122,7 +122,7 @@ class SchoolYear(models.Model):
 
 
 class SchoolYearConfig(models.Model):
-    """Whether a partner takes jobs for a school year, and whether they go to an ODS."""
+    """Whether a partner accepts jobs for a school year, and whether they go to an ODS."""
 
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="school_years")
     school_year = models.ForeignKey(SchoolYear, on_delete=models.PROTECT)
@@ -143,7 +143,7 @@ class SchoolYearConfig(models.Model):
 
 
 class OdsConnection(models.Model):
-    """How to reach a tenant's ODS for a school year. An edit retires one and makes a new one."""
+    """How to reach a tenant's ODS for a school year. An edit retires one and creates a new one."""
 
     tenant = models.ForeignKey(Tenant, on_delete=models.CASCADE, related_name="ods_connections")
     school_year = models.ForeignKey(SchoolYear, on_delete=models.PROTECT)
@@ -154,7 +154,7 @@ class OdsConnection(models.Model):
     client_secret = EncryptedTextField()
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True, editable=False)
-    # What the last test said: ods/check.py.
+    # Result of the last test: ods/check.py.
     checked_at = models.DateTimeField("last tested", null=True, blank=True, editable=False)
     check_ok = models.BooleanField("works", null=True, blank=True, editable=False)
     check_message = models.TextField("what the test said", blank=True, editable=False)
@@ -178,7 +178,7 @@ class OdsConnection(models.Model):
         ]
 
     def __str__(self) -> str:
-        # Lists read both along (``select_related``), or each line would take two queries.
+        # Lists need ``select_related`` for both, or each line would take two queries.
         return f"ODS of {self.tenant} for {self.school_year}"
 
     @property
@@ -187,7 +187,7 @@ class OdsConnection(models.Model):
 
 
 class Membership(models.Model):
-    """What a person may see and do: jobs of some tenants, or all of a partner and its settings."""
+    """What a person may see and do: some tenants' jobs, or all of a partner's jobs and settings."""
 
     class Role(models.TextChoices):
         USER = "user", "User: jobs of their tenants"

@@ -1,7 +1,7 @@
-"""Which school years are ready for jobs, and what they still lack: what the database knows.
+"""Which school years are ready for jobs, and what they still lack, from the database.
 
-A year whose jobs go to an ODS takes an active ODS connection of each tenant. Another takes
-cross-year matching, or a roster file of each tenant, which only the file storage knows of.
+A year whose jobs go to an ODS needs an active ODS connection for each tenant. Other years need
+cross-year matching, or a roster file for each tenant, which only the file storage knows.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,8 +30,10 @@ _NAMED = 3
 
 @dataclass(frozen=True)
 class Readiness:
-    """How many tenants could load files for a year; ``ready`` is None where only the file storage
-    knows."""
+    """How many tenants could load files for a year.
+
+    ``ready`` is None if only the file storage knows.
+    """
 
     tenants: int
     ready: int | None
@@ -46,7 +48,7 @@ class Readiness:
 
 @dataclass(frozen=True)
 class Gap:
-    """What a partner's school year lacks; ``year`` is None where no year is enabled at all."""
+    """What a partner's school year lacks. ``year`` is None if no year is enabled at all."""
 
     partner: Partner
     year: SchoolYear | None
@@ -54,10 +56,10 @@ class Gap:
 
 
 def readiness(partner: Partner, sends_to_ods: Mapping[str, bool]) -> dict[str, Readiness]:
-    """How many of the partner's tenants could load files, by year, in two queries.
+    """Count the partner's tenants that could load files, by year, in two queries.
 
-    ``sends_to_ods`` has the years in question, by their ids. The file storage is not asked: that
-    takes a request for each tenant.
+    ``sends_to_ods`` has the years in question, by their IDs. Does not query the file storage, which
+    would take a request per tenant.
     """
     tenants = Tenant.objects.filter(partner=partner).count()
     active = OdsConnection.objects.filter(
@@ -81,7 +83,7 @@ def readiness(partner: Partner, sends_to_ods: Mapping[str, bool]) -> dict[str, R
 
 
 def without_connection(tenants: QuerySet[Tenant], year: SchoolYear | OuterRef) -> QuerySet[Tenant]:
-    """Those of ``tenants`` that have no active ODS connection for the year."""
+    """Return those of ``tenants`` that have no active ODS connection for the year."""
     connected = OdsConnection.objects.filter(
         tenant=OuterRef("pk"), school_year=year, retired_at=None
     )
@@ -91,7 +93,7 @@ def without_connection(tenants: QuerySet[Tenant], year: SchoolYear | OuterRef) -
 def some_without_connection(
     partner: Partner, years: Iterable[str], most: int
 ) -> dict[str, list[Tenant]]:
-    """By year, the first ``most`` tenants that have no active ODS connection, in two queries."""
+    """Return the first ``most`` tenants without an active connection by year, in two queries."""
     lacking = without_connection(Tenant.objects.filter(partner=partner), OuterRef(OuterRef("pk")))
     keys = dict(
         SchoolYear.objects.filter(pk__in=years).values_list(
@@ -103,14 +105,14 @@ def some_without_connection(
 
 
 def gaps(user: User) -> list[Gap]:
-    """What is missing for the tenants that ``user`` may see, newest year first."""
+    """Return what is missing for the tenants that ``user`` may see, newest year first."""
     tenants = scoping.visible(Tenant.objects.all(), user, partner="partner", tenant="pk")
     partners = Partner.objects.filter(tenants__in=tenants.order_by().values("pk"))
     return [*_without_years(user), *_of_years(tenants, partners)]
 
 
 def _without_years(user: User) -> Iterator[Gap]:
-    """For partner admins: nobody else can do something about it."""
+    """Yield partners without an enabled year. Only for partner admins, who can fix it."""
     enabled = SchoolYearConfig.objects.filter(partner=OuterRef("pk"), enabled=True)
     administered = scoping.visible(Partner.objects.all(), user, partner="pk")
     for partner in administered.filter(~Exists(enabled)):

@@ -16,23 +16,23 @@ from partners.models import Partner, Tenant
 
 
 class _Completed(AutocompleteSelect):
-    """Django's, which fails at a value that is no key: an address or a form can say anything."""
+    """Django's, which fails on a value that is not a key; URLs and forms may contain anything."""
 
     def optgroups(self, name: str, value: Sequence[str], attr: Any = None) -> Any:
         return super().optgroups(name, [each for each in value if str(each).isdecimal()], attr)
 
 
 class ScopedAdmin(admin.ModelAdmin):
-    """Lists, opens and offers only what the person may see: see partners/scoping.py.
+    """Lists, opens, and offers only what the person may see: see partners/scoping.py.
 
-    Memberships decide, not Django's model permissions. Only superusers delete.
+    Memberships decide, not Django's model permissions. Only superusers can delete.
     """
 
     partner_lookup = "partner"
     tenant_lookup: str | None = None
-    """None: for partner admins only."""
+    """None means for partner admins only."""
 
-    # Counting all rows of a large table, or those of each filter, costs more than it tells.
+    # Counting all rows of a large table, or those of each filter, is too slow.
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     list_per_page = 50
@@ -118,7 +118,7 @@ def _is_superuser(request: HttpRequest) -> bool:
 
 
 def _choices(model: Any, request: HttpRequest) -> QuerySet[Any] | None:
-    """The rows of ``model`` that may be offered, or None where all may."""
+    """Return the rows of ``model`` that may be offered, or None if all may."""
     if model is Partner:
         return scoping.visible(Partner.objects.all(), request.user, partner="pk")
     if model is Tenant:

@@ -13,10 +13,10 @@ M = TypeVar("M", bound=Model)
 def visible(
     rows: QuerySet[M], user: User | AnonymousUser, *, partner: str, tenant: str | None = None
 ) -> QuerySet[M]:
-    """Those of ``rows`` that ``user`` may see.
+    """Return those of ``rows`` that ``user`` may see.
 
     ``partner`` and ``tenant`` are the look-ups that lead from a row to its partner and its tenant,
-    such as ``tenant__partner`` and ``tenant``. Without ``tenant`` the rows are for admins only.
+    such as ``tenant__partner`` and ``tenant``. Without ``tenant``, the rows are for admins only.
     """
     if not user.is_active or isinstance(user, AnonymousUser):
         return rows.none()
@@ -26,7 +26,7 @@ def visible(
     if tenant is None:
         return rows.filter(**{f"{partner}__in": of_partner})
     if tenant == "pk":
-        # A tenant counts only with the partner of the membership itself.
+        # A tenant counts only with the membership's own partner.
         assigned = Tenant.objects.filter(
             membership__user=user,
             membership__role=Membership.Role.USER,
@@ -37,10 +37,10 @@ def visible(
 
 
 def tenant_keys(user: User | AnonymousUser) -> list[int]:
-    """The keys of the tenants that ``user`` may see.
+    """Return the keys of the tenants that ``user`` may see.
 
-    Keys and no subquery: PostgreSQL then knows how few there are, and begins with them. They are
-    remembered with ``user``, which is read anew for each request.
+    Not a subquery: with keys, PostgreSQL knows how few there are, and begins with them. They are
+    cached on ``user``, which is loaded anew for each request.
     """
     keys: list[int] | None = getattr(user, "_tenant_keys", None)
     if keys is None:
@@ -51,7 +51,7 @@ def tenant_keys(user: User | AnonymousUser) -> list[int]:
 
 
 def is_member(user: User | AnonymousUser, *, admins_only: bool) -> bool:
-    """Whether ``user`` has business here at all, as an admin of some partner or as a user."""
+    """Whether ``user`` is a member, as an admin of some partner or as a user."""
     if not user.is_active or isinstance(user, AnonymousUser):
         return False
     if user.is_superuser:
@@ -67,16 +67,16 @@ def administers(user: User | AnonymousUser, partner_id: str) -> bool:
 
 
 def _administered(user: User) -> list[str]:
-    """The keys of the partners that ``user`` is an admin of."""
+    """Return the keys of the partners that ``user`` is an admin of."""
     return [
         partner for partner, role in _roles(user).items() if role == Membership.Role.PARTNER_ADMIN
     ]
 
 
 def _roles(user: User) -> dict[str, str]:
-    """What ``user`` is, by the partner's key.
+    """Return the roles of ``user``, by the partner's key.
 
-    Asked for every model on every page, so it is remembered as the tenants' keys are.
+    Called for every model on every page, so the result is cached like the tenants' keys.
     """
     roles: dict[str, str] | None = getattr(user, "_roles", None)
     if roles is None:

@@ -1,4 +1,4 @@
-"""What logs keep of an address: not the part by which whoever reads it could fetch a file."""
+"""Remove the parts of URLs that would let a reader of the logs fetch a file."""
 
 import logging
 import re
@@ -11,12 +11,12 @@ _QUERY = re.compile(r"\?[^\s\"']*")
 
 
 def without_secrets(address: str) -> str:
-    """``address``, or a line with one, without a link's signature and without what follows a ?."""
+    """Return ``address``, or a line with one, without a link's signature and the query."""
     return _QUERY.sub("?…", _LINK.sub(r"\1…", address))
 
 
 class Logger(GunicornLogger):
-    """gunicorn's access log, in which addresses are shortened so."""
+    """gunicorn's access log with shortened URLs."""
 
     def atoms(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         atoms: dict[str, Any] = super().atoms(*args, **kwargs)
@@ -28,7 +28,7 @@ class Logger(GunicornLogger):
 
 
 class HideLinks(logging.Filter):
-    """Shortens the addresses in Django's own lines about requests."""
+    """Shortens the URLs in Django's own log lines about requests."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         if isinstance(record.args, tuple):
@@ -39,7 +39,7 @@ class HideLinks(logging.Filter):
 
 
 class OneLine(logging.Filter):
-    """Leaves the traceback out."""
+    """Leaves out the traceback."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.exc_info = record.exc_text = None

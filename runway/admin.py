@@ -1,4 +1,4 @@
-"""The queue's admin, from its package, made fit for a table of every launch there ever was."""
+"""The queue's admin from its package, adapted to a table of all launches ever."""
 
 from django.contrib import admin
 from procrastinate.contrib.django.admin import ProcrastinateJobAdmin
@@ -9,7 +9,7 @@ admin.site.unregister(ProcrastinateJob)
 
 @admin.register(ProcrastinateJob)
 class QueueAdmin(ProcrastinateJobAdmin):
-    # The package's other filters read all rows to list the different values of a column.
+    # The package's other filters read all rows to list a column's distinct values.
     list_filter = ["status"]
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

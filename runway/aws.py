@@ -1,8 +1,8 @@
-"""Clients of AWS: the one place for their region, timeouts, and retries.
+"""AWS clients: the one place for their region, timeouts, and retries.
 
 Credentials, region, and endpoints come from where AWS's own tools take them: the environment (such
-as ``AWS_ENDPOINT_URL_S3``), else the role of the machine or container. This module uses nothing
-else of ours, so that `edu` and the executor may use it.
+as ``AWS_ENDPOINT_URL_S3``), else the role of the machine or container. This module imports none of
+our other code, so that `edu` and the executor may use it.
 """
 
 import os
@@ -14,7 +14,7 @@ from botocore.config import Config
 
 
 def region() -> str | None:
-    """The region that clients use; None where nothing names one.
+    """Return the region that clients use, or None if none is set.
 
     ECS and AWS's newer tools set AWS_REGION, which botocore does not read by itself.
     """
@@ -23,12 +23,12 @@ def region() -> str | None:
 
 @lru_cache
 def client(service: str, *, read_timeout: float = 30, attempts: int = 4) -> Any:
-    """This process's client of ``service``, such as ``s3``; threads may share it.
+    """Return this process's client of ``service``, such as ``s3``. Threads may share it.
 
-    ``read_timeout`` is in seconds, for each of ``attempts``. Raises ValueError when the environment
-    names an endpoint that is no URL, and botocore's NoRegionError where there is no region.
+    ``read_timeout`` is in seconds, for each of ``attempts``. Raises ValueError if the environment
+    has an invalid endpoint URL, and botocore's NoRegionError without a region.
     """
-    # A session of its own: boto3's default one is not safe among threads.
+    # A separate session, since boto3's default one is not thread-safe.
     session = boto3.session.Session(region_name=region())
     config = Config(
         connect_timeout=5,

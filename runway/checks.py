@@ -1,4 +1,4 @@
-"""System checks: configuration mistakes, found before the first request or job meets them."""
+"""System checks that find configuration mistakes before the first request or job."""
 
 import ipaddress
 import re
@@ -24,7 +24,7 @@ _LONGEST_SESSION = 12 * 60 * 60  # seconds; AWS STS, AssumeRole
 
 @register(Tags.security)
 def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E001: an encryption key that is none. runway.E002: a weak key for tokens."""
+    """Check runway.E001, an invalid encryption key, and runway.E002, a weak key for tokens."""
     found: list[CheckMessage] = []
     for number, key in enumerate(settings.ENCRYPTION_KEYS, start=1):
         try:
@@ -52,7 +52,7 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 @register()
 def check_app_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E003: no URL that executors could call. runway.W001: tokens travel in the clear."""
+    """Check runway.E003, no URL that executors could call, and runway.W001, tokens over http."""
     parts = urlsplit(settings.APP_URL)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return [
@@ -75,7 +75,7 @@ def check_app_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register(Tags.security)
 def check_issuers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E009: who signs in could be made up on the way to the issuer."""
+    """Check runway.E009: a connection to the issuer over which sign-ins could be forged."""
     return [
         Error(
             f"The issuer {each.id!r} of OIDC_ISSUERS is not reached by https.",
@@ -89,7 +89,7 @@ def check_issuers(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register()
 def check_files_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E004: jobs' files have no place. runway.W006: others can read them."""
+    """Check runway.E004, no storage for jobs' files, and runway.W006, others can read them."""
     try:
         store = open_store(settings.FILES_BASE)
     except BadLocation as error:
@@ -116,7 +116,7 @@ def check_files_base(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 @register()
 def check_launcher(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E005: no run could be launched."""
+    """Check runway.E005: no run could be launched."""
     if settings.EXECUTOR_LAUNCHER in LAUNCHERS:
         return []
     return [
@@ -132,7 +132,7 @@ def check_launcher(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 def check_executors_reach_files(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """runway.E007: executors could not read their jobs' files."""
+    """Check runway.E007: executors could not read their jobs' files."""
     on_s3, launcher = is_s3(settings.FILES_BASE), settings.EXECUTOR_LAUNCHER
     if launcher == "ecs" and not on_s3:
         problem = "FILES_BASE is a directory, which executors on ECS do not see."
@@ -147,7 +147,7 @@ def check_executors_reach_files(
 
 @register()
 def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E008: ECS cannot be found. runway.W003: runs outlive their credentials."""
+    """Check runway.E008, ECS cannot be found, and runway.W003, runs outlive their credentials."""
     if settings.EXECUTOR_LAUNCHER != "ecs":
         return []
     found: list[CheckMessage] = []
@@ -173,7 +173,7 @@ def check_ecs(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[Ch
 
 @register()
 def check_region(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E012: AWS is needed, and no region is known. runway.W007: the same for EDU alone."""
+    """Check runway.E012, AWS without a region, and runway.W007, the same for EDU only."""
     on_aws = bool(
         is_s3(settings.FILES_BASE) or settings.EXECUTOR_LAUNCHER == "ecs" or settings.EVENT_BUS
     )
@@ -191,7 +191,7 @@ def check_region(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 @register()
 def check_support(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E014: a support contact that no link can lead to."""
+    """Check runway.E014: a support contact that no link can lead to."""
     contact = settings.SUPPORT_CONTACT
     if not contact or re.fullmatch(r"https?://\S+|[^\s@:/?]+@[^\s@:/?]+", contact):
         return []
@@ -208,7 +208,7 @@ def check_support(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 def check_edu_stand_in(
     app_configs: Sequence[AppConfig] | None, **kwargs: Any
 ) -> list[CheckMessage]:
-    """runway.E013: a port of EDU's stand-in that is none."""
+    """Check runway.E013: an invalid port of EDU's stand-in."""
     port = (settings.EDU_SNOWFLAKE or {}).get("port")
     if not port or (port.isdecimal() and 0 < int(port) < 65536):
         return []
@@ -223,7 +223,7 @@ def check_edu_stand_in(
 
 @register()
 def check_bundles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E011: nobody knows whether bundles need approval."""
+    """Check runway.E011: an invalid setting for bundles' approval."""
     if settings.BUNDLE_APPROVAL in revisions.APPROVALS:
         return []
     return [
@@ -237,8 +237,10 @@ def check_bundles(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register()
 def check_sandbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E010: local executors could reach everything. runway.W005: they can, as was chosen.
-    runway.I001: what they run in."""
+    """Check runway.E010, local executors without a sandbox, and runway.W005, the same on purpose.
+
+    runway.I001 reports what they run in.
+    """
     if settings.EXECUTOR_LAUNCHER != "local":
         return []
     try:
@@ -252,7 +254,7 @@ def check_sandbox(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register()
 def check_threads(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.E006: roster streams could take every thread, and executors could not report."""
+    """Check runway.E006: roster streams could take every thread, and executors could not report."""
     if settings.ROSTER_STREAMS_MAX < settings.WEB_THREADS:
         return []
     return [
@@ -267,7 +269,7 @@ def check_threads(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 @register(deploy=True)
 def check_production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.W002: a deployment that runs on local fallbacks."""
+    """Check runway.W002: a deployment that runs on local fallbacks."""
     if not settings.IN_DEVELOPMENT:
         return []
     return [
@@ -281,7 +283,7 @@ def check_production(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
 @register(deploy=True)
 def check_proxy(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """runway.W004: slow clients would occupy gunicorn's threads."""
+    """Check runway.W004: slow clients would occupy gunicorn's threads."""
     if settings.IN_DEVELOPMENT or settings.BEHIND_TLS_PROXY:
         return []
     return [

@@ -1,4 +1,4 @@
-"""Readers for environment variables: strict in production, with local fallbacks in development."""
+"""Read environment variables: strict in production, with local fallbacks in development."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ PRODUCTION, DEVELOPMENT = "production", "development"
 
 
 def environment() -> str:
-    """``RUNWAY_ENV``; production unless it says otherwise, so that forgetting it is safe."""
+    """Return ``RUNWAY_ENV``. It defaults to production, so that forgetting it is safe."""
     value = os.environ.get("RUNWAY_ENV", PRODUCTION)
     if value not in (PRODUCTION, DEVELOPMENT):
         raise ImproperlyConfigured(
@@ -26,9 +26,9 @@ def environment() -> str:
 
 
 def required(name: str, development: str) -> str:
-    """The variable ``name``, which production must set; ``development`` stands in for it locally.
+    """Return the variable ``name``, required in production. ``development`` is its local default.
 
-    Raises ImproperlyConfigured, naming the variable, where production leaves it out or empty.
+    Raises ImproperlyConfigured, which names the variable, if production leaves it unset or empty.
     """
     value = os.environ.get(name, "")
     if value:
@@ -42,12 +42,12 @@ def required(name: str, development: str) -> str:
 
 
 def optional(name: str) -> str | None:
-    """The variable ``name``, or None where it is unset or empty."""
+    """Return the variable ``name``, or None if it is unset or empty."""
     return os.environ.get(name) or None
 
 
 def flag(name: str, default: bool) -> bool:
-    """The variable ``name``: ``true`` or ``false``. Left empty it counts as unset."""
+    """Return the variable ``name``, ``true`` or ``false``. Empty counts as unset."""
     raw = (os.environ.get(name) or str(default)).lower()
     if raw not in ("true", "false"):
         raise ImproperlyConfigured(f"{name} must be true or false, not {raw!r}.")
@@ -55,7 +55,7 @@ def flag(name: str, default: bool) -> bool:
 
 
 def positive_int(name: str, default: int) -> int:
-    """The variable ``name`` as a whole number above 0."""
+    """Return the variable ``name`` as a whole number above 0."""
     raw = os.environ.get(name) or str(default)
     if not raw.isdecimal() or int(raw) < 1:
         raise ImproperlyConfigured(f"{name} must be a whole number above 0, not {raw!r}.")
@@ -63,7 +63,7 @@ def positive_int(name: str, default: int) -> int:
 
 
 def networks(name: str, default: str) -> tuple[addresses.Network, ...]:
-    """The variable ``name`` as networks, such as ``10.0.0.0/8,fc00::/7``."""
+    """Return the variable ``name`` as networks, such as ``10.0.0.0/8,fc00::/7``."""
     raw = os.environ.get(name) or default
     try:
         return addresses.networks(raw)
@@ -74,9 +74,10 @@ def networks(name: str, default: str) -> tuple[addresses.Network, ...]:
 
 
 def load_dotenv() -> None:
-    """Read ``.env`` beside manage.py, if there is one; variables that are set already win.
+    """Read ``.env`` beside manage.py, if it exists. Variables that are already set take precedence.
 
-    Entry points call this, settings do not: the tests and the executor must not see the file.
+    Called by entry points, not by settings, since the tests and the executor must not read the
+    file.
     """
     if DOTENV.exists():
         env.read_env(str(DOTENV))

@@ -1,4 +1,4 @@
-"""What is answered where no view did: pages for people, JSON for programs."""
+"""Error responses outside views: pages for people, JSON for programs."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.views import defaults
 
 
 def page_not_found(request: HttpRequest, exception: Exception, **kwargs: Any) -> HttpResponse:
-    """404."""
+    """Respond 404."""
     if request.path.startswith("/api/"):
         hint = " Paths have no / at their end." if request.path.endswith("/") else ""
         return _refusal(404, f"There is no such call.{hint}")
@@ -15,13 +15,13 @@ def page_not_found(request: HttpRequest, exception: Exception, **kwargs: Any) ->
 
 
 def server_error(request: HttpRequest, **kwargs: Any) -> HttpResponse:
-    """500."""
+    """Respond 500."""
     if request.path.startswith("/api/"):
         return _refusal(500, "Something went wrong on our side.")
     return defaults.server_error(request)
 
 
 def _refusal(status: int, detail: str) -> JsonResponse:
-    """As the external API's own: existing clients look for ``statusCode`` and ``message``."""
+    """Return JSON like the external API's: existing clients read ``statusCode`` and ``message``."""
     body = {"detail": detail, "statusCode": status, "message": detail}
     return JsonResponse(body, status=status)

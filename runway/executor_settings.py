@@ -1,7 +1,7 @@
-"""Settings of `manage.py executor` alone: no database, no secret, nothing from the web process.
+"""Settings of `manage.py executor`: no database, no secret, nothing from the web process.
 
-The executor handles untrusted files and bundle code. Whatever is not here cannot leak from it: a
-stray query fails at once, and SECRET_KEY is a throw-away of this process.
+The executor handles untrusted files and bundle code. What is not here cannot leak from it: a stray
+query fails at once, and SECRET_KEY is random for each process.
 """
 
 import secrets

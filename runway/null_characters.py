@@ -1,17 +1,17 @@
-"""Addresses with a null character: nothing has such a name, as PostgreSQL can hold none."""
+"""Refuse URLs with a null character, which PostgreSQL cannot store, so nothing has such a name."""
 
 from collections.abc import Callable
 
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse
 
-_OF_PROGRAMS = "/api/"  # which say what is wrong by themselves
+_OF_PROGRAMS = "/api/"  # APIs report the problem themselves
 
 
 def null_characters(
     get_response: Callable[[HttpRequest], HttpResponse],
 ) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware that answers 400 to them, where a look-up would fail."""
+    """Middleware that responds 400 to such URLs, since a look-up would fail."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         in_query = "%00" in request.META.get("QUERY_STRING", "")

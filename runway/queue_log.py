@@ -1,9 +1,9 @@
-"""What logs keep of the queue: launches, and what goes wrong; not the tasks of every minute."""
+"""Keep the log to the queue's launches and problems, without the tasks of every minute."""
 
 import logging
 
 QUIET = ("housekeeping", "notices", "bundles")
-"""Queues whose tasks say for themselves when they had something to do."""
+"""Queues whose tasks log by themselves if they had something to do."""
 
 
 class HideHousekeeping(logging.Filter):

@@ -1,8 +1,8 @@
-"""How large a request's body may be, before anything of it is parsed.
+"""Limit the size of a request's body before any of it is parsed.
 
-Django parses a form, files and all, to find its CSRF token, before a view can ask who sends it. So
-what is too large for whoever sends it is refused first: strangers send little, people as much as a
-page's form may hold, and those who may submit jobs, their files.
+Django parses a form, including files, to find its CSRF token before a view can check who sends it.
+So bodies too large for their sender are refused first: strangers may send little, people as much as
+a page's form needs, and those who may submit jobs, their files.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from earthbeam.models import Job
 
 STRANGERS_BYTES = 64 * 1024
 PAGE_BYTES = 12 * 1024 * 1024
-"""For people who are signed in; a table of unmatched rows is the largest of pages' forms."""
+"""For people who are signed in. The table of unmatched rows is the largest form of a page."""
 UPLOADS = "admin:earthbeam_job_add"
 _FILES_OF_A_JOB = 4
 
@@ -24,7 +24,7 @@ _BY_TOKEN = "/api/"  # noqa: S105  APIs, which look at the token before they rea
 
 
 class RequestBodies:
-    """Middleware; before CsrfViewMiddleware, whose ``process_view`` would parse the body."""
+    """Middleware, placed before CsrfViewMiddleware, whose ``process_view`` parses the body."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -33,8 +33,8 @@ class RequestBodies:
         return self.get_response(request)
 
     def process_view(self, request: HttpRequest, *_: Any) -> HttpResponse | None:
-        """413 for a body that is too large, without having read any of it."""
-        # Without a length Django reads nothing.
+        """Respond 413 to a body that is too large, without reading any of it."""
+        # Without a length, Django reads nothing.
         length = int(request.META.get("CONTENT_LENGTH") or 0)
         if request.path.startswith(_BY_TOKEN) or length <= STRANGERS_BYTES:
             return None

@@ -1,6 +1,7 @@
-"""Django's settings, read from the environment. Every variable is explained in .env.example.
+"""Django's settings, read from the environment. .env.example explains every variable.
 
-The safe default is production: what it needs must be set, and nothing local stands in for it.
+The default is production, which is safe: every variable that it needs must be set, without local
+fallbacks.
 """
 
 from pathlib import Path
@@ -32,18 +33,18 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 # How executors reach this app; no trailing slash.
 APP_URL = required("APP_URL", development="http://127.0.0.1:8000").rstrip("/")
 
-# --- Secrets of our own ---------------------------------------------------------------------
+# --- Our own secrets ------------------------------------------------------------------------
 EXECUTOR_JWT_KEY = required("EXECUTOR_JWT_KEY", development="development-only-" + "y" * 50)
 ENCRYPTION_KEYS = required(
     "ENCRYPTION_KEYS", development="ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="
 ).split(",")
 
 # --- People ---------------------------------------------------------------------------------
-# Superusers and partner admins need a second factor for their passwords; others may have one.
+# Superusers and partner admins need a second factor with a password. Others may have one.
 REQUIRE_SECOND_FACTOR = flag("REQUIRE_SECOND_FACTOR", not IN_DEVELOPMENT)
 OIDC_ISSUERS = issuers.read(optional("OIDC_ISSUERS"))
 BEHIND_TLS_PROXY = env.bool("BEHIND_TLS_PROXY", default=False)
-# How many entries at the end of X-Forwarded-For our own proxies wrote; 0: it is not looked at.
+# How many entries at the end of X-Forwarded-For are our own proxies'. With 0, it is ignored.
 PROXY_COUNT = positive_int("PROXY_COUNT", 1) if BEHIND_TLS_PROXY else 0
 
 # --- Files ----------------------------------------------------------------------------------
@@ -55,32 +56,32 @@ BUNDLE_REPO = (
     optional("BUNDLE_REPO") or "https://github.com/edanalytics/earthmover_edfi_bundles.git"
 )
 BUNDLE_BRANCH = optional("BUNDLE_BRANCH") or "main"
-# Whether a newer commit of it is used as soon as it is synced (auto), or when approved (manual).
+# Whether a newer commit is used as soon as it is synced (auto), or once approved (manual).
 BUNDLE_APPROVAL = optional("BUNDLE_APPROVAL") or "auto"
-# Hosts that bundles' packages may be cloned from, beside BUNDLE_REPO itself.
+# Hosts that bundles' packages may be cloned from, in addition to BUNDLE_REPO itself.
 BUNDLE_HOSTS = env.list("BUNDLE_HOSTS", default=[]) or ["github.com"]
 EXECUTOR_LAUNCHER = env.str("EXECUTOR_LAUNCHER", default="local")
-# What local executors run in: auto, bubblewrap or none.
+# What local executors run in: auto, bubblewrap, or none.
 EXECUTOR_SANDBOX = env.str("EXECUTOR_SANDBOX", default="") or "auto"
-# Input of this size or more gets a large executor, where executors have sizes (ecs).
+# Input of this size or more gets a large executor, if executors have sizes (ecs).
 ECS_FILE_SIZE_THRESHOLD_MB = positive_int("ECS_FILE_SIZE_THRESHOLD_MB", 100)
 EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
-# Executors ask for EDU's roster in gzip: worth it on a slow link only, see docs/edu.md.
+# Executors request EDU's roster in gzip: useful only on a slow link, see docs/edu.md.
 ROSTER_GZIP = env.bool("ROSTER_GZIP", default=False)
 
 # --- ODSs -----------------------------------------------------------------------------------
-# Private networks in which the app may look for an ODS that a person names.
+# Private networks in which the app may connect to an ODS that a person names.
 ODS_NETWORKS = networks(
     "ODS_NETWORKS", PRIVATE_NETWORKS + (",127.0.0.0/8,::1/128" if IN_DEVELOPMENT else "")
 )
-# Hosts whose ODS may be reached by plain http, which sends its credentials in the clear.
+# Hosts whose ODS may be reached by plain http, which sends credentials unencrypted.
 ODS_HTTP_HOSTS = env.list("ODS_HTTP_HOSTS", default=[])
 
 # --- External API ---------------------------------------------------------------------------
-# Whose access tokens are taken; without one the API answers 503.
+# The issuer of accepted access tokens. Without one, the API responds 503.
 OAUTH2_ISSUER = optional("OAUTH2_ISSUER")
 OAUTH2_AUDIENCE = optional("OAUTH2_AUDIENCE") or APP_URL
-# Where run_complete events go besides the log; None: nowhere.
+# Where run_complete events go besides the log. None means nowhere.
 _EVENT_BUS = optional("EVENT_BUS") or ("default" if EXECUTOR_LAUNCHER == "ecs" else "log")
 EVENT_BUS = None if _EVENT_BUS == "log" else _EVENT_BUS
 # Partner admins choose webhooks' URLs, which must not lead into our own network.
@@ -88,13 +89,13 @@ WEBHOOKS_MAY_BE_PRIVATE = env.bool("WEBHOOKS_MAY_BE_PRIVATE", default=IN_DEVELOP
 API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
 
 # --- Support --------------------------------------------------------------------------------
-# An email address, or a URL in which {link} becomes the page's own.
+# An email address, or a URL in which {link} is replaced with the page's URL.
 SUPPORT_CONTACT = optional("SUPPORT_CONTACT")
 
 # --- EDU ------------------------------------------------------------------------------------
 ENVLABEL = optional("ENVLABEL")
 _EDU_FIELDS = ["username", "account", "database", "schema", "private_key", "warehouse", "role"]
-_EDU_STAND_IN_FIELDS = ["host", "port", "protocol"]  # only the local stand-in needs these
+_EDU_STAND_IN_FIELDS = ["host", "port", "protocol"]  # only for the local stand-in
 EDU_SNOWFLAKE: dict[str, str | None] | None = (
     {
         field: optional(f"EDU_SNOWFLAKE_{field.upper()}")
@@ -104,12 +105,12 @@ EDU_SNOWFLAKE: dict[str, str | None] | None = (
     else None
 )
 WEB_THREADS = positive_int("WEB_THREADS", 16)
-# Streams a process serves at once: below its threads, so that callbacks always find one.
+# Streams that a process serves at once: below its threads, so that callbacks always find one.
 ROSTER_STREAMS_MAX = positive_int("ROSTER_STREAMS_MAX", max(1, WEB_THREADS * 3 // 4))
 
 # --- Django ---------------------------------------------------------------------------------
 INSTALLED_APPS = [
-    "access",  # before Django's own, whose command createsuperuser it stands in for
+    "access",  # before Django's own, whose command createsuperuser it replaces
     "access.admin_config.RunwayAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -199,13 +200,13 @@ FILE_UPLOAD_HANDLERS = [
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
 
 LOGIN_REDIRECT_URL = "admin:index"
-# Seconds without use, and in any case: access/session_store.py. Browsers keep no date of their own.
+# Seconds without use, and in total: access/session_store.py. Browsers store no expiry date.
 SESSION_ENGINE = "access.session_store"
 SESSION_COOKIE_AGE = 30 * 60
 SESSION_LONGEST = 12 * 60 * 60
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 AUTHENTICATION_BACKENDS = ["access.sessions.Backend"]
-# django-allauth signs in by issuers and keeps second factors, and does nothing else here.
+# django-allauth is used only for sign-in by issuers and for storing second factors.
 ACCOUNT_ADAPTER = "access.adapter.AccountAdapter"
 ACCOUNT_EMAIL_VERIFICATION = "none"
 SOCIALACCOUNT_ADAPTER = "access.adapter.IssuerAdapter"
@@ -288,10 +289,10 @@ LOGGING = {
         )
     }
     | {
-        # A logger's own filter, since runserver's lines have a handler of Django's.
+        # A filter of the logger, since runserver's lines have Django's own handler.
         name: {"filters": ["hide_links"]}
         for name in ("django.request", "django.server", "django.security.csrf")
     }
-    # Anybody on the internet may ask for any host: a line, not a traceback.
+    # Anyone on the internet may request any host, so log a line, not a traceback.
     | {"django.security.DisallowedHost": {"filters": ["one_line"]}},
 }

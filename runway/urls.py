@@ -1,5 +1,4 @@
-"""Where requests go: the admin and sign-in for people, /api/earthbeam for executors, /api/v1 for
-other systems."""
+"""URLs: admin and sign-in for people, /api/earthbeam for executors, /api/v1 for other systems."""
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
@@ -10,12 +9,12 @@ from django.views.generic import RedirectView
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
-    """Answers that the process serves requests; asks nothing of the database."""
+    """Respond that the process serves requests, without using the database."""
     return HttpResponse("ok", content_type="text/plain")
 
 
 def favicon(request: HttpRequest) -> HttpResponse:
-    """The icon for what is not a page of ours and cannot name it, such as a download."""
+    """Redirect to the icon, for responses that cannot name it, such as downloads."""
     return redirect(static("runway/icon.svg"))
 
 

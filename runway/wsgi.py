@@ -1,4 +1,4 @@
-"""The WSGI application that gunicorn serves; its settings are in gunicorn.conf.py."""
+"""The WSGI application that gunicorn serves. Its settings are in gunicorn.conf.py."""
 
 import os
 
@@ -7,7 +7,7 @@ from django.core.wsgi import get_wsgi_application
 from earthbeam.privacy import keep_private
 from runway.env import load_dotenv
 
-keep_private()  # under any server
+keep_private()  # whatever the server
 
 load_dotenv()
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "runway.settings")

@@ -1,4 +1,4 @@
-"""The admin of bundles, jobs and runs, a module for each; Django finds them here."""
+"""The admin of bundles, jobs, and runs. Django finds its modules through this one."""
 
 from earthbeam.admin.bundles.admin import BundleAdmin, DescriptorMappingAdmin
 from earthbeam.admin.bundles.revisions import BundleRevisionAdmin

@@ -1,4 +1,4 @@
-"""The queue's tasks, for superusers: procrastinate's own page, made quick for many tasks."""
+"""The queue's tasks, for superusers: procrastinate's own page, made fast for many tasks."""
 
 from django.contrib import admin
 from procrastinate.contrib.django.admin import ProcrastinateJobAdmin
@@ -11,7 +11,7 @@ admin.site.unregister(ProcrastinateJob)
 
 @admin.register(ProcrastinateJob)
 class QueueAdmin(ProcrastinateJobAdmin, SuperuserAdmin):
-    """Without this, Django's model permissions were looked up for every page of every person."""
+    """SuperuserAdmin avoids looking up Django's model permissions on every page."""
 
     # Procrastinate's other filters read the whole table for their choices.
     list_filter = ["status"]

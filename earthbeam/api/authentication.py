@@ -1,9 +1,9 @@
-"""Who is asking: an executor, by the token of its run.
+"""Authenticate executors by the token of their run.
 
-The order is always the same: no usable token is 401, a token of another run than the one in the
-path 403, and only then may an answer depend on whether there is such a run (404).
+The order is fixed: 401 without a usable token, 403 with a token of another run than the one in the
+path, and only then a response that depends on whether the run exists (404).
 
-Views get both checks from ``views.RunView``.
+Views inherit both checks from ``views.RunView``.
 """
 
 from typing import Any, ClassVar, cast
@@ -18,7 +18,7 @@ from earthbeam.runs import tokens
 
 
 class _TokenAuthentication(BaseAuthentication):
-    """``Authorization: Bearer TOKEN``; leaves whom it speaks for in ``request.auth``."""
+    """``Authorization: Bearer TOKEN``. Sets ``request.auth`` to the token's Bearer."""
 
     kind: ClassVar[tokens.TokenType]
 
@@ -36,7 +36,7 @@ class _TokenAuthentication(BaseAuthentication):
 
 
 class InitTokenAuthentication(_TokenAuthentication):
-    """For the handshake alone."""
+    """For the handshake only."""
 
     kind = "init"
 
@@ -48,7 +48,7 @@ class AccessTokenAuthentication(_TokenAuthentication):
 
 
 class TokenIsForRunInPath(BasePermission):
-    """The token's run is the ``run_id`` of the path."""
+    """The token's run must be the ``run_id`` of the path."""
 
     message = "This token is for another run."
 

@@ -1,16 +1,16 @@
-"""gzip for a roster stream, for executors on a slow link who ask for it: see docs/edu.md."""
+"""gzip for a roster stream, on request of executors on a slow link: see docs/edu.md."""
 
 import zlib
 from collections.abc import Iterator
 from typing import Protocol
 
 LEVEL = 1
-"""The fastest: the higher ones cost several times the work for a few percent."""
+"""The fastest. Higher levels cost several times the work for a few percent."""
 _GZIP = 31  # zlib's window bits for a gzip header and trailer
 
 
 class ByteStream(Protocol):
-    """Bytes that come in pieces from something that has to be closed."""
+    """Bytes in pieces, from a source that has to be closed."""
 
     def __next__(self) -> bytes: ...
 
@@ -18,10 +18,10 @@ class ByteStream(Protocol):
 
 
 def prefers_gzip(accept_encoding: str) -> bool:
-    """Whether a client would rather have gzip than the plain bytes (RFC 9110, section 12.5.3).
+    """Whether a client prefers gzip to plain bytes (RFC 9110, section 12.5.3).
 
-    That it can read gzip is not enough: HTTP libraries say so of themselves, and on a fast link
-    compressing only slows a roster down. Such a client weighs ``identity`` lower, by name:
+    Accepting gzip is not enough: HTTP libraries do so by default, and on a fast link compression
+    only slows a roster down. A client that prefers gzip weights ``identity`` lower, by name:
     ``gzip, identity;q=0.5``.
     """
     weights: dict[str, float] = {}
@@ -37,9 +37,9 @@ def prefers_gzip(accept_encoding: str) -> bool:
 class Gzipped:
     """A stream's bytes as one gzip member, whose trailer is sent only after the stream's end.
 
-    A stream that breaks therefore stays without checksum and length, besides the cut that chunked
-    HTTP shows. ``close()`` closes the stream, also before the first ``next()``, which a generator
-    would not do.
+    A stream that breaks thus has no checksum or length, in addition to the cut that chunked HTTP
+    shows. ``close()`` closes the stream even before the first ``next()``; closing a generator would
+    not.
     """
 
     def __init__(self, stream: ByteStream) -> None:

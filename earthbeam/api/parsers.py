@@ -1,4 +1,4 @@
-"""Reading a JSON body whose sender is not trusted."""
+"""Parse a JSON body from an untrusted sender."""
 
 import json
 import math
@@ -11,7 +11,7 @@ from rest_framework.parsers import BaseParser
 from earthbeam.text import storable
 
 MAX_BYTES = 1024 * 1024
-"""The largest report is an error with its stack trace, and that should stay below 8 kB."""
+"""The largest report is an error with its stack trace, which should stay below 8 kB."""
 MAX_DEPTH = 20
 
 
@@ -22,15 +22,15 @@ class BodyTooLarge(APIException):
 
 
 class StrictJSONParser(BaseParser):
-    """JSON in UTF-8 of limited size and depth, all of it fit for PostgreSQL.
+    """JSON in UTF-8 of limited size and depth, which PostgreSQL can store.
 
-    Texts lose what the database cannot hold; NaN, Infinity and numbers beyond a double's range are
-    refused. Raises ParseError (400) or BodyTooLarge (413).
+    Removes what the database cannot hold from texts. Refuses NaN, Infinity, and numbers beyond a
+    double's range. Raises ParseError (400) or BodyTooLarge (413).
     """
 
     media_type = "application/json"
     text = staticmethod(storable)
-    """What becomes of a text, or of a name."""
+    """Applied to each text and name."""
 
     def parse(
         self,

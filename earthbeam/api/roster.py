@@ -1,6 +1,6 @@
-"""The cross-year roster, streamed to the run's executor: contract and limits of the endpoint.
+"""Stream the cross-year roster to the run's executor.
 
-How a stream lives, and who owns what, stands in ``edu.roster``.
+``edu.roster`` explains a stream's life and who owns what.
 """
 
 import socket
@@ -23,18 +23,18 @@ from edu.errors import EduError
 
 CONTENT_TYPE = "application/x-ndjson"
 RETRY_AFTER = 15
-"""Seconds after which an executor that was sent away asks again."""
+"""How many seconds an executor that was refused should wait before retrying."""
 SEND_TIMEOUT = 60
-"""Seconds without the client taking a byte, after which it counts as gone."""
+"""How many seconds a client may read nothing before its connection is closed."""
 
 
 class RosterView(RunView):
-    """``application/x-ndjson``, a student a line; JSON with ``code`` and ``detail`` when refused.
+    """``application/x-ndjson``, one student per line; JSON with ``code`` and ``detail`` if refused.
 
-    It is gzipped for a client that prefers that to the plain bytes.
+    Gzipped for a client that prefers gzip.
 
-    After the first byte there is no error in band: the connection is cut, so that a client of
-    chunked HTTP sees an incomplete body.
+    After the first byte, an error can only cut the connection, so that a client of chunked HTTP
+    sees an incomplete body.
     """
 
     http_method_names = ["get"]
@@ -51,7 +51,7 @@ class RosterView(RunView):
                 "Cross-year matching is not enabled for this partner.",
             )
         if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
-            # A body that is cut looks complete there.
+            # With HTTP/1.0, a body that is cut off looks complete.
             return _refusal(
                 status.HTTP_505_HTTP_VERSION_NOT_SUPPORTED,
                 "http_version",
@@ -66,7 +66,7 @@ class RosterView(RunView):
         try:
             if run.job.send_to_ods:
                 reports.record_cross_year(run)
-            # Opening and streaming take minutes; the database is not needed for either.
+            # Opening and streaming take minutes, and need no database connection.
             connection.close()
             stream = connections.open_roster(
                 partner_id=tenant.partner_id,
@@ -95,7 +95,8 @@ class RosterView(RunView):
 class _Slots:
     """The streams that this process may serve at once: fewer than it has threads.
 
-    A stream holds its thread until the client has read all of it; callbacks must find one too.
+    A stream holds its thread until the client has read all of it, and executors' reports need
+    threads too.
     """
 
     def __init__(self) -> None:
@@ -125,7 +126,7 @@ def _refusal(http_status: int, code: str, detail: str) -> Response:
 
 
 def _limit_sending(request: Request) -> None:
-    """Let a client that stops reading lose its thread, which gunicorn alone would not."""
+    """Time out a client that stops reading, to free its thread; gunicorn alone would not."""
     client: socket.socket | None = request.META.get("gunicorn.socket")
     if client is not None:
         limit = struct.pack("ll", SEND_TIMEOUT, 0)  # a timeval

@@ -1,7 +1,7 @@
-"""The bodies of reports, by the contract's names.
+"""The bodies of reports, with the contract's names.
 
-Strict about types, since a number that arrives as text is a mistake somewhere; lenient about
-fields it does not know, since executors may say more than we keep.
+Strict about types, since a number sent as text is a mistake somewhere. Lenient about unknown
+fields, since executors may report more than the app stores.
 """
 
 from typing import Any
@@ -18,7 +18,7 @@ _code = RegexValidator(r"^[A-Za-z0-9_.-]+\Z", "A code is made of letters, digits
 
 
 class Text(serializers.CharField):
-    """A JSON text that is not empty, taken as it is."""
+    """A JSON string that is not empty, kept as it is."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)

@@ -1,4 +1,4 @@
-"""The executor-facing API: every view reads one request and hands it to the module that knows."""
+"""The executor-facing API. Each view reads one request and passes it to the responsible module."""
 
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ class Conflict(APIException):
 
 
 class OneRenderer(DefaultContentNegotiation):
-    """Answers are JSON, whatever a client says that it accepts."""
+    """Always responds with JSON, whatever a client accepts."""
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None
@@ -37,7 +37,7 @@ class OneRenderer(DefaultContentNegotiation):
 
 
 class RunView(APIView):
-    """A call about the run in the path, by that run's executor."""
+    """A request about the run in the path, by that run's executor."""
 
     authentication_classes = [AccessTokenAuthentication]
     permission_classes = [TokenIsForRunInPath]
@@ -45,8 +45,10 @@ class RunView(APIView):
     content_negotiation_class = OneRenderer
 
     def run(self) -> Run:
-        """The run of path and token. Raises NotFound, or AuthenticationFailed for an executor that
-        another one has taken over from."""
+        """Return the run of the path and token.
+
+        Raises NotFound, or AuthenticationFailed for an executor that another one has replaced.
+        """
         run = self._run_in_path()
         if self._is_superseded(run):
             raise AuthenticationFailed("Another executor carries out this run now.")
@@ -68,7 +70,7 @@ class RunView(APIView):
 
 
 class InitView(RunView):
-    """The handshake: the run begins, once, and its executor gets what it needs from here on."""
+    """The handshake: begins the run, once, and gives its executor an access token and job URL."""
 
     authentication_classes = [InitTokenAuthentication]
     http_method_names = ["get"]
@@ -83,8 +85,8 @@ class InitView(RunView):
 class JobView(RunView):
     """The job payload.
 
-    A run that has ended gets none, for it holds the ODS's secret. A job that cannot be carried out
-    any more ends the run here: without the payload its executor does not know where to report.
+    A run that has ended gets none, since it contains the ODS's secret. If the job cannot be carried
+    out any more, this ends the run: without the payload its executor does not know where to report.
     """
 
     http_method_names = ["get"]
@@ -102,10 +104,10 @@ class JobView(RunView):
 
 
 class ReportView(RunView):
-    """Something that a run reports: checked against ``body``, then kept; 201.
+    """Something that a run reports: validated by ``body``, then stored; 201.
 
-    What comes late from an executor that another one has taken over from is taken, so that it does
-    no harm to repeat it, and not kept.
+    A late report of an executor that another one has replaced is accepted, so that repeating it
+    does no harm, but not stored.
     """
 
     http_method_names = ["post"]
@@ -118,7 +120,7 @@ class ReportView(RunView):
         return Response(answer, status=status.HTTP_201_CREATED)
 
     def keep(self, run: Run, report: Any) -> dict[str, str] | None:
-        """Store the report; returns what to answer, if anything."""
+        """Store the report, and return the response's body, if any."""
         raise NotImplementedError
 
 

@@ -1,4 +1,4 @@
-"""Bundles: the registry in the database, templates, id columns, revisions, descriptor mappings.
+"""The bundle registry, templates, ID columns, revisions, and descriptor mappings.
 
 May use `models`. Jobs, runs, the admin, and commands use its modules.
 """

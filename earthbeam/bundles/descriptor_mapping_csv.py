@@ -12,9 +12,9 @@ MAX_BYTES = 1024 * 1024
 MAX_ROWS = 10_000
 MAX_CELL = 255
 MAX_SHOWN = 20
-"""Problems that are listed; of more there is only the number."""
+"""How many problems to list. The rest are only counted."""
 
-# Not "-1", nor "+ Pre-K (4 years)", which are what they look like.
+# Leaves out "-1" and "+ Pre-K (4 years)", which are plain text.
 _FORMULA = re.compile(
     r"\s*(?:[=@\uff1d\uff20]"  # full-width ones too
     r"|[+\-\uff0b\uff0d](?!\s|[\d.,]+(?:[\s%]|$))."
@@ -23,7 +23,7 @@ _FORMULA = re.compile(
 
 
 class BadMappings(Exception):
-    """Mappings that cannot be taken; ``problems`` are sentences, with rows as the file counts."""
+    """Mappings that cannot be accepted. ``problems`` are sentences with the file's row numbers."""
 
     def __init__(self, problems: list[str]) -> None:
         more = len(problems) - MAX_SHOWN
@@ -33,29 +33,29 @@ class BadMappings(Exception):
 
 @dataclass(frozen=True)
 class MappingTable:
-    """Mappings of one descriptor type; a row has the cells of ``columns``, then EDFI and LOCAL."""
+    """Mappings of one descriptor type. A row has the cells of ``columns``, then EDFI and LOCAL."""
 
     columns: tuple[str, ...] = ()
     rows: tuple[tuple[str, ...], ...] = ()
 
 
 def write(table: MappingTable) -> str:
-    """CSV that ``read`` takes back."""
+    """Return CSV that ``read`` accepts."""
     return write_rows([(*table.columns, EDFI, LOCAL), *table.rows])
 
 
 def write_rows(rows: Iterable[tuple[str, ...]]) -> str:
-    """Rows alone, as they are in the CSV."""
+    """Return rows as CSV, without a header."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerows(rows)
     return out.getvalue()
 
 
 def read(content: bytes | str) -> MappingTable:
-    """The mappings in a file, or in text pasted from a spreadsheet (tabs for commas).
+    """Read mappings from a file, or from text pasted from a spreadsheet (tabs for commas).
 
-    Wholly blank lines are left out; all else is taken as it stands. Raises BadMappings with
-    everything that is wrong, and takes nothing then.
+    Skips wholly blank lines and keeps everything else as it is. Raises BadMappings with every
+    problem found; then nothing is read.
     """
     text = _decoded(content) if isinstance(content, bytes) else content
     lines = _lines(text.lstrip("\ufeff"))
@@ -69,8 +69,8 @@ def read(content: bytes | str) -> MappingTable:
     for number, cells in lines:
         row = tuple(cells)
         problems += [f"Row {number}: {found}" for found in _row_problems(row, columns)]
-        # The same value may stand for several descriptors, such as an assessment for several
-        # grades. The same pair with two local descriptors cannot both be meant.
+        # The same value may map to several descriptors, such as an assessment to several grades.
+        # The same pair with two local descriptors is a mistake.
         if first.setdefault(row[:-1], number) != number:
             problems.append(f"Row {number}: it maps the same as row {first[row[:-1]]}.")
         rows.append(row)
@@ -100,7 +100,7 @@ def _decoded(content: bytes) -> str:
 
 
 def _lines(text: str) -> Iterator[tuple[int, list[str]]]:
-    """Rows that are not blank, with the number of the line on which each begins."""
+    """Yield the rows that are not blank, with the number of the line each begins on."""
     header = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = "\t" if "\t" in header and "," not in header else ","
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
@@ -147,7 +147,7 @@ def _row_problems(row: tuple[str, ...], columns: list[str]) -> Iterator[str]:
 
 
 def is_formula(text: str) -> bool:
-    """Whether a spreadsheet program that opens the export would calculate, not show, ``text``."""
+    """Whether a spreadsheet program that opens the export would evaluate ``text`` as a formula."""
     return _FORMULA.match(text) is not None
 
 

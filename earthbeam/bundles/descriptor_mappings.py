@@ -1,6 +1,6 @@
-"""A partner's own descriptor mappings: which there may be, what changes, and replacing them whole.
+"""A partner's own descriptor mappings: validate, compare, and replace them as a whole.
 
-A set of mappings belongs to a partner, a bundle and a descriptor type, and replaces the bundle's
+A set of mappings belongs to a partner, a bundle, and a descriptor type, and replaces the bundle's
 seed of that name (executor/descriptor_mappings.py).
 """
 
@@ -18,23 +18,23 @@ from earthbeam.models import Bundle, DescriptorMapping
 from partners import audit
 from partners.models import Partner
 
-_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")  # it becomes a file's name
+_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")  # used as a file name
 
 
 class StaleMappings(Exception):
-    """Somebody else changed the mappings since they were looked at."""
+    """Somebody else changed the mappings since the caller read them."""
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Rows that a replacement adds, removes and changes, and how many it leaves as they are."""
+    """Rows that a replacement adds, removes, and changes, and how many it leaves alone."""
 
     added: list[tuple[str, ...]]
     removed: list[tuple[str, ...]]
     changed: list[tuple[tuple[str, ...], tuple[str, ...]]]
     unchanged: int
     columns: bool
-    """The columns themselves differ, so no row can stay."""
+    """True if the columns differ, so no row can stay."""
     order: bool
     """The order of rows or columns changes."""
 
@@ -42,7 +42,7 @@ class Changes:
         return bool(self.added or self.removed or self.changed or self.order)
 
     def before_and_after(self) -> tuple[str, str]:
-        """The rows that are gone, and those that are new, as CSV without a header."""
+        """Return the rows that are gone and those that are new, as CSV without a header."""
         gone = [*self.removed, *(old for old, _ in self.changed)]
         new = [*self.added, *(row for _, row in self.changed)]
         return write_rows(gone), write_rows(new)
@@ -55,12 +55,12 @@ class Changes:
 
 
 def is_kind(text: str) -> bool:
-    """Whether there can be a descriptor type of that name."""
+    """Whether ``text`` is a valid descriptor type name."""
     return _TYPE.fullmatch(text) is not None
 
 
 def problem(partner: Partner, bundle: Bundle, kind: str) -> str:
-    """Why the partner can have no mappings of this kind, or an empty text."""
+    """Why the partner cannot have mappings of this kind, or "" if it can."""
     if not bundle.enabled_for.filter(pk=partner.pk).exists():
         return f"{bundle} is not enabled for {partner}. Enable it first."
     if not is_kind(kind):
@@ -72,7 +72,7 @@ def problem(partner: Partner, bundle: Bundle, kind: str) -> str:
 
 
 def current(partner: Partner, bundle: Bundle, kind: str) -> MappingTable:
-    """What there is now; cells that a row lacks are blank."""
+    """Return the current mappings. Cells that a row lacks are blank."""
     found = list(
         DescriptorMapping.objects.filter(partner=partner, bundle=bundle, descriptor_type=kind)
     )
@@ -92,7 +92,7 @@ def current(partner: Partner, bundle: Bundle, kind: str) -> MappingTable:
 
 
 def compare(old: MappingTable, new: MappingTable) -> Changes:
-    """What replacing ``old`` by ``new`` does; what a row maps tells which one it is."""
+    """Return what replacing ``old`` with ``new`` changes. All cells but the last identify a row."""
     if sorted(old.columns) != sorted(new.columns):
         changed_columns = bool(old.rows and new.rows)
         return Changes(list(new.rows), list(old.rows), [], 0, changed_columns, order=False)
@@ -113,21 +113,21 @@ def compare(old: MappingTable, new: MappingTable) -> Changes:
 
 
 def fingerprint(table: MappingTable) -> str:
-    """Tells one state of the mappings from another."""
+    """Return a hash that identifies one state of the mappings."""
     return hashlib.sha256(json.dumps([table.columns, table.rows]).encode()).hexdigest()
 
 
 def replace(
     partner: Partner, bundle: Bundle, kind: str, table: MappingTable, *, seen: str
 ) -> Changes:
-    """Replace all mappings of the kind by ``table``, or none; without rows, the bundle's own are
-    used again.
+    """Replace all mappings of the kind with ``table``. Without rows, use the bundle's own again.
 
-    ``seen`` is the fingerprint of what the person looked at: raises StaleMappings if that is not
-    what there is now, and BadMappings where the partner can have none of the kind any more.
+    ``seen`` is the fingerprint of the mappings the person looked at. Raises StaleMappings if they
+    have changed since, and BadMappings if the partner can no longer have mappings of this kind.
+    Either way nothing changes.
     """
     with transaction.atomic():
-        # Whoever replaces a partner's mappings waits here for the one before.
+        # Serializes replacements of the same partner's mappings.
         Partner.objects.select_for_update(no_key=True).get(pk=partner.pk)
         old = current(partner, bundle, kind)
         if fingerprint(old) != seen:
@@ -142,7 +142,7 @@ def replace(
                 partner=partner,
                 bundle=bundle,
                 descriptor_type=kind,
-                # Pairs: jsonb does not keep the order of an object's keys.
+                # Pairs, because jsonb does not keep the order of an object's keys.
                 other_columns=list(zip(table.columns, row[:-2], strict=True)),
                 edfi_descriptor=row[-2],
                 local_descriptor=row[-1] or None,
@@ -157,6 +157,6 @@ def replace(
 
 
 def _pairs(other_columns: object) -> dict[str, str]:
-    """A row's own columns, which are an object or pairs."""
+    """Return a row's own columns, stored as an object or as pairs."""
     pairs = dict(other_columns) if isinstance(other_columns, Mapping | list) else {}
     return {str(name): "" if cell is None else str(cell) for name, cell in pairs.items()}

@@ -1,7 +1,8 @@
-"""Which columns of a bundle's input may hold student ids, read from its earthmover.yaml.
+"""Which columns of a bundle's input may hold student IDs, read from its earthmover.yaml.
 
-That file is Jinja around YAML, and code: it is never rendered here. Its ``parameter_defaults`` are
-plain in every bundle, so only these lines are read, and what they leave open counts as not known.
+That file is Jinja around YAML, and it is code, so it is never rendered here. Its
+``parameter_defaults`` are plain in every bundle. Only those lines are read; anything they leave
+open counts as unknown.
 """
 
 import re
@@ -21,10 +22,10 @@ _RAW_INPUT = "$sources.input"
 
 
 def student_id_columns(earthmover_yaml: str) -> list[str]:
-    """The columns of the raw input that the bundle's defaults name.
+    """Return the columns of the raw input that the bundle's defaults name.
 
-    Empty where they are not known, or are those of something that the bundle makes of its input:
-    a file's own header says nothing about them then.
+    Empty if they are unknown, or if they are columns of something the bundle derives from its
+    input: then the file's own header cannot be checked for them.
     """
     defaults = _parameter_defaults(earthmover_yaml)
     if any(node != _RAW_INPUT for node in defaults.get("EARTHMOVER_NODE_TO_XWALK", [])):
@@ -41,7 +42,7 @@ def student_id_columns(earthmover_yaml: str) -> list[str]:
 
 
 def _parameter_defaults(text: str) -> dict[str, list[str]]:
-    """Each parameter's defaults: several where Jinja would choose between them."""
+    """Return each parameter's defaults. There are several if Jinja would choose between them."""
     found: dict[str, list[str]] = {}
     block = _BLOCK.search(text)
     if block is None:
@@ -53,7 +54,7 @@ def _parameter_defaults(text: str) -> dict[str, list[str]]:
             break
         lines.append(line)
     try:
-        # Nodes, not values: they keep a key that occurs twice, and make nothing.
+        # Nodes, not values: they keep duplicate keys, and construct no objects.
         node = yaml.compose("\n".join(lines), Loader=yaml.SafeLoader)
     except yaml.YAMLError:
         return found

@@ -1,4 +1,4 @@
-"""Bringing the bundle registry into the database: `manage.py sync_bundles`."""
+"""Read the bundle registry into the database, for `manage.py sync_bundles`."""
 
 import json
 import os
@@ -21,12 +21,12 @@ from earthbeam.text import storable
 
 GIT_SECONDS = 120.0
 LONGEST_DIFF = 300_000
-"""Characters of a diff that are kept for people to review."""
+"""How many characters of a diff are kept for review."""
 
 
 @dataclass
 class SyncReport:
-    """Bundles' paths by what happened to them; ``refused`` maps an entry to what is wrong."""
+    """Bundles' paths by what happened to them. ``refused`` maps an entry to its problem."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
@@ -34,10 +34,10 @@ class SyncReport:
     retired: list[str] = field(default_factory=list)
     refused: dict[str, str] = field(default_factory=dict)
     available: str = ""
-    """A newer commit that waits for approval; nothing was changed then."""
+    """A newer commit that awaits approval. If set, nothing was changed."""
 
     def in_words(self) -> str:
-        """The outcome in a sentence or two."""
+        """Return the outcome in a sentence or two."""
         if self.available:
             return f"A newer version is available, commit {self.available[:12]}."
         counts = (
@@ -50,10 +50,10 @@ class SyncReport:
 
 @dataclass(frozen=True)
 class Registry:
-    """``entries`` of registry.json, as they are; ``id_columns`` by path, where they are known.
+    """``entries`` of registry.json, as they are, and ``id_columns`` by path if known.
 
-    ``changes`` and ``diff`` are against an earlier commit: a line a file, such as ``M\tREADME.md``,
-    and the text of it, cut at LONGEST_DIFF.
+    ``changes`` and ``diff`` compare with an earlier commit: one line per file, such as
+    ``M\tREADME.md``, and the diff's text, cut off at LONGEST_DIFF.
     """
 
     commit: str
@@ -64,7 +64,7 @@ class Registry:
 
 
 def read_registry(repository: str, branch: str, *, since: str | None = None) -> Registry:
-    """What the head of ``branch`` says of its bundles, and what has changed ``since`` a commit.
+    """Read the bundles at the head of ``branch``, and what has changed ``since`` a commit.
 
     Raises RegistryError.
     """
@@ -83,7 +83,7 @@ def read_registry(repository: str, branch: str, *, since: str | None = None) -> 
 
 
 def _changes(clone: str, source: str, since: str | None) -> tuple[list[str], str]:
-    """Against ``since``; nothing where the repository no longer has that commit."""
+    """Return the changes since a commit, or nothing if the repository no longer has it."""
     try:
         _git("--git-dir", clone, "fetch", "--quiet", "--depth=1", "--no-tags", source, str(since))
     except RegistryError:
@@ -114,7 +114,7 @@ def _paths(entries: Iterable[object]) -> Iterator[str]:
 
 
 def _id_columns(clone: str, path: str) -> list[str]:
-    """Of the bundle at ``path``; none where its earthmover.yaml is missing or not to be read."""
+    """Return the ID columns of the bundle at ``path``; none if its earthmover.yaml is unusable."""
     try:
         text = _git("--git-dir", clone, "show", f"HEAD:{path}/earthmover.yaml")
     except RegistryError:
@@ -123,7 +123,7 @@ def _id_columns(clone: str, path: str) -> list[str]:
 
 
 def apply(registry: Registry) -> SyncReport:
-    """Make the bundles what ``registry`` says: all of it or, if the database fails, nothing."""
+    """Update the bundles to match ``registry``, in one transaction."""
     report = SyncReport()
     listed: dict[str, tuple[BundleTemplate, object]] = {}
     for number, entry in enumerate(registry.entries, start=1):
@@ -177,13 +177,13 @@ def _store(
 
 
 def _source(repository: str) -> str:
-    """What git clones: a folder as a URL, since git ignores --depth for plain folders."""
+    """Return git's source. A folder becomes a URL, since git ignores --depth for plain folders."""
     folder = Path(repository)
     return folder.resolve().as_uri() if folder.is_dir() else repository
 
 
 def _git(*arguments: str) -> str:
-    """What git prints. Asks nobody for a password. Raises RegistryError with git's own words."""
+    """Run git without prompting, and return its output. Raises RegistryError with git's message."""
     environment = {
         **os.environ,
         "GIT_TERMINAL_PROMPT": "0",

@@ -1,7 +1,7 @@
-"""Which commit of the bundle repository runs use: as it was synced and, where asked, approved.
+"""Which commit of the bundle repository runs use: the latest synced or the latest approved.
 
-Bundles are code. What somebody pushes to their branch becomes a revision here; runs go on with the
-current one until another is made current, by the sync itself or by a person (BUNDLE_APPROVAL).
+Bundles are code. A commit pushed to their branch becomes a revision here. Runs keep using the
+current revision until the sync or a person (BUNDLE_APPROVAL) makes another one current.
 """
 
 from django.contrib.auth.models import User
@@ -18,15 +18,16 @@ APPROVALS = ("auto", MANUAL)
 
 
 def current(branch: str) -> BundleRevision | None:
-    """The revision that runs on ``branch`` use; None before a first sync."""
+    """Return the revision that runs on ``branch`` use, or None before the first sync."""
     return BundleRevision.objects.filter(branch=branch, is_current=True).first()
 
 
 def sync(repository: str, branch: str, approval: str) -> SyncReport:
-    """Read the head of ``branch``, and make it current unless somebody has to approve it first.
+    """Read the head of ``branch`` and make it current, unless it has to be approved first.
 
-    A first revision needs no approval, since nothing could run without it. One that somebody went
-    back from stays as it is. Raises RegistryError, and changes nothing then. How it went is kept.
+    The first revision needs no approval, since nothing could run without it. A revision that was
+    rolled back stays declined. Raises RegistryError, and then changes nothing. Records the outcome
+    either way.
     """
     now = timezone.now()
     try:
@@ -63,8 +64,10 @@ def _sync(repository: str, branch: str, approval: str) -> SyncReport:
 
 
 def make_current(revision: BundleRevision, *, by: User | None = None) -> SyncReport:
-    """Have runs and forms use ``revision``. Whoever goes back declines the newer ones: no sync
-    makes them current again by itself."""
+    """Make runs and forms use ``revision``.
+
+    Going back declines the newer revisions, so that no sync makes them current again.
+    """
     with transaction.atomic():
         every = BundleRevision.objects.select_for_update().filter(branch=revision.branch)
         used = next((each for each in every.order_by("pk") if each.is_current), None)

@@ -1,6 +1,6 @@
-"""A bundle's template: what the registry's entry says that its jobs are made of.
+"""A bundle's template: the files and params that its registry entry asks for.
 
-Real entries leave keys out or give null, so all reading of them is here.
+Real entries omit keys or set them to null, so all reading of entries is in this module.
 """
 
 import re
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 API_YEAR = "API_YEAR"
-"""Declared as a param by many bundles, but the school year decides it, so nobody is asked."""
+"""Many bundles declare it as a param, but the school year decides it, so nobody is asked."""
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 _DESCRIPTOR_TYPE = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
@@ -17,12 +17,12 @@ _PATH = re.compile(r"assessments/[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
 class BadTemplate(ValueError):
-    """A registry entry that jobs cannot be made from; the text names the part and what it needs."""
+    """A registry entry that cannot be used. The text names the part and what it needs."""
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that a job hands to the bundle; ``key`` is the environment variable of its path."""
+    """A file that a job passes to the bundle. ``key`` is the environment variable of its path."""
 
     key: str
     label: str
@@ -32,7 +32,7 @@ class InputFile:
 
 @dataclass(frozen=True)
 class InputParam:
-    """A value that a job hands to the bundle; ``allowed`` is None where any text will do."""
+    """A value that a job passes to the bundle. ``allowed`` is None if any text will do."""
 
     key: str
     label: str
@@ -42,18 +42,18 @@ class InputParam:
 
 @dataclass(frozen=True)
 class BundleTemplate:
-    """A registry entry, read. ``params`` leaves out what the app fills by itself."""
+    """A parsed registry entry. ``params`` leaves out those that the app fills in itself."""
 
     path: str
     display_name: str
     files: tuple[InputFile, ...]
     params: tuple[InputParam, ...]
     descriptor_types: tuple[str, ...] = ()
-    """Seeds that a partner's own mappings may replace; none named: any."""
+    """Seeds that a partner's own mappings may replace. Empty means any."""
 
     @classmethod
     def read(cls, entry: object) -> "BundleTemplate":
-        """Raises BadTemplate."""
+        """Parse a registry entry. Raises BadTemplate."""
         if not isinstance(entry, Mapping):
             raise BadTemplate("an entry must be an object")
         mappings = entry.get("descriptor_mapping_files") or []
@@ -79,7 +79,7 @@ class BundleTemplate:
 
 
 def _descriptor_types(names: list[str]) -> Iterator[str]:
-    """The names without what follows: real entries have .csv, and one a stray quote after it."""
+    """Yield names without suffixes: real entries have .csv, and one a stray quote after it."""
     for name in names:
         if found := _DESCRIPTOR_TYPE.match(name.rpartition("/")[2]):
             yield found[0]

@@ -1,6 +1,6 @@
-"""Delimited text, for the app and the executor: its encoding, header, and rows. Knows no Django.
+"""Delimited text, for the app and the executor: its encoding, header, and rows. Without Django.
 
-Uses nothing else of `earthbeam`. This is its face: nobody reaches past it.
+Uses nothing else of `earthbeam`. Import from this package only, not from its modules.
 """
 
 from earthbeam.delimited.headers import (

@@ -1,6 +1,6 @@
 """Where a file's header is, and which of its columns may hold student IDs.
 
-The upload check and the executor both ask here, so that what the one calls ready the other reads.
+The upload check and the executor share this code, so a file that passes the check can be read.
 """
 
 import csv
@@ -11,23 +11,23 @@ from dataclasses import dataclass
 from earthbeam.invisible import without_invisible
 
 DELIMITERS = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars (|)"}
-"""With their names for people."""
+"""Delimiters, with the names that messages use."""
 HEADER_ROWS = 10
-"""Some exports have lines above their header; it is looked for in so many rows."""
+"""How many rows to search. Some exports have lines above their header."""
 
 
 @dataclass(frozen=True)
 class Location:
-    """``header_row`` counts from 1."""
+    """A header's place in a file. ``header_row`` counts from 1."""
 
     delimiter: str
     header_row: int
 
 
 def find_columns(header: Sequence[str], wanted: Collection[str]) -> dict[str, int]:
-    """The place of each column that is wanted and there, by its wanted name.
+    """Return the position of each wanted column that is present, by its wanted name.
 
-    What nobody can see in a name does not count, nor does case, unless a column has the exact name.
+    Ignores invisible characters and, unless a column has the exact name, case.
     """
     seen = [without_invisible(name) for name in header]
     folded = [name.casefold() for name in seen]
@@ -51,10 +51,10 @@ def locate(
     expected: str,
     header_row: int = 1,
 ) -> Location | None:
-    """Where the header is, among the first ``rows`` as each delimiter gives them.
+    """Find the header among the first ``rows``, which are given per delimiter.
 
-    It is the row with most of the ``wanted`` columns: ``header_row`` where that has any, else with
-    the ``expected`` delimiter, else with another. None where no row has any.
+    It is the row with the most ``wanted`` columns. Tries ``header_row`` first, then the other rows
+    with the ``expected`` delimiter, then other delimiters. None if no row has any.
     """
     for delimiter in (expected, *(each for each in rows if each != expected)):
         counts = [len(find_columns(row, wanted)) for row in rows.get(delimiter, ())]
@@ -66,7 +66,7 @@ def locate(
 
 
 def first_rows(text: str) -> dict[str, list[list[str]]]:
-    """The first rows of a file's beginning, as each delimiter gives them."""
+    """Return the first rows of ``text``, split by each delimiter."""
     return {delimiter: _rows(text, delimiter) for delimiter in DELIMITERS}
 
 
@@ -77,6 +77,6 @@ def _rows(text: str, delimiter: str) -> list[list[str]]:
             rows.append(row)
             if len(rows) == HEADER_ROWS:
                 break
-    except csv.Error:  # a cell of more than the module's limit
+    except csv.Error:  # a cell longer than the module's limit
         pass
     return rows

@@ -1,7 +1,7 @@
-"""Delimited text: what encoding it has, its rows, and files of some of its rows.
+"""Delimited text: detect its encoding, read its rows, and write files of some of its rows.
 
-Rows are read as earthmover (pandas) reads them: a quoted cell may hold anything, blank lines and
-rows of empty cells are no rows, short rows are filled up, a quoted cell must have an end.
+Rows are read the way earthmover (pandas) reads them: a quoted cell may hold anything but must be
+closed, blank lines and rows of empty cells are skipped, and short rows are padded.
 """
 
 import codecs
@@ -18,7 +18,7 @@ csv.field_size_limit(16 * 1024 * 1024)
 
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, because its mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
@@ -33,17 +33,17 @@ _NOT_TEXT = {
 
 
 class BadFile(Exception):
-    """The file is not delimited text as the bundle expects it; the message says what to fix.
+    """The file is not delimited text as the bundle expects it. The message says what to fix.
 
-    Messages name lines and columns, never a cell: the "header" of a file without one is a student.
+    Messages name lines and columns, never cells: the "header" of a file without one is a student.
     """
 
 
 def detect_encoding(path: Path) -> str:
-    """The encoding of a text file: by its mark, else the first of those it is valid in.
+    """Return the encoding of a text file: from its byte order mark, else the first valid one.
 
-    UTF-8, UTF-16 without a mark, Windows-1252, and last ISO-8859-1, in which everything is valid.
-    Raises BadFile for an empty file and for what is evidently no text.
+    Tries UTF-8, UTF-16 without a mark, Windows-1252, and last ISO-8859-1, in which everything is
+    valid. Raises BadFile for an empty file and for one that is clearly not text.
     """
     with path.open("rb") as file:
         start = file.read(4096)
@@ -56,7 +56,7 @@ def detect_encoding(path: Path) -> str:
         if start.startswith(mark):
             raise BadFile(f"The file is {kind}, not delimited text: save it as CSV and try again.")
     if b"\0" in start:
-        # Half of the bytes of western text in UTF-16 are NUL, always on the same side.
+        # In Western text in UTF-16, half of the bytes are NUL, always in the same position.
         even, odd = start[::2].count(0), start[1::2].count(0)
         if max(even, odd) < len(start) // 4 or min(even, odd) > len(start) // 16:
             raise BadFile("The file is binary, not delimited text: save it as CSV and try again.")
@@ -109,7 +109,7 @@ class DelimitedFile:
             for row in reader:
                 if ended and row == [_END]:
                     return
-                if ended:  # the csv module takes the rest of the file for one cell, and is content
+                if ended:  # the csv module silently reads the rest of the file as one cell
                     raise BadFile(
                         f"A quoted cell that begins in line {begun} has no end: fix the quotes"
                         " there, or save the file as CSV again."
@@ -128,8 +128,10 @@ class DelimitedFile:
             ) from None
 
     def located(self, wanted: Collection[str]) -> "DelimitedFile":
-        """The file as its header is found, by the columns that are ``wanted``: below other lines,
-        or with another delimiter. Itself where none of them is found."""
+        """Return the file with the header row and delimiter at which ``wanted`` columns are found.
+
+        Returns itself if none of them is found.
+        """
         if self.names is not None:
             return self
         with self.path.open(encoding=self.encoding, errors="replace", newline="") as file:
@@ -140,20 +142,20 @@ class DelimitedFile:
         return replace(self, delimiter=found.delimiter, header_row=found.header_row)
 
     def head(self) -> list[list[str]]:
-        """The rows up to the header, which is the last of them; usually just the header.
+        """Return the rows up to and including the header; usually just the header.
 
-        Raises BadFile if the file ends before.
+        Raises BadFile if the file ends before it.
         """
         head: list[list[str]] = []
         with self._reader() as reader:
             for row in reader:
                 head.append(row)
-                if len(head) >= self.header_row and row:  # blank lines are no header
+                if len(head) >= self.header_row and row:  # a blank line is not a header
                     return head
         raise BadFile("The file has no header: upload a file with a header and rows.")
 
     def columns(self) -> list[str]:
-        """The columns' names, as the bundle will know them. Raises BadFile."""
+        """Return the columns' names as the bundle sees them. Raises BadFile."""
         header = self.head()[-1]
         if self.names is None:
             return header
@@ -165,7 +167,7 @@ class DelimitedFile:
         return list(self.names)
 
     def rows(self) -> Iterator[list[str]]:
-        """The rows below the header, each with one cell a column. Raises BadFile."""
+        """Yield the rows below the header, each with one cell per column. Raises BadFile."""
         head, width = len(self.head()), len(self.columns())
         with self._reader() as reader:
             for number, row in enumerate(reader, start=1):
@@ -190,10 +192,10 @@ def writing_rows(path: Path, delimiter: str, head: Iterable[list[str]]) -> Itera
 
 
 class RowWriter:
-    """Appends rows, quoted where they must be."""
+    """Appends rows, quoting cells where necessary."""
 
     def __init__(self, file: TextIO, delimiter: str) -> None:
-        # With CR in the line end, the csv module quotes cells with a CR in them too.
+        # With CR in the line end, the csv module also quotes cells that contain a CR.
         self._write = csv.writer(file, delimiter=delimiter, lineterminator="\r\n").writerow
         self.rows = 0
 

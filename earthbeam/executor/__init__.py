@@ -1,1 +1,1 @@
-"""The executor: the sandboxed program that carries out one run. Talks to the app over HTTP only."""
+"""The executor: the sandboxed program that carries out one run. It reaches the app only by HTTP."""

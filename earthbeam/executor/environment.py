@@ -1,4 +1,4 @@
-"""The variables an executor is started with: contract section 7, and BUNDLE_MIRROR of our own."""
+"""The variables an executor is started with: contract section 7, plus a few of our own."""
 
 import os
 from collections.abc import Mapping
@@ -11,29 +11,31 @@ DEFAULT_TIMEOUT_SECONDS = 3600
 
 
 class BadEnvironment(Exception):
-    """A variable that the executor needs is missing or unusable; the message names it."""
+    """A variable that the executor needs is missing or unusable. The message names it."""
 
 
 @dataclass(frozen=True)
 class Environment:
-    """What the launcher gave us; ``init_token`` never shows in a repr."""
+    """The launcher's variables. ``init_token`` never shows in a repr."""
 
     init_token: str = field(repr=False)
     init_job_url: str
     timeout_seconds: int
     bundle_repo: str
     bundle_mirror: str | None = None
-    """A mirror of it that the launcher has brought up to date and that is for reading only; None:
-    the executor keeps its own."""
+    """A mirror of it that the launcher has updated and that is read-only.
+
+    If None, the executor keeps its own.
+    """
     bundle_hosts: tuple[str, ...] = DEFAULT_BUNDLE_HOSTS
     """Hosts that bundles' packages may be cloned from."""
     possible_student_id_columns: str | None = None
     roster_gzip: bool = False
-    """Whether to ask the app for a gzipped roster: for a slow link between the two."""
+    """Whether to ask the app for a gzipped roster, for a slow link between the two."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> "Environment":
-        """Raises BadEnvironment."""
+        """Read the variables. Raises BadEnvironment."""
         for name in ("INIT_TOKEN", "INIT_JOB_URL"):
             if not variables.get(name):
                 raise BadEnvironment(f"{name} is not set; the app's launcher sets it for each run.")

@@ -1,4 +1,4 @@
-"""How a run fails. The codes and their fields are the contract's list of error codes."""
+"""How a run fails. The codes and their fields are in the contract's list of error codes."""
 
 import errno
 import os
@@ -14,10 +14,10 @@ _NO_SPACE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 class StepFailed(Exception):
-    """A step cannot go on; ``code`` and ``fields`` tell the app why, in the contract's words.
+    """A step cannot continue. ``code`` and ``fields`` report why, in the contract's terms.
 
-    ``message`` is for people: what is wrong and what to do. It holds no secret and nothing of a
-    student.
+    ``message`` is for people: what is wrong and what to do. It contains no secret and no student
+    data.
     """
 
     def __init__(self, code: str, message: str = "", **fields: Any) -> None:
@@ -40,12 +40,14 @@ class TimedOut(Interrupted):
 
 
 class Terminated(Interrupted):
-    """Somebody asked the executor to stop (SIGTERM)."""
+    """The executor was asked to stop (SIGTERM)."""
 
 
 class AppUnreachable(Exception):
-    """The app did not accept a report, in all tries: nobody is left to tell but the launcher, by
-    the exit status of the ``cause``."""
+    """The app accepted no report in any try.
+
+    Only the launcher can report it, from the exit status of the ``cause``.
+    """
 
     def __init__(self, message: str, cause: Cause) -> None:
         super().__init__(f"{message}: {cause.words}. {cause.advice}")
@@ -53,7 +55,7 @@ class AppUnreachable(Exception):
 
 
 def is_no_space(error: BaseException | None) -> bool:
-    """Whether a full disk is behind an error: ours, or one that a child printed."""
+    """Whether an error was caused by a full disk: our own, or one that a child printed."""
     while error is not None:
         if isinstance(error, OSError) and error.errno in _NO_SPACE_ERRORS:
             return True

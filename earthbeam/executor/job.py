@@ -1,4 +1,4 @@
-"""The job payload (contract section 3), checked before anything is done with it."""
+"""The job payload (contract section 3), validated before anything is done with it."""
 
 import re
 from dataclasses import dataclass, field
@@ -8,8 +8,8 @@ from earthbeam import plain_text
 from earthbeam.executor.errors import StepFailed
 from earthbeam.files import BadLocation, check_location, checked_key
 
-# Names of inputs and parameters become variables of the tools' environment, and must not be ones
-# that say how programs run, what they load, or where credentials go.
+# Inputs and parameters become variables of the tools' environment. Their names must not be ones
+# that control how programs run, what they load, or where credentials go.
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = re.compile(
     r"PATH|HOME|TMPDIR|SHELL|IFS|ENV|LANG|LANGUAGE|GCONV_PATH|PYTHON.*|.*_PROXY"
@@ -22,7 +22,7 @@ _ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
 
 @dataclass(frozen=True)
 class Ods:
-    """The ODS that a job goes to; its secret never shows in a repr."""
+    """The ODS that a job goes to. Its secret never shows in a repr."""
 
     api_year: str
     url: str
@@ -32,7 +32,7 @@ class Ods:
 
 @dataclass(frozen=True)
 class AppUrls:
-    """Where the app takes reports; ``roster``, ``matches`` and ``progress`` may be missing."""
+    """The app's URLs for reports. ``roster``, ``matches``, and ``progress`` may be missing."""
 
     status: str
     error: str
@@ -60,9 +60,9 @@ class Job:
     roster_file_path: str | None
     ods: Ods | None
     bundle_commit: str | None = None
-    """Of the bundle repository; None: the head of the branch."""
+    """Commit of the bundle repository. None means the head of the branch."""
     student_id_columns: tuple[str, ...] = ()
-    """The only columns to look for students in; empty: those that the bundle names."""
+    """The only columns to look for students in. Empty means those that the bundle names."""
     keep_edu_rosters: bool = False
     """Whether rosters from EDU become artifacts."""
 
@@ -78,7 +78,7 @@ class Job:
 
 
 def app_urls(payload: Any) -> AppUrls:
-    """Where to report to; read first, so that even an otherwise unusable payload is reported.
+    """Return the URLs to report to. Read first, to report even an otherwise unusable payload.
 
     Raises StepFailed(invalid_job).
     """
@@ -96,7 +96,7 @@ def app_urls(payload: Any) -> AppUrls:
 
 
 def parse(payload: Any) -> Job:
-    """The job in ``payload``. Raises StepFailed(invalid_job), naming the field that is wrong."""
+    """Parse the job in ``payload``. Raises StepFailed(invalid_job), which names the bad field."""
     fields = _Fields(payload, "")
     bundle = fields.mapping("bundle")
     send_to_ods = fields.boolean("sendToOds")
@@ -131,12 +131,12 @@ def parse(payload: Any) -> Job:
 
 
 def invalid(message: str) -> StepFailed:
-    """The failure for a payload that cannot be worked on."""
+    """Return the failure for an unusable payload."""
     return StepFailed("invalid_job", message)
 
 
 def _parameters(fields: "_Fields") -> dict[str, str]:
-    """The values that become variables of earthmover: text in the middle of a bundle's code."""
+    """Return the values that become variables of earthmover, inserted into a bundle's code."""
     parameters = fields.mapping("inputParams").variables()
     parameters.pop(_ID_COLUMNS, None)
     for key, value in parameters.items():
@@ -149,7 +149,10 @@ def _parameters(fields: "_Fields") -> dict[str, str]:
 
 
 def _student_id_columns(fields: "_Fields") -> tuple[str, ...]:
-    """Where to look for students: a header's own words, so they go to matching, never to a tool."""
+    """Return the columns to look for students in.
+
+    They come from a file's header, so they go to matching, never to a tool.
+    """
     if column := fields.optional_text("studentIdColumn"):
         return (column,)
     listed = fields.mapping("inputParams").optional_text(_ID_COLUMNS) or ""
@@ -196,7 +199,7 @@ def _descriptor_mappings(fields: "_Fields") -> dict[str, list[dict[str, Any]]]:
 
 
 class _Fields:
-    """A JSON object whose fields are read with their type checked."""
+    """A JSON object whose fields are read with a type check."""
 
     def __init__(self, value: Any, path: str) -> None:
         if not isinstance(value, dict):
@@ -232,7 +235,7 @@ class _Fields:
         return _Fields(self.value.get(key), self._name(key))
 
     def variables(self) -> dict[str, str]:
-        """All fields, which are to become environment variables."""
+        """Return all fields, checked as names of environment variables."""
         for key in self.value:
             if not _VARIABLE.fullmatch(key) or _RESERVED.fullmatch(key):
                 raise invalid(

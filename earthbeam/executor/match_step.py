@@ -1,4 +1,4 @@
-"""Matching as a step of a run: from the input file and rosters to one input file a set."""
+"""The matching step of a run: from the input file and rosters to one input file per set."""
 
 import csv
 import logging
@@ -33,23 +33,23 @@ logger = logging.getLogger(__name__)
 
 RATES_NAME = "student_id_match_rates.csv"
 UNMATCHED_NAME = "input_no_student_id_match.csv"
-# What a roster that came, but cannot be read, counts as.
+# The error code of a roster that was fetched but cannot be read.
 _ROSTER_FAULTS = {CROSS_YEAR_ROSTER_NAME: "cross_year_roster_fetch"}
 _RATES_COLUMNS = ("source_column_name", "edfi_column_name", "num_matches", "num_rows", "match_rate")
 
 
 @dataclass(frozen=True)
 class Matched:
-    """What matching made: the plan, and an input file for each set that has rows."""
+    """The result of matching: the plan, and an input file for each set that has rows."""
 
     plan: Plan
     set_inputs: dict[str, Path]
     unmatched_rows: int
     missing_columns: tuple[str, ...]
-    """Columns that may hold student IDs by the bundle, and that the file lacks."""
+    """Columns that may hold student IDs by the bundle, but are missing from the file."""
 
     def counts(self) -> dict[str, Any]:
-        """The body of the ``/matches`` report."""
+        """Return the body of the ``/matches`` report."""
         counts = self.plan.counts()
         return {
             "inputRows": len(self.plan.rows),
@@ -65,7 +65,7 @@ class Matched:
         }
 
     def rows_of(self, name: str) -> int:
-        """How many rows went to a set."""
+        """Return how many rows went to a set."""
         return sum(self._set_of.get(row.outcome) == name for row in self.plan.rows)
 
     _set_of: dict[Outcome, str]
@@ -81,9 +81,9 @@ def match_students(
     workspace: Workspace,
     redactor: Redactor,
 ) -> Matched:
-    """Decide each row's student, and write each set's rows, the unmatched ones and the rates.
+    """Decide each row's student, and write each set's rows, the unmatched rows, and the rates.
 
-    ``fetch_second_roster`` is called at most once, when rows are left; what it raises passes.
+    ``fetch_second_roster`` is called at most once, if rows are left. Its exceptions pass through.
     Raises StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
     """
     try:
@@ -115,7 +115,7 @@ def _wanted_columns(job: Job, bundle: BundleDescription, possible_columns: str |
 
 
 def _located(file: DelimitedFile, wanted: list[str]) -> DelimitedFile:
-    """The file as its header is found; what is unusual about it is logged."""
+    """Return the file with its header located. Logs what is unusual about it."""
     found = file.located(wanted)
     if found.delimiter != file.delimiter:
         logger.warning("The file is delimited by %s, and read as such", DELIMITERS[found.delimiter])
@@ -125,8 +125,11 @@ def _located(file: DelimitedFile, wanted: list[str]) -> DelimitedFile:
 
 
 def _names_for_bundle(columns: list[str], wanted: list[str], bundle: Path) -> list[str]:
-    """The columns' names as the bundle spells them: the ``wanted`` ones, and all others without
-    what nobody can see, unless the bundle's own code has that too."""
+    """Return the columns' names as the bundle spells them.
+
+    Removes invisible characters from names that are not ``wanted``, unless the bundle's own code
+    has them too.
+    """
     names = list(columns)
     odd = [place for place, name in enumerate(columns) if without_invisible(name) != name]
     code = source_of(bundle) if odd else ""
@@ -140,13 +143,13 @@ def _names_for_bundle(columns: list[str], wanted: list[str], bundle: Path) -> li
 
 
 def _sets(job: Job) -> dict[Outcome, str]:
-    """Which set a matched row belongs to."""
+    """Return the set for each outcome of a matched row."""
     primary = ODS_SET if job.send_to_ods else OTHER_SET
     return {Outcome.PRIMARY: primary, Outcome.SECOND: OTHER_SET}
 
 
 def _id_columns(source: DelimitedFile, possible: list[str]) -> dict[str, list[str]]:
-    """The possible id columns that the file has, by row."""
+    """Return the possible ID columns that the file has, by row."""
     places = find_columns(source.columns(), possible)
     if not places:
         raise BadFile(
@@ -206,8 +209,8 @@ def _split(
 ) -> tuple[dict[str, Path], int]:
     """Write the rows of each set, with their student added, and the unmatched ones as they were.
 
-    A set's file keeps the input's name, in a folder of its own; sets without rows get none. All are
-    as the bundle ``expected`` the file: with its delimiter, and as many rows up to the header.
+    Each set's file keeps the input's name, in its own folder; sets without rows get none. All files
+    have the format that the bundle ``expected``: its delimiter, and as many rows up to the header.
     Returns the sets' files and the number of unmatched rows.
     """
     original_head = source.head()
@@ -226,7 +229,7 @@ def _split(
         return workspace.set_input(name) / source.path.name
 
     set_head = [*head[:-1], with_student(head[-1], STUDENT_ID_COLUMN)]
-    # A draft until the run has succeeded: the rows of a failed one are all still unmatched.
+    # A draft until the run has succeeded: all rows of a failed run are still unmatched.
     unmatched_file = workspace.draft(UNMATCHED_NAME)
     with (
         writing_rows(set_file(ODS_SET), expected.delimiter, set_head) as ods,
@@ -246,7 +249,7 @@ def _split(
 
 
 def _write_rates(plan: Plan, path: Path) -> None:
-    """The rates of every pair that matched anything; after a second pass, of both passes."""
+    """Write the rates of every pair that matched any row, including those of a second pass."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(_RATES_COLUMNS)

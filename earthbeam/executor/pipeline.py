@@ -1,4 +1,4 @@
-"""One run from its job to its results: the twelve steps of the contract, in order."""
+"""One run from its job to its results: the contract's twelve steps, in order."""
 
 import logging
 from functools import cached_property
@@ -39,7 +39,7 @@ EARTHMOVER_RESULTS = {ODS_SET: "em-results.json", OTHER_SET: "em-results-x-year.
 
 
 class Pipeline:
-    """Carries out one job. Whatever a step raises ends the run; nothing here reports it."""
+    """Carries out one job. Any exception of a step ends the run; the caller reports it."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Pipeline:
         return Artifacts(self.store, self.workspace)
 
     def run(self) -> None:
-        """All steps, in the contract's order. Nothing is sent before every transform succeeded."""
+        """Run all steps in the contract's order. Sends nothing before all transforms succeed."""
         with Earthmover(self.workspace) as earthmover:
             inputs_ahead = self.begin_input_files()
             roster_ahead = self.begin_roster()
@@ -93,7 +93,7 @@ class Pipeline:
         if commit is not None:
             mirror = checkout.at_commit(mirror, branch, commit, self.workspace)
         checkout.check_out(mirror, self.job.bundle_path, branch, self.workspace)
-        # Now: from the next step on, the bundle's code may change its files.
+        # Now, because from the next step on, the bundle's code may change its files.
         self.lightbeam_settings = config.read(self.workspace.bundle / "lightbeam.yaml")
         return mirror
 
@@ -106,8 +106,11 @@ class Pipeline:
         )
 
     def begin_roster(self) -> Ahead[Path] | None:
-        """Begin to fetch a roster that no program fetches. (lightbeam waits for its turn: the ODS's
-        credentials exist in no process while a bundle's code is at work.)"""
+        """Begin fetching a roster that needs no program.
+
+        lightbeam waits for its turn: no process has the ODS's credentials while a bundle's code is
+        running.
+        """
         job, draft = self.job, self.workspace.draft(ROSTER_NAME)
         if job.ods is not None:
             return None
@@ -129,7 +132,7 @@ class Pipeline:
         return self._roster(ROSTER_NAME, from_edu=from_edu)
 
     def _roster(self, name: str, *, from_edu: bool) -> Path:
-        """The roster; an artifact too, unless EDU's, which nobody keeps without being asked to."""
+        """Return the roster, stored as an artifact too, unless it is EDU's and not to be kept."""
         if not from_edu or self.job.keep_edu_rosters:
             roster = self.workspace.publish(name)
             self.artifacts.store(name)
@@ -159,7 +162,7 @@ class Pipeline:
         )
 
     def begin_input_files(self) -> Ahead[Path]:
-        """Begin to fetch the input files, to where no bundle looks for them yet."""
+        """Begin fetching the input files, into a folder that no bundle reads yet."""
         folder = self.workspace.folder("incoming")
 
         def download() -> Path:
@@ -208,7 +211,7 @@ class Pipeline:
         return matched, outputs
 
     def _publish_childs(self, name: str) -> None:
-        """Make a child's file an artifact, if it is one."""
+        """Make a child's file an artifact if it is a plain file."""
         if is_plain_file(self.workspace.draft(name)):
             self.workspace.publish(name)
 
@@ -247,12 +250,12 @@ class Pipeline:
         return matched
 
     def get_cross_year_roster(self) -> Path:
-        """EDU's roster of all years, for the rows that this year's left."""
+        """Fetch EDU's roster of all years, for rows that this year's left unmatched."""
         self._stream_edu_roster(self.workspace.draft(CROSS_YEAR_ROSTER_NAME))
         return self._roster(CROSS_YEAR_ROSTER_NAME, from_edu=True)
 
     def send_to_ods(self, outputs: dict[str, Path]) -> dict[str, Counts]:
-        """Send the ODS set, if it has records; returns the run's summary over both sets."""
+        """Send the ODS set, if it has records, and return the run's summary of both sets."""
         summary: dict[str, Counts] = {}
         if self.job.ods is not None and ODS_SET in outputs:
             self.progress.begin("lightbeam_send")
@@ -302,7 +305,7 @@ class Pipeline:
 
 
 def _records(output: Path) -> dict[str, int]:
-    """Records of each resource in a folder of JSONL files, leaving out empty files."""
+    """Count the records of each resource in a folder of JSONL files, without empty files."""
     counts = {}
     for path in sorted(output.glob("*.jsonl")):
         with path.open("rb") as lines:

@@ -1,4 +1,4 @@
-"""The executor's life: handshake, one run, a report of how it ended, an exit status."""
+"""The executor's program: handshake, one run, a report of how it ended, an exit status."""
 
 import logging
 from collections.abc import Callable
@@ -34,7 +34,7 @@ REPORTED, NOT_REPORTED = 0, 1
 def main(environment: Environment) -> int:
     """Carry out the run that ``environment`` names.
 
-    Returns 0 when the outcome, good or bad, was reported to the app; otherwise 1, or a status of
+    Returns 0 if the outcome, good or bad, was reported to the app; otherwise 1, or a status of
     unreachable.py.
     """
     redactor = log.Redactor()
@@ -48,7 +48,7 @@ def main(environment: Environment) -> int:
         payload = app.job(job_url)
         urls = jobs.app_urls(payload)
     except (Refused, AppUnreachable, StepFailed, requests.RequestException, KeyError) as error:
-        # Without the app's URLs there is nobody to report to; the launcher sees the exit status.
+        # Without the app's URLs nothing can be reported, but the launcher sees the exit status.
         logger.error("The run cannot begin: %s", error)
         return _exit_status(error)
     try:
@@ -59,7 +59,7 @@ def main(environment: Environment) -> int:
 
 
 def _exit_status(error: Exception) -> int:
-    """Of a run whose outcome the app does not hear: what its launcher can tell instead."""
+    """Return the exit status that shows the launcher why the outcome could not be reported."""
     return error.cause.exit_status if isinstance(error, AppUnreachable) else NOT_REPORTED
 
 
@@ -98,12 +98,12 @@ def _run_and_report(
         if pipeline is not None:
             pipeline.artifacts.store_rest()
         progress.fail(failure)
-        # An unusable job is a fault of the app's, which somebody should look at.
+        # An unusable job is a fault of the app, which somebody should look at.
         return NOT_REPORTED if pipeline is None else REPORTED
 
 
 def _redacting(redactor: log.Redactor, workspace: Workspace) -> Callable[[str], str]:
-    """Takes secrets, and students of the input files, out of a text that is to be reported."""
+    """Return a function that removes secrets and student data from a text to report."""
 
     def redact(text: str) -> str:
         inputs = [path for path in workspace.input.rglob("*") if path.is_file()]
@@ -117,7 +117,7 @@ def _redacting(redactor: log.Redactor, workspace: Workspace) -> Callable[[str], 
 
 
 def _as_failure(error: BaseException, environment: Environment) -> StepFailed:
-    """The failure to report for whatever ended a run."""
+    """Return the failure to report for whatever ended a run."""
     if is_no_space(error):
         code, fields = (error.code, error.fields) if isinstance(error, StepFailed) else ("", {})
         failure = StepFailed(code or "unknown", NO_SPACE, **fields)

@@ -1,6 +1,6 @@
-"""Why an executor cannot reach the app, as an exit status: it has nobody else to tell.
+"""Exit statuses that tell a launcher why the executor could not reach the app.
 
-Launchers, who see the status, put it in words (``words_for``).
+Launchers put the status into words (``words_for``).
 """
 
 import socket
@@ -40,7 +40,7 @@ _CAUSES = {
 
 
 def words_for(exit_status: int) -> str | None:
-    """What an executor that ended so has to say; None where it is not about reaching the app."""
+    """Describe an exit status. None if it is not about reaching the app."""
     cause = _CAUSES.get(exit_status)
     if cause is None:
         return None
@@ -48,14 +48,14 @@ def words_for(exit_status: int) -> str | None:
 
 
 def cause_of(error: requests.RequestException) -> Cause:
-    """Of a request that was not answered."""
+    """Return the cause of a request's failure."""
     if isinstance(error, requests.Timeout):
         return TIMED_OUT
     for each in _chain(error):
         if isinstance(each, ssl.SSLCertVerificationError):
             return CERTIFICATE
         if isinstance(each, socket.gaierror):
-            # A name server that is away for a moment says EAI_AGAIN.
+            # A name server that is temporarily unavailable returns EAI_AGAIN.
             return BROKEN if each.errno == socket.EAI_AGAIN else NAME
         if isinstance(each, ConnectionRefusedError):
             return REFUSED
@@ -63,7 +63,7 @@ def cause_of(error: requests.RequestException) -> Cause:
 
 
 def _chain(error: BaseException) -> list[BaseException]:
-    """The error and all that it wraps: requests' errors hold urllib3's, and those others."""
+    """Return the error and all it wraps: requests' errors hold urllib3's, and those hold others."""
     found: list[BaseException] = []
     todo: list[object] = [error]
     while todo:

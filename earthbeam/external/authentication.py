@@ -1,7 +1,7 @@
-"""Who may call what: a client, by its access token's scopes and partners.
+"""Authorize clients by their access token's scopes and partners.
 
-The order is always the same: no issuer is 503, no usable token 401, a missing scope 403, and what
-belongs to another partner is not there (404).
+The order is fixed: 503 without an issuer, 401 without a usable token, 403 without the scope, and
+404 for what belongs to another partner.
 """
 
 from typing import Any
@@ -24,13 +24,13 @@ class Unavailable(APIException):
 
 
 class IssuerUnavailable(Unavailable):
-    """Asked again after ``wait`` seconds, which become the header Retry-After."""
+    """The client may retry after ``wait`` seconds, sent as Retry-After."""
 
     wait = 10
 
 
 class ClientAuthentication(BaseAuthentication):
-    """``Authorization: Bearer TOKEN``; leaves the Client in ``request.user``."""
+    """``Authorization: Bearer TOKEN``. Sets ``request.user`` to the Client."""
 
     def authenticate(self, request: Request) -> tuple[Any, str]:
         scheme, _, token = request.headers.get("Authorization", "").strip().partition(" ")
@@ -52,7 +52,7 @@ class ClientAuthentication(BaseAuthentication):
 
 
 class HasScope(BasePermission):
-    """The view's ``scope`` is among those of the token."""
+    """The token must have the view's ``scope``."""
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         scope: str = view.scope  # type: ignore[attr-defined]
@@ -63,13 +63,13 @@ class HasScope(BasePermission):
 
 
 def caller(request: Request) -> Client:
-    """The client whose token came with ``request``."""
+    """Return the client whose token came with ``request``."""
     client: Client = request.user  # type: ignore[assignment]
     return client
 
 
 def partner_named(code: str, client: Client) -> Partner:
-    """The partner ``code``, if the client's token is good for it. Raises NotFound."""
+    """Return the partner ``code`` if the client's token covers it. Raises NotFound."""
     partner = Partner.objects.filter(pk=code).first() if code in client.partners else None
     if partner is None:
         raise NotFound(f"There is no partner {code!r} for this token.")

@@ -1,4 +1,4 @@
-"""Who calls the external API: a client, as its access token describes it."""
+"""Clients of the external API, as their access tokens describe them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ _LENGTH = 200
 
 @dataclass(frozen=True)
 class Client:
-    """``name`` is for people; ``scopes`` and ``partners`` are what its token allows.
+    """``name`` is for people. ``scopes`` and ``partners`` are what its token allows.
 
-    ``id`` is empty where the token names no client: it may read then, and nothing else.
+    ``id`` is empty if the token names no client. Such a client may only read.
     """
 
     id: str
@@ -26,14 +26,14 @@ class Client:
     scopes: frozenset[str]
     partners: frozenset[str]
 
-    is_authenticated = True  # what Django REST framework asks of who is calling
+    is_authenticated = True  # required by Django REST framework
 
 
 def client_of(claims: Mapping[str, Any]) -> Client:
-    """The client that a token's ``claims`` speak of.
+    """Return the client described by a token's ``claims``.
 
-    Scopes stand in ``scope``, separated by spaces (RFC 8693, 4.2), or in a list there or in
-    ``scp``, as some issuers have it.
+    Scopes are in ``scope``, separated by spaces (RFC 8693, 4.2), or, from some issuers, in a list
+    there or in ``scp``.
     """
     identity = claims.get("client_id") or claims.get("azp")
     identity = identity if isinstance(identity, str) else ""

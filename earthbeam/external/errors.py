@@ -1,4 +1,4 @@
-"""What is wrong with a request, as answers with the field named."""
+"""Errors of requests, as responses that name the field."""
 
 import logging
 from collections.abc import Iterator
@@ -43,11 +43,11 @@ class StorageAway(APIException):
     default_detail = "The file storage does not answer, or refuses. Try again in a few minutes."
     default_code = "storage_away"
     wait = 60
-    """Seconds, which the answer tells as Retry-After."""
+    """Seconds, sent as Retry-After."""
 
 
 def as_validation_error(*problems: JobError) -> ValidationError:
-    """All of ``problems`` at their fields: ``{"files": {"INPUT_FILE": ["…"]}}``."""
+    """All ``problems`` by field: ``{"files": {"INPUT_FILE": ["…"]}}``."""
     body: dict[str, Any] = {}
     for problem in problems:
         name = _FIELDS.get(problem.field, problem.field)
@@ -60,9 +60,9 @@ def as_validation_error(*problems: JobError) -> ValidationError:
 
 
 def refusal(error: Exception, context: dict[str, Any]) -> Response | None:
-    """The answer to ``error``: ``detail`` is a sentence, a field has a list of them.
+    """Return the response to ``error``: ``detail`` is a sentence; a field has a list of them.
 
-    Existing clients look for ``statusCode`` and ``message``.
+    Existing clients read ``statusCode`` and ``message``.
     """
     if isinstance(error, OSError) and not isinstance(error, UnreadablePostError):
         logger.error("%s: %s", context["request"].path, fault(error))
@@ -79,7 +79,7 @@ def refusal(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def _sentences(said: Any) -> Iterator[str]:
-    """All that an answer says, field by field."""
+    """Yield all sentences of a response, field by field."""
     if isinstance(said, dict):
         for each in said.values():
             yield from _sentences(each)

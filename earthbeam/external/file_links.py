@@ -1,7 +1,7 @@
-"""Links with which a client brings and fetches files, without a token, for an hour.
+"""Links with which a client uploads and downloads files, without a token, for an hour.
 
-On S3 they are presigned URLs of the bucket. For files in a directory the app serves them itself,
-under signed URLs of its own: see files_views.py.
+On S3 they are presigned URLs of the bucket. Files in a directory are served by the app itself, at
+its own signed URLs: see files_views.py.
 """
 
 from typing import Literal
@@ -16,7 +16,7 @@ from earthbeam.files import is_s3, s3_store
 from earthbeam.models import Job
 
 LIFE = 60 * 60
-"""Seconds: contract section 9."""
+"""In seconds: contract section 9."""
 
 _SALT = "runway.external.file-link"
 
@@ -28,11 +28,11 @@ _USES = {
 
 
 class BadLink(Exception):
-    """A link that opens nothing; ``str()`` of it says why."""
+    """An invalid link. ``str()`` of it says why."""
 
 
 def link(request: HttpRequest | Request, job: Job, key: str, purpose: Purpose) -> str:
-    """The URL to PUT the job's file ``key`` to, or to GET it from."""
+    """Return the URL to PUT the job's file ``key`` to, or to GET it from."""
     if is_s3(job.files_base):
         store = s3_store(paths.app_data_base_path(job))
         return store.presigned(key, "put_object" if purpose == "upload" else "get_object", LIFE)
@@ -41,7 +41,7 @@ def link(request: HttpRequest | Request, job: Job, key: str, purpose: Purpose) -
 
 
 def read(token: str, purpose: Purpose) -> tuple[str, str]:
-    """The job's id and the file's key of a link of ours. Raises BadLink."""
+    """Return the job's ID and the file's key of one of our links. Raises BadLink."""
     try:
         job_id, key, made_for = signing.loads(token, salt=_SALT, max_age=LIFE)
     except signing.SignatureExpired:

@@ -1,4 +1,4 @@
-"""Bringing and fetching files in a directory of ours by signed links; on S3 the bucket does it."""
+"""Upload and download files in a directory by signed links. On S3, the bucket does this."""
 
 import logging
 from pathlib import PurePosixPath
@@ -23,16 +23,16 @@ _STARTED = "The job has been started; its files stay as they are."
 
 
 class Incomplete(OSError):
-    """The client went away in the middle of its upload."""
+    """The client disconnected in the middle of its upload."""
 
 
 class Started(OSError):
     """The job was started in the middle of an upload."""
 
 
-@method_decorator(csrf_exempt, name="dispatch")  # the link is the permission, not a cookie
+@method_decorator(csrf_exempt, name="dispatch")  # authorized by the link, not by a cookie
 class FileView(View):
-    """``PUT`` or ``GET`` by the token of a link."""
+    """``PUT`` or ``GET`` a file by a link's token."""
 
     http_method_names = ["put", "get"]
 
@@ -42,7 +42,7 @@ class FileView(View):
         return answer
 
     def put(self, request: HttpRequest, token: str) -> HttpResponseBase:
-        """Store the body as the job's file, all of it or nothing, until the job is started."""
+        """Store the body as the job's file, all or nothing, unless the job has been started."""
         try:
             job, name = _job_and_name(token, "upload")
         except file_links.BadLink as error:
@@ -71,7 +71,7 @@ class FileView(View):
         return HttpResponse(status=200)
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
-        """The file as a download."""
+        """Return the file as a download."""
         try:
             job, key = _job_and_name(token, "download")
         except file_links.BadLink as error:
@@ -93,7 +93,7 @@ class FileView(View):
 
 
 def _job_and_name(token: str, purpose: file_links.Purpose) -> tuple[Job, str]:
-    """The link's job and, of its key, the input's stored name or the whole key of an output."""
+    """Return the link's job, and an input file's stored name or an output file's whole key."""
     job_id, key = file_links.read(token, purpose)
     job = Job.objects.select_related("tenant").filter(pk=job_id).first()
     if job is None:
@@ -113,7 +113,7 @@ def _storage_away(job: Job, error: OSError) -> JsonResponse:
 
 
 class _Exactly:
-    """A request's body, which must have as many bytes as it said, before the job is started."""
+    """A request's body. It must have its declared length, and the job must not have started."""
 
     def __init__(self, request: HttpRequest, length: int, job: Job) -> None:
         self._request, self._left, self._job = request, length, job

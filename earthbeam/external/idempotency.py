@@ -1,6 +1,6 @@
-"""Idempotency-Key: a request to make a job that is sent again makes no second one.
+"""Idempotency-Key: repeating a request to create a job creates no second job.
 
-Keys are forgotten after a day: see tasks.forget_requests.
+Keys are deleted after a day: see tasks.forget_requests.
 """
 
 import hashlib
@@ -21,10 +21,11 @@ _LENGTH = 255
 
 
 def made_once(request: Request, body: dict[str, Any], make: Callable[[], Job]) -> Job:
-    """The job that ``make`` makes or, where the client has sent the request before, has made.
+    """Return the job that ``make`` creates, or the existing one if the client repeats a request.
 
-    Of several that come at once the database lets one make the job, and the others get it. Raises
-    KeyReused when the key came with another request, ValidationError for a key that is none.
+    If several requests come at once, the database lets one create the job, and the others get it.
+    Raises KeyReused if the key was used with another request, and ValidationError for an invalid
+    key.
     """
     key = request.headers.get(HEADER)
     if key is None:
@@ -40,7 +41,7 @@ def made_once(request: Request, body: dict[str, Any], make: Callable[[], Job]) -
             job = make()
             IdempotencyKey.objects.create(client=client, key=key, fingerprint=fingerprint, job=job)
     except IntegrityError:
-        # Another request with the key was faster; the job made here is undone.
+        # Another request with the key was faster, so the job created here is rolled back.
         known = _known(client, key, fingerprint)
         if known is None:
             raise

@@ -1,8 +1,8 @@
-"""Access tokens of the configured OIDC issuer: who signed them, for whom, until when.
+"""Verify access tokens of the configured OIDC issuer: signature, audience, and expiry.
 
-The issuer's keys are found by OIDC discovery and kept for five minutes. A token with a key that is
-not among them makes us look again, but not more often than every ``COOLDOWN`` seconds, so that
-nobody can have us hammer the issuer; a failed look-up leaves the known keys in use.
+The issuer's keys are found by OIDC discovery and cached for five minutes. A token with an unknown
+key triggers another look-up, but at most one every ``COOLDOWN`` seconds, so that nobody can make
+Runway flood the issuer. If a look-up fails, the known keys stay in use.
 """
 
 import threading
@@ -14,37 +14,37 @@ import requests
 from django.conf import settings
 
 COOLDOWN = 5.0
-"""Seconds; a rotated key works after that at the latest."""
-_TIMEOUT = 5  # seconds; a request of a client waits for it
+"""In seconds. A rotated key works after this time at the latest."""
+_TIMEOUT = 5  # seconds; a client's request waits for it
 _LEEWAY = 30  # seconds by which our clock and the issuer's may differ
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512"]
 _REQUIRED = ["exp", "iss", "aud"]
 
 
 class IssuerNotConfigured(Exception):
-    """There is no ``OAUTH2_ISSUER``, so nobody can have a token. Ops must set it."""
+    """``OAUTH2_ISSUER`` is not set, so no token can be verified. Ops must set it."""
 
 
 class IssuerUnavailable(Exception):
-    """The issuer's keys cannot be fetched; a later try may help."""
+    """The issuer's keys cannot be fetched. A later retry may help."""
 
 
 class BadToken(Exception):
-    """A token that opens nothing; ``str()`` of it says why and holds no part of the token."""
+    """An invalid token. ``str()`` of it says why and contains no part of the token."""
 
 
 def configured() -> str:
-    """The issuer. Raises IssuerNotConfigured if there is none."""
+    """Return the issuer. Raises IssuerNotConfigured if there is none."""
     if not settings.OAUTH2_ISSUER:
         raise IssuerNotConfigured
     return settings.OAUTH2_ISSUER
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """What the issuer says of the bearer of ``token``.
+    """Return the claims of ``token``.
 
-    Raises BadToken unless the issuer signed it for us and it has not expired; IssuerNotConfigured;
-    IssuerUnavailable.
+    Raises BadToken unless the issuer signed it for us and it has not expired. Also raises
+    IssuerNotConfigured and IssuerUnavailable.
     """
     issuer = configured()
     try:
@@ -81,8 +81,8 @@ _looking = threading.Lock()
 
 
 def _keys(issuer: str) -> jwt.PyJWKClient:
-    """The issuer's keys, discovered once a process. Raises IssuerUnavailable."""
-    with _looking:  # one look-up, however many requests come first; nothing is kept of a failed one
+    """Return the issuer's keys, discovered once per process. Raises IssuerUnavailable."""
+    with _looking:  # one look-up, however many requests come first; failures are not cached
         return _discover(issuer)
 
 

@@ -1,4 +1,4 @@
-"""Jobs of other systems: make one, bring its files, start it, see how it goes."""
+"""Jobs of other systems: create a job, upload its files, start it, and follow its status."""
 
 from typing import Any
 from uuid import UUID
@@ -160,7 +160,7 @@ def _statuses(asked: str) -> list[JobStatus]:
 
 
 def _job_request(body: dict[str, Any], partner: Partner) -> JobRequest:
-    """What the body asks for. Raises ValidationError."""
+    """Return what the body requests. Raises ValidationError."""
     tenant = Tenant.objects.filter(partner=partner, code=body["tenant"]).first()
     year = SchoolYear.objects.filter(end_year=int(body["schoolYear"])).first()
     path = body["bundle"]

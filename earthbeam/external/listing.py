@@ -1,4 +1,4 @@
-"""The filters that the lists have in common."""
+"""Filters that all lists share."""
 
 from typing import Any, TypeVar
 
@@ -13,10 +13,10 @@ M = TypeVar("M", bound=Model)
 def filtered(
     rows: QuerySet[M], asked: dict[str, Any], *, to_job: str, time: str, id_: str
 ) -> QuerySet[M]:
-    """``rows`` by the parameters of a ListQuery; ``to_job`` leads from a row to its job.
+    """Filter ``rows`` by the parameters of a ListQuery. ``to_job`` leads from a row to its job.
 
-    ``time`` and ``id_`` are the fields in whose order the list is. Raises ValidationError for a
-    cursor that is none of ours.
+    ``time`` and ``id_`` are the fields that order the list. Raises ValidationError for a cursor
+    that is not one of ours.
     """
     if "tenant" in asked:
         rows = rows.filter(**{f"{to_job}tenant__code": asked["tenant"]})

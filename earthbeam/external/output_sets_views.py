@@ -1,4 +1,4 @@
-"""What runs have produced, for those who load it elsewhere."""
+"""The output sets of runs, for systems that load them elsewhere."""
 
 from uuid import UUID
 
@@ -41,7 +41,7 @@ class OutputSetsView(ClientView):
         if "sentToOds" in asked:
             rows = rows.filter(sent_to_ods=asked["sentToOds"] == "true")
         headers = {}
-        # A page is as long as the client wants it; without a wish the list is whole.
+        # The list is whole unless the client asks for pages.
         if (limit := asked.get("limit", paging.MAX_LIMIT if "cursor" in asked else None)) is None:
             page = list(rows)
         else:

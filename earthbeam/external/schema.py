@@ -1,4 +1,4 @@
-"""The external API's OpenAPI description: what all calls have in common, and where it is served."""
+"""The external API's OpenAPI description: what all calls share, and which calls it covers."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ _MEANINGS = {
 
 
 def answers(good: dict[int, Any], *refusals: int) -> dict[Any, Any]:
-    """The responses of a call: ``good`` ones, its own ``refusals``, and those of all calls."""
+    """Return a call's responses: its ``good`` ones, its ``refusals``, and those of all calls."""
     codes = sorted({401, 403, 429, 503, *refusals})
     wrong = OpenApiResponse(OpenApiTypes.OBJECT, "What is wrong, by field or parameter.")
     refused = {code: OpenApiResponse(_DETAIL, description=_MEANINGS[code]) for code in codes}
@@ -42,7 +42,7 @@ def answers(good: dict[int, Any], *refusals: int) -> dict[Any, Any]:
 
 
 def only_external(endpoints: list[Any], **kwargs: Any) -> list[Any]:
-    """A hook of drf-spectacular: the executor's API is not for others."""
+    """A hook of drf-spectacular that leaves out the executor-facing API."""
     return [each for each in endpoints if each[0].startswith(BASE)]
 
 

@@ -23,7 +23,7 @@ _SPACE_FOR_PLUS = re.compile(r" (\d\d:?\d\d)\Z")
 
 
 class Text(serializers.CharField):
-    """A JSON text, taken as it is."""
+    """A JSON string, kept as it is."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(trim_whitespace=False, **options)
@@ -63,7 +63,7 @@ class Moment(serializers.DateTimeField):
     """A time in ISO 8601; UTC where it has no offset."""
 
     def to_internal_value(self, value: Any) -> Any:
-        # A + that a client did not escape arrives as a space.
+        # An unescaped + arrives as a space.
         if isinstance(value, str):
             value = _SPACE_FOR_PLUS.sub(r"+\1", value)
         return super().to_internal_value(value)
@@ -91,7 +91,7 @@ class JobRequestBody(serializers.Serializer[Any]):
     )
 
     def validate_files(self, files: dict[str, str]) -> dict[str, str]:
-        """Names without space around them: existing clients send it."""
+        """Strip the names, since existing clients send space around them."""
         return {key: name.strip() for key, name in files.items()}
 
     def validate_params(self, params: dict[str, str] | None) -> dict[str, str]:
@@ -119,7 +119,7 @@ class ListQuery(serializers.Serializer[Any]):
                 wrong[name] = ["Give this parameter once."]
         if wrong:
             raise serializers.ValidationError(wrong)
-        # An empty filter is none.
+        # An empty filter counts as none.
         return super().to_internal_value({name: text for name, text in data.items() if text})
 
 

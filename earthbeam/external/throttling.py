@@ -1,4 +1,4 @@
-"""How many requests a client may make a minute: counted in the database, for all processes."""
+"""Limit a client's requests per minute, counted in the database for all processes."""
 
 import time
 
@@ -18,7 +18,7 @@ _COUNT = """
 
 
 class ClientThrottle(BaseThrottle):
-    """429 with Retry-After for a client's requests above API_REQUESTS_PER_MINUTE."""
+    """Respond 429 with Retry-After to a client's requests above API_REQUESTS_PER_MINUTE."""
 
     def allow_request(self, request: Request, view: APIView) -> bool:
         with connection.cursor() as cursor:
@@ -27,5 +27,5 @@ class ClientThrottle(BaseThrottle):
         return bool(count <= settings.API_REQUESTS_PER_MINUTE)
 
     def wait(self) -> float:
-        """Seconds until the next minute begins."""
+        """Return the seconds until the next minute begins."""
         return 60 - time.time() % 60

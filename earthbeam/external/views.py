@@ -1,4 +1,4 @@
-"""The base of the external API's views, and the check of a token."""
+"""The base of the external API's views, and the view that checks a token."""
 
 from types import SimpleNamespace
 from typing import Any, ClassVar
@@ -24,7 +24,7 @@ from partners.models import Partner
 
 
 class _BodyParser(StrictJSONParser):
-    """Texts as they stand: what the database cannot hold is refused by their fields."""
+    """Keeps texts as they are. Each field refuses what the database cannot hold."""
 
     @staticmethod
     def text(text: str) -> str:
@@ -32,7 +32,7 @@ class _BodyParser(StrictJSONParser):
 
 
 class _ByHeader(DefaultContentNegotiation):
-    """``Accept`` alone decides: ``?format=`` is a parameter like others that are not known."""
+    """Only ``Accept`` counts. ``?format=`` is refused like any other unknown parameter."""
 
     settings: Any = SimpleNamespace(URL_FORMAT_OVERRIDE=None)
 
@@ -47,12 +47,12 @@ class ClientView(APIView):
     content_negotiation_class = _ByHeader
     scope: ClassVar[str]
     query: ClassVar[type[serializers.ListQuery] | None] = None
-    """The parameters of the view's list; all else takes none."""
+    """The parameters of the view's list. Other calls take none."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         is_list = self.query is not None and request.method in ("GET", "HEAD")
-        is_call = request.method in self.allowed_methods  # else 405 is the answer
+        is_call = request.method in self.allowed_methods  # otherwise the response is 405
         if request.query_params and is_call and not is_list:
             raise ValidationError(
                 {name: ["This call takes no parameters."] for name in request.query_params}
@@ -62,20 +62,20 @@ class ClientView(APIView):
         return refusal
 
     def asked(self) -> dict[str, Any]:
-        """The parameters of the view's list. Raises ValidationError."""
+        """Return the parameters of the view's list. Raises ValidationError."""
         assert self.query is not None
         query = self.query(data=self.request.query_params)
         query.is_valid(raise_exception=True)
         return query.validated_data
 
     def jobs(self) -> QuerySet[Job]:
-        """The jobs of the partners that the token is good for."""
+        """Return the jobs of the partners that the token covers."""
         return Job.objects.select_related("tenant__partner", "school_year", "last_run").filter(
             tenant__partner__in=caller(self.request).partners
         )
 
     def job(self, uid: UUID) -> Job:
-        """The job ``uid``, if the token is good for its partner. Raises NotFound."""
+        """Return the job ``uid`` if the token covers its partner. Raises NotFound."""
         job = self.jobs().filter(pk=uid).first()
         if job is None:
             raise NotFound("There is no such job for this token.")

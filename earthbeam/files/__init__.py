@@ -1,7 +1,7 @@
-"""Where jobs' files lie: one small interface, for the app and the executor alike.
+"""Storage of jobs' files: one small interface for both the app and the executor.
 
 A location is a URL such as ``file:///srv/runway/ea/grand_bend/2526/ID`` or
-``s3://BUCKET/ea/grand_bend/2526/ID``; the parts below the base are URL-quoted names and are taken
+``s3://BUCKET/ea/grand_bend/2526/ID``. The parts below the base are URL-quoted names. They are used
 literally, never unquoted.
 """
 
@@ -29,25 +29,25 @@ __all__ = [
 
 
 def open_store(location: str) -> FileStore:
-    """The store for a location. Asks nobody yet; raises BadLocation for what nobody serves."""
+    """Return the store for a location, without connecting. Raises BadLocation if unsupported."""
     check_location(location)
     return s3_store(location) if is_s3(location) else DirectoryStore(directory_of(location))
 
 
 def s3_store(location: str) -> "S3Store":
-    """The store for a location on S3, which also gives out links. Raises BadLocation."""
+    """Return the store for a location on S3, which can also create links. Raises BadLocation."""
     from earthbeam.files.s3 import S3Store  # boto3 is slow to import, and often not needed
 
     return S3Store(*bucket_and_prefix(location))
 
 
 def directory_of(location: str) -> Path:
-    """The directory of a ``file://`` location."""
+    """Return the directory of a ``file://`` location."""
     return Path(location.removeprefix("file://"))
 
 
 def check_location(location: str) -> None:
-    """Raises BadLocation for a location that nobody serves."""
+    """Raise BadLocation if no storage supports the location."""
     if is_s3(location):
         bucket_and_prefix(location)
     elif not location.startswith("file:///"):
@@ -58,5 +58,5 @@ def check_location(location: str) -> None:
 
 
 def is_s3(location: str) -> bool:
-    """Whether a location lies on S3, where access takes AWS credentials."""
+    """Whether a location is on S3, where access requires AWS credentials."""
     return location.startswith("s3://")

@@ -1,7 +1,7 @@
-"""Files in a directory of this machine, or of a file system that app and executors share.
+"""Files in a directory of this machine, or of a file system that the app and executors share.
 
-No link is followed below the directory, nor is anything read but plain files: a run's output may
-hold what a bundle put there, for whoever reads it with more rights.
+Links below the directory are never followed, and only plain files are read: a run's output may hold
+what a bundle put there for a reader with more rights.
 """
 
 import errno
@@ -21,8 +21,10 @@ _BLOCK = 1024 * 1024
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder``, and whatever is missing above it, for this user alone; an existing folder is
-    closed to others where it is this user's."""
+    """Create ``folder`` and its missing parents for this user only.
+
+    An existing folder is closed to other users if this user owns it.
+    """
     for missing in (*reversed(folder.parents), folder):
         missing.mkdir(mode=0o700, exist_ok=True)
     if is_open_to_others(folder):
@@ -31,21 +33,21 @@ def make_private(folder: Path) -> None:
 
 
 def is_open_to_others(folder: Path) -> bool:
-    """Whether other users of the machine may read, or change, what is in it."""
+    """Whether other users of the machine may read or change the folder's content."""
     return folder.is_dir() and bool(folder.stat().st_mode & 0o077)
 
 
 class DirectoryStore:
-    """A directory of this machine (or one that app and executors mount alike)."""
+    """A directory of this machine, or one that the app and executors mount at the same path."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
 
     def open(self, key: str) -> BinaryIO:
-        """The file, for reading; the caller closes it."""
+        """Open the file for reading. The caller closes it."""
         *folders, name = checked_key(key).split("/")
         with self._folder(folders) as folder:
-            file = _open(name, os.O_RDONLY | os.O_NONBLOCK, folder)  # or it waits for a pipe
+            file = _open(name, os.O_RDONLY | os.O_NONBLOCK, folder)  # else a pipe would block
         if not stat.S_ISREG(os.fstat(file).st_mode):
             os.close(file)
             raise FileNotFoundError(errno.ENOENT, "no plain file")
@@ -57,12 +59,12 @@ class DirectoryStore:
             shutil.copyfileobj(source, copy, _BLOCK)
 
     def upload(self, source: Path, key: str) -> None:
-        """Store the file ``source``; readers see all of it or none."""
+        """Store the file ``source``. Readers see all of it or none."""
         with source.open("rb") as stream:
             self.save(stream, key)
 
     def save(self, stream: BinaryIO, key: str) -> int:
-        """Store what ``stream`` holds; readers see all of it or none. Returns its bytes."""
+        """Store the content of ``stream``, all or nothing, and return its size in bytes."""
         path = self.root / PurePosixPath(checked_key(key))
         if not self._is_below(path.parent):
             raise PermissionError(errno.EACCES, "a link leads out of the folder")
@@ -79,13 +81,13 @@ class DirectoryStore:
         return size
 
     def delete(self, key: str) -> None:
-        """Remove the file, if there is one."""
+        """Delete the file if it exists."""
         *folders, name = checked_key(key).split("/")
         with suppress(FileNotFoundError), self._folder(folders) as folder:
             os.unlink(name, dir_fd=folder)
 
     def clear(self) -> int:
-        """Remove everything below the location, unfinished files too; returns how many files."""
+        """Delete everything below the location, even unfinished files. Returns the file count."""
         if not self.root.exists():
             return 0
         count = sum(path.is_file() for path in self.root.rglob("*"))
@@ -93,7 +95,7 @@ class DirectoryStore:
         return count
 
     def exists(self, key: str) -> bool:
-        """Whether there is such a file."""
+        """Whether the file exists."""
         *folders, name = checked_key(key).split("/")
         try:
             with self._folder(folders) as folder:
@@ -103,7 +105,7 @@ class DirectoryStore:
         return stat.S_ISREG(mode)
 
     def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]:
-        """The files below the folder ``prefix``, stored at ``since`` or later: key and bytes."""
+        """Return the files in the folder ``prefix`` stored at ``since`` or later: key to bytes."""
         start = self.root / PurePosixPath(checked_key(prefix)) if prefix else self.root
         oldest = since.timestamp() if since else 0.0
         found = {}
@@ -116,12 +118,12 @@ class DirectoryStore:
         return found
 
     def _is_below(self, folder: Path) -> bool:
-        """Whether no part of the path, below the root, is a link."""
+        """Whether no part of the path below the root is a link."""
         return folder.resolve() == self.root.resolve() / folder.relative_to(self.root)
 
     @contextmanager
     def _folder(self, parts: Iterable[str]) -> Iterator[int]:
-        """A file descriptor of a folder below the root, which nobody can put a link in place of."""
+        """Yield a file descriptor of a folder below the root. No link can replace it."""
         folder = os.open(self.root, os.O_RDONLY | os.O_DIRECTORY)
         try:
             for part in parts:
@@ -134,7 +136,7 @@ class DirectoryStore:
 
 
 def _open(name: str, flags: int, folder: int) -> int:
-    """Open what is in a folder. A link counts as missing."""
+    """Open an entry of a folder. A link counts as missing."""
     try:
         return os.open(name, flags | os.O_NOFOLLOW, dir_fd=folder)
     except OSError as error:

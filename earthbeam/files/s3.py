@@ -1,8 +1,8 @@
-"""Files in a bucket of S3.
+"""Files in an S3 bucket.
 
-Reading takes ``s3:GetObject`` and storing ``s3:PutObject`` on the files themselves: executors have
-no more. ``list`` and ``exists`` are the app's, which may list the bucket as well: without that
-right S3 answers "access denied" for what is not there.
+Reading requires ``s3:GetObject`` and storing requires ``s3:PutObject`` on the files themselves;
+executors have no other permissions. Only the app uses ``list`` and ``exists``, since it may also
+list the bucket. Without that permission, S3 answers "access denied" for missing files.
 """
 
 import io
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 _MB = 1024 * 1024
-# In the caller's thread, so that what interrupts the caller interrupts the transfer.
+# Runs in the caller's thread, so that interrupting the caller interrupts the transfer.
 _TRANSFER = TransferConfig(
     multipart_threshold=16 * _MB, multipart_chunksize=16 * _MB, use_threads=False
 )
 
 
 class StorageFault(OSError):
-    """S3 could not be asked, or could not do it; trying again later may help."""
+    """S3 could not be reached or failed. A later retry may help."""
 
 
 class S3Store:
@@ -41,26 +41,26 @@ class S3Store:
         self.prefix = prefix
 
     def open(self, key: str) -> BinaryIO:
-        """The file, for reading; the caller closes it."""
+        """Open the file for reading. The caller closes it."""
         with self._faults_of(key):
             answer = self._s3.get_object(Bucket=self.bucket, Key=self._key(key))
         return cast(BinaryIO, io.BufferedReader(_Body(self, key, answer["Body"]), _MB))
 
     def download(self, key: str, target: Path) -> None:
-        """Copy the file to ``target``, which appears when it is complete."""
+        """Copy the file to ``target``, which appears only when it is complete."""
         with self._faults_of(key):
             self._s3.download_file(self.bucket, self._key(key), str(target), Config=_TRANSFER)
 
     def upload(self, source: Path, key: str) -> None:
-        """Store the file ``source``; readers see all of it or none."""
+        """Store the file ``source``. Readers see all of it or none."""
         with source.open("rb") as stream:
             self.save(stream, key)
 
     def save(self, stream: BinaryIO, key: str) -> int:
-        """Store what ``stream`` holds; readers see all of it or none. Returns its bytes.
+        """Store the content of ``stream``, all or nothing, and return its size in bytes.
 
-        What ``stream`` raises passes through; of a large file parts may then be left, unseen, for
-        the bucket's lifecycle rule, where the credentials do not allow to abort its upload.
+        Exceptions of ``stream`` pass through. Parts of a large file may then remain, unseen, if the
+        credentials do not allow aborting its upload. The bucket's lifecycle rule removes them.
         """
         counted = _Counted(stream)
         with self._faults_of(key):
@@ -70,19 +70,19 @@ class S3Store:
         return counted.bytes
 
     def delete(self, key: str) -> None:
-        """Remove the file, if there is one. Takes ``s3:DeleteObject``."""
+        """Delete the file if it exists. Requires ``s3:DeleteObject``."""
         with self._faults_of(key):
             self._s3.delete_object(Bucket=self.bucket, Key=self._key(key))
 
     def clear(self) -> int:
-        """Remove everything below the location; returns how many files. Takes s3:DeleteObject."""
+        """Delete everything below the location, and count the files. Requires s3:DeleteObject."""
         keys = list(self.list())
         for key in keys:
             self.delete(key)
         return len(keys)
 
     def exists(self, key: str) -> bool:
-        """Whether there is such a file."""
+        """Whether the file exists."""
         try:
             with self._faults_of(key):
                 self._s3.head_object(Bucket=self.bucket, Key=self._key(key))
@@ -91,9 +91,9 @@ class S3Store:
         return True
 
     def list(self, prefix: str = "", since: datetime | None = None) -> dict[str, int]:
-        """The files below the folder ``prefix``, stored at ``since`` or later: key and bytes.
+        """Return the files in the folder ``prefix`` stored at ``since`` or later: key to bytes.
 
-        S3 tells the time of files in whole seconds, so files of the second of ``since`` count.
+        S3 reports times in whole seconds, so files stored in the same second as ``since`` count.
         """
         folder = f"{self._key(prefix)}/" if prefix else self.prefix
         oldest = since.replace(microsecond=0) if since else None
@@ -104,13 +104,13 @@ class S3Store:
             )
             for page in pages:
                 for entry in page.get("Contents", []):
-                    is_folder = entry["Key"].endswith("/")  # the console makes such
+                    is_folder = entry["Key"].endswith("/")  # the AWS console creates these
                     if not is_folder and (oldest is None or entry["LastModified"] >= oldest):
                         found[entry["Key"].removeprefix(self.prefix)] = entry["Size"]
         return found
 
     def presigned(self, key: str, action: Literal["get_object", "put_object"], seconds: int) -> str:
-        """A URL with which whoever has it may read or write the file, for a time."""
+        """Return a URL that lets anyone who has it read or write the file for a time."""
         with self._faults_of(key):
             params = {"Bucket": self.bucket, "Key": self._key(key)}
             if action == "get_object":
@@ -151,7 +151,7 @@ def _as_os_error(error: ClientError, where: str) -> OSError:
 
 
 class _Counted:
-    """A stream of unknown length whose bytes are counted; all that the transfer needs of one."""
+    """Counts a stream's bytes. Has only the methods that the transfer needs."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -164,7 +164,7 @@ class _Counted:
 
 
 class _Body(io.RawIOBase):
-    """The body of an answer as a file, whose faults are OSErrors."""
+    """The body of a response as a file that raises OSErrors."""
 
     def __init__(self, store: S3Store, key: str, body: Any) -> None:
         self._store, self._file_key, self._body = store, key, body

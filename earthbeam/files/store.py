@@ -1,4 +1,4 @@
-"""What every file storage offers, and how files are named in it."""
+"""The interface that every file storage implements, and the rules for naming files."""
 
 import re
 from datetime import datetime
@@ -15,8 +15,8 @@ class BadLocation(ValueError):
 class FileStore(Protocol):
     """Files below one location. Keys are relative paths with ``/``, without ``.`` or ``..`` parts.
 
-    Reading or downloading what is not there raises FileNotFoundError. Whatever else the storage
-    does not do (no permission, no network, no space) is an OSError that says so.
+    Reading or downloading a missing file raises FileNotFoundError. Every other failure of the
+    storage (no permission, no network, no space) raises an OSError that says so.
     """
 
     def open(self, key: str) -> BinaryIO: ...
@@ -30,14 +30,16 @@ class FileStore(Protocol):
 
 
 def fault(error: OSError) -> str:
-    """What the storage did not do, for a log: without the file's name, which people chose and
-    which may be a student's."""
+    """Describe a storage failure for a log.
+
+    Leaves out the file's name: a person chose it, and it may be a student's.
+    """
     cause = f"from {type(error.__cause__).__name__}" if error.__cause__ else ""
     return " ".join(filter(None, [type(error).__name__, error.strerror, cause]))
 
 
 def checked_key(key: str) -> str:
-    """``key`` itself, if it is a relative path that cannot leave its location."""
+    """Return ``key`` if it is a relative path that cannot leave its location."""
     parts = key.split("/")
     if not key or "\0" in key or any(part in ("", ".", "..") for part in parts):
         raise BadLocation("a file's key must be a relative path without empty, . or .. parts")
@@ -45,7 +47,7 @@ def checked_key(key: str) -> str:
 
 
 def bucket_and_prefix(location: str) -> tuple[str, str]:
-    """The bucket of ``s3://BUCKET/BASE`` and what its keys begin with: nothing, or ``BASE/``.
+    """Return the bucket of ``s3://BUCKET/BASE`` and its keys' prefix: empty, or ``BASE/``.
 
     Raises BadLocation.
     """

@@ -1,4 +1,4 @@
-"""Deleting jobs: with all that they reported, and with their files; and files without a job."""
+"""Delete jobs with their reports and files, and delete files that have no job."""
 
 import logging
 from collections.abc import Iterable
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 TASK = "delete_job_files"
 ABANDONED_AFTER = timedelta(days=1)
-"""No upload takes as long."""
+"""No upload takes this long."""
 LATE_SECONDS = 2 * 60 * 60
-"""Longer than a link to upload a file lives."""
+"""Longer than an upload link is valid."""
 
 
 class JobsInProgress(Exception):
-    """Some of the jobs have a run in progress; nothing was deleted."""
+    """Some of the jobs have a run in progress, so nothing was deleted."""
 
     def __init__(self, jobs: list[Job]) -> None:
         super().__init__(f"{len(jobs)} of the jobs have a run in progress.")
@@ -31,7 +31,7 @@ class JobsInProgress(Exception):
 
 
 def in_progress(jobs: Iterable[Job]) -> list[Job]:
-    """Those of the jobs whose run has not ended."""
+    """Return the jobs whose run has not ended."""
     runs = Run.objects.filter(job__in=[job.pk for job in jobs], status__in=Run.UNFINISHED)
     busy = set(runs.values_list("job", flat=True))
     return [job for job in jobs if job.pk in busy]
@@ -40,10 +40,10 @@ def in_progress(jobs: Iterable[Job]) -> list[Job]:
 def delete_jobs(ids: Iterable[UUID]) -> int:
     """Delete the jobs, and queue the deletion of their files in the same transaction.
 
-    Whether a run begins first is decided by a lock on the job, which starting a run takes too.
-    Raises JobsInProgress, and deletes nothing then.
+    Locks each job. Starting a run takes the same lock, so either the run or the deletion comes
+    first. If any run is in progress, raises JobsInProgress and deletes nothing.
     """
-    from earthbeam.tasks import delete_job_files  # which imports what starts runs
+    from earthbeam.tasks import delete_job_files  # imports the code that starts runs
 
     with transaction.atomic():
         locked = Job.objects.select_for_update(of=("self",)).filter(pk__in=list(ids))
@@ -58,15 +58,17 @@ def delete_jobs(ids: Iterable[UUID]) -> int:
                 "location": paths.app_data_base_path(job),
             }
             delete_job_files.defer(**work)
-            # And once more, for what a link or an executor that was still open has brought.
+            # Again later, for files that an open link or executor may still store.
             delete_job_files.configure(schedule_in={"seconds": LATE_SECONDS}).defer(**work)
         Job.objects.filter(pk__in=[job.pk for job in jobs]).delete()
     return len(jobs)
 
 
 def delete_abandoned_submissions() -> int:
-    """Remove the files of jobs that were never made, because the process that stored them was
-    killed; returns of how many jobs. What the storage does not remove is tried again later."""
+    """Delete the files of jobs that were never created because the process was killed.
+
+    Returns the number of such jobs. Files that the storage fails to delete are retried later.
+    """
     count = 0
     for submission in Submission.objects.filter(at__lt=timezone.now() - ABANDONED_AFTER):
         try:
@@ -80,7 +82,7 @@ def delete_abandoned_submissions() -> int:
 
 
 def delete_files(job_id: str, name: str, location: str) -> int:
-    """Delete all files of a job that is gone; returns how many. Raises OSError."""
+    """Delete all files of a deleted job, and return how many. Raises OSError."""
     count = open_store(location).clear()
     gone = Job(pk=UUID(job_id), bundle_template={"display_name": name.rpartition(" ")[0]})
     if count:

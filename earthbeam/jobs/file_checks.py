@@ -1,9 +1,9 @@
-"""What can be told of an input file from its first bytes and its size: pure functions, no I/O.
+"""Check an input file by its first bytes and its size: pure functions, no I/O.
 
-The new-job page asks before the upload, and the same functions decide when the file is submitted.
-They never raise, whatever the bytes. Encodings and headers are found as the executor finds them
-(earthbeam/delimited), so that nothing is refused here that it could read, or called ready that it
-could not.
+The new-job page checks before the upload, and the same functions decide when the file is submitted.
+They never raise, whatever the bytes. They find encodings and headers the way the executor does
+(earthbeam/delimited), so that a file is accepted here only if the executor can read it, and refused
+only if it cannot.
 """
 
 import codecs
@@ -15,10 +15,10 @@ from earthbeam import errors
 from earthbeam.delimited import DELIMITERS, Location, find_columns, first_rows, locate
 
 HEAD_BYTES = 256 * 1024
-"""How much of a file's beginning is looked at."""
+"""How much of a file's beginning is checked."""
 
-# What files begin with, the words for it, and the file types it is fine for. From the formats'
-# own documents; the office formats of today are zip archives, those of before 2007 OLE files.
+# A file's first bytes, the words for it, and the file types for which it is valid, from the
+# formats' specifications. Current office formats are zip archives; those before 2007 are OLE files.
 _SIGNATURES: tuple[tuple[bytes, str, frozenset[str]], ...] = (
     (b"PK\x03\x04", "an Excel workbook or a zip archive", frozenset({"xlsx", "zip", "ods"})),
     (b"PK\x05\x06", "an empty zip archive", frozenset({"zip"})),
@@ -39,7 +39,7 @@ _SIGNATURES: tuple[tuple[bytes, str, frozenset[str]], ...] = (
     (b"MZ\x90\x00", "a program", frozenset({"exe"})),
     (b"\x7fELF", "a program", frozenset()),
 )
-# The same for text, in small letters, after blanks.
+# The same for text, in lower case, after leading blanks.
 _MARKUP: tuple[tuple[str, str, frozenset[str]], ...] = (
     ("<!doctype html", "a web page", frozenset({"html", "htm"})),
     ("<html", "a web page", frozenset({"html", "htm"})),
@@ -52,7 +52,7 @@ _MARKUP: tuple[tuple[str, str, frozenset[str]], ...] = (
 _BINARY = "binary, not text"
 _BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, because its mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
@@ -71,9 +71,10 @@ _USUAL = ",\t"
 
 @dataclass(frozen=True)
 class Expected:
-    """What a bundle says of one of its files.
+    """What a bundle expects of one of its files.
 
-    ``id_columns`` are the columns that may hold student ids; none: not known, so not looked for.
+    ``id_columns`` are the columns that may hold student IDs. If empty, they are unknown and not
+    checked.
     """
 
     key: str
@@ -83,10 +84,10 @@ class Expected:
 
 @dataclass(frozen=True)
 class Findings:
-    """``refusals`` keep the file from being loaded, ``warnings`` and ``notes`` do not; a note asks
-    nobody to do anything. Texts are for people.
+    """The result of checking a file. Texts are for people.
 
-    ``encoding`` is its name as people know it, or None where the file is no text.
+    ``refusals`` keep the file from being loaded. ``warnings`` and ``notes`` do not, and a note
+    needs no action. ``encoding`` is the name people know it by, or None if the file is not text.
     """
 
     refusals: tuple[errors.JobError, ...] = ()
@@ -96,10 +97,10 @@ class Findings:
 
 
 def check(head: bytes, size: int, expected: Expected, *, limit: int) -> Findings:
-    """What is to be said of a file of ``size`` bytes that begins with ``head``.
+    """Check a file of ``size`` bytes that begins with ``head``.
 
-    ``head`` is the whole file or at least its first HEAD_BYTES; ``limit`` is the largest size that
-    is taken, in bytes.
+    ``head`` is the whole file or at least its first HEAD_BYTES; ``limit`` is the largest accepted
+    size, in bytes.
     """
     key = expected.key
     if size > limit:
@@ -163,13 +164,13 @@ def _markup(text: str) -> tuple[str, frozenset[str]] | None:
 
 
 def _encoding(head: bytes, whole: bool) -> str | None:
-    """The encoding of text, by its mark or else the first that it is valid in; None: no text."""
+    """Return the encoding: by its mark, or else the first valid one. None if it is not text."""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
             return encoding
     start = head[:4096]
     if b"\0" in start:
-        # Half of the bytes of western text in UTF-16 are NUL, always on the same side.
+        # In Western text in UTF-16, half of the bytes are NUL, always in the same position.
         even, odd = start[::2].count(0), start[1::2].count(0)
         if max(even, odd) < len(start) // 4 or min(even, odd) > len(start) // 16:
             return None
@@ -190,7 +191,7 @@ def _text(head: bytes, encoding: str) -> str:
 
 
 def _lines_with_content(text: str, at_most: int) -> int:
-    """How many lines hold more than blanks and delimiters; counting ends at ``at_most``."""
+    """Count lines that hold more than blanks and delimiters, up to ``at_most``."""
     found = 0
     for line in text.splitlines():
         if line.strip(' \t,;|"'):
@@ -203,8 +204,11 @@ def _lines_with_content(text: str, at_most: int) -> int:
 def _about_header(
     text: str, id_columns: Sequence[str], kinds: Collection[str]
 ) -> tuple[str | None, tuple[str, ...]]:
-    """What is wrong with the header, and what is worth a note. Names columns of the bundle only,
-    never a cell of the file: the "header" of a file without one is a student."""
+    """Return what is wrong with the header, if anything, and notes about it.
+
+    Names only the bundle's columns, never a cell of the file: the "header" of a file without one is
+    a student.
+    """
     if not id_columns:
         return None, ()
     rows = first_rows(text)
@@ -237,7 +241,7 @@ def _locate(
 def _notes(
     places: Mapping[str, int], id_columns: Sequence[str], found: Location, usual: str
 ) -> Iterator[str]:
-    """What is unusual about a header that has some of the columns."""
+    """Yield what is unusual about a header that has some of the columns."""
     if found.delimiter not in usual:
         yield (
             f"The columns are separated by {DELIMITERS[found.delimiter]} instead of "
@@ -251,7 +255,7 @@ def _notes(
 
 
 def _near(row: Iterable[str], id_columns: Sequence[str]) -> str | None:
-    """The id column that ``row`` has but for capitals, blanks and punctuation."""
+    """Return the ID column that ``row`` has except for case, blanks, and punctuation."""
 
     def plain(name: str) -> str:
         return "".join(char for char in name.casefold() if char.isalnum())

@@ -1,7 +1,7 @@
-"""The one column in which the students of a job that revises another are looked for.
+"""Choose the one column to match students by in a job that revises another.
 
-A revised file is often a few rows, and of few rows a column with other ids may match as well as the
-fixed one, and to other students: docs/executor.md, "Matching first".
+A revised file often has only a few rows. With few rows, a column of other IDs may match as well as
+the fixed one, but to other students: see docs/executor.md, "Matching first".
 """
 
 from collections.abc import Mapping
@@ -13,10 +13,10 @@ from earthbeam.models import Bundle, Job, Run
 
 
 def matched_column(job: Job, bundle: Bundle) -> str:
-    """The column by which the job's newest successful run found its students.
+    """Return the column by which the job's newest successful run matched students.
 
-    Empty where no run told, where ``bundle`` is another assessment, whose columns mean other
-    things, and for a name that executors would not take for one: they split a list by commas.
+    Empty if no run reported one, or if ``bundle`` is another assessment, whose columns mean other
+    things. Also empty for a name with a comma or outer blanks: executors split the list by commas.
     """
     if job.bundle_id != bundle.pk:
         return ""
@@ -32,8 +32,10 @@ def matched_column(job: Job, bundle: Bundle) -> str:
 
 
 def of_revised_file(parent: Job, bundle: Bundle, streams: Mapping[str, BinaryIO]) -> str:
-    """The parent's matched_column, if the new main file among ``streams`` has it, else empty, which
-    means all columns that the bundle names. The stream is as if not read afterwards."""
+    """Return the parent's matched_column if the new main file among ``streams`` has it.
+
+    Otherwise empty, which means all columns that the bundle names. Rewinds the stream.
+    """
     column, stream = matched_column(parent, bundle), streams.get(INPUT_KEY)
     if not column or stream is None:
         return ""

@@ -1,4 +1,4 @@
-"""Jobs, their files, starting and cancelling runs: what a person or a client asks for."""
+"""Create jobs, store their files, and start and cancel runs, for people and API clients."""
 
 import hashlib
 import io
@@ -30,9 +30,9 @@ logger = logging.getLogger(__name__)
 
 
 def create_job(request: JobRequest, *, api_client: str = "") -> Job:
-    """Make the job and name its files, which ``store_file`` then brings.
+    """Create the job and its file records. ``store_file`` then adds the content.
 
-    Raises the first of job_rules.problems, and makes nothing then.
+    Raises the first of job_rules.problems, and then creates nothing.
     """
     job = _unsaved_job(request, api_client=api_client)
     with transaction.atomic():
@@ -70,10 +70,10 @@ def _unsaved_file(job: Job, key: str, name: str) -> JobFile:
 
 
 def store_file(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
-    """Store what ``stream`` holds as the job's file ``key``, which the user named ``name``.
+    """Store the content of ``stream`` as the job's file ``key``, which the user named ``name``.
 
     Readers see all of it or none. Raises UnexpectedFile, BadFileName, EmptyFile, FileTooLarge, and
-    OSError where the file storage fails.
+    OSError if the file storage fails.
     """
     file = _stored(job, key, name, stream)
     return JobFile.objects.update_or_create(
@@ -89,7 +89,7 @@ def store_file(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
 
 
 def _stored(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
-    """The file, in the storage, not yet in the database."""
+    """Store the file, and return its record, unsaved."""
     known = [file.key for file in BundleTemplate.read(job.bundle_template).files]
     if key not in known:
         raise errors.UnexpectedFile(key, known=", ".join(known))
@@ -103,9 +103,10 @@ def _stored(job: Job, key: str, name: str, stream: BinaryIO) -> JobFile:
 
 
 def find_uploads(job: Job) -> None:
-    """Note the files that a client has brought to the storage itself, under a link of ours.
+    """Record the files that a client has uploaded directly to the storage, using our links.
 
-    Raises EmptyFile, FileTooLarge; what is not there yet is left to ``start_run`` to complain of.
+    Raises EmptyFile and FileTooLarge. Files that are still missing are left for ``start_run`` to
+    report.
     """
     awaited = [file for file in job.files.all() if file.size is None]
     if not awaited:
@@ -131,15 +132,15 @@ def submit(
     id_column: str = "",
     beside: Mapping[str, bytes] | None = None,
 ) -> Job:
-    """Make the job, store its files and start its first run: all of it or nothing.
+    """Create the job, store its files, and start its first run: all or nothing.
 
-    ``streams`` holds what is in each file that the request names. ``parent`` is the job whose
-    unmatched rows or revised file this one loads, ``id_column`` the only one in which its students
-    are looked for (empty: all that the bundle names), and ``beside`` what else is kept below its
-    base path. Files are stored first, so that the database does not wait for the storage.
+    ``streams`` holds the content of each file that the request names. ``parent`` is the job whose
+    unmatched rows or revised file this one loads. ``id_column`` is the only column in which to look
+    for students (empty: all that the bundle names). ``beside`` is what else to store in its base
+    path. Files are stored first, so that the database does not wait for the storage.
 
-    Raises the first of job_rules.problems, what store_file and start_run raise, and OSError where
-    the file storage fails.
+    Raises the first of job_rules.problems, everything that store_file and start_run raise, and
+    OSError if the file storage fails.
     """
     job = _unsaved_job(
         request, created_by=created_by, api_client=api_client, parent=parent, id_column=id_column
@@ -164,8 +165,10 @@ def submit(
 
 
 def _delete_files(job: Job, keys: Iterable[str]) -> bool:
-    """Leave nothing behind of a job that was not made. What cannot be removed is logged, and left
-    to housekeeping; False then."""
+    """Delete the files of a job that was not created. False if some could not be deleted.
+
+    Those are logged, and left to housekeeping.
+    """
     store, all_gone = open_store(paths.app_data_base_path(job)), True
     for key in keys:
         try:
@@ -178,10 +181,10 @@ def _delete_files(job: Job, keys: Iterable[str]) -> bool:
 
 
 def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:
-    """Make a run and queue its launch, in one transaction: never one without the other.
+    """Create a run and queue its launch, in one transaction.
 
-    A job that somebody had called resolved is not any more. Raises FilesMissing, NoOdsConnection,
-    RunInProgress, JobGone.
+    Reopens a job that was marked resolved. Raises FilesMissing, NoOdsConnection, RunInProgress, and
+    JobGone.
     """
     missing = [file.template_key for file in job.files.all() if file.size is None]
     if missing or not job.files.exists():
@@ -190,7 +193,7 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
         raise errors.NoOdsConnection(tenant=job.tenant, year=job.school_year)
     try:
         with transaction.atomic():
-            # Against its deletion, which takes the same lock.
+            # Deleting the job takes the same lock.
             if not Job.objects.select_for_update(no_key=True).filter(pk=job.pk).exists():
                 raise errors.JobGone
             run = Run.objects.create(
@@ -209,21 +212,21 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
 
 
 def cancel_run(run: Run, by: str) -> bool:
-    """End ``run`` on behalf of ``by``; False if it has ended already.
+    """End ``run`` on behalf of ``by``. False if it has already ended.
 
-    Its executor is ended by its launcher: seconds later on a worker's own machine, within a minute
-    or so on ECS.
+    Its launcher stops the executor: within seconds on a worker's own machine, within a minute or so
+    on ECS.
     """
     if not states.fail(run.pk, "unknown", {"message": f"Cancelled by {by}."}):
         return False
-    # A transaction of its own, which a caller's survives.
+    # Its own transaction, so that a failure does not abort the caller's.
     with suppress(AlreadyEnqueued), transaction.atomic():
         watch_executors.defer(timestamp=0)
     return True
 
 
 class _Upload:
-    """A stream that refuses, while it is read, to be empty or larger than ``limit`` bytes."""
+    """A stream that raises, while it is read, if it is empty or larger than ``limit`` bytes."""
 
     def __init__(self, key: str, stream: BinaryIO, limit: int) -> None:
         self._key, self._stream, self._limit = key, stream, limit

@@ -42,7 +42,7 @@ class LinkedJob:
 
     @property
     def can_be_resolved(self) -> bool:
-        """Whether its unmatched rows were its only problem, and later jobs have matched them."""
+        """Whether unmatched rows were its only problem, and later jobs have matched them all."""
         return (
             self.status == JobStatus.COMPLETE_UNMATCHED and bool(self.unmatched) and self.left == 0
         )
@@ -111,7 +111,7 @@ def linked_jobs(job: Job) -> LinkedJobs:
 def resolve_settled(linked: LinkedJobs, by: User) -> list[Job]:
     """Mark those of the jobs as resolved about which nothing is left to do; return them.
 
-    Jobs that were run again since, or resolved by somebody else, stay as they are.
+    Leaves jobs alone that have been run again since, or that somebody else has resolved.
     """
     return [
         each.job
@@ -122,7 +122,8 @@ def resolve_settled(linked: LinkedJobs, by: User) -> list[Job]:
     ]
 
 
-# LATERAL: a join would read all jobs there are, since PostgreSQL expects many to have a parent.
+# LATERAL, since PostgreSQL expects many jobs to have a parent and would read all of them for a
+# join.
 _FAMILY = """
 WITH RECURSIVE above AS (
     SELECT id, parent_id FROM earthbeam_job WHERE id = %(job)s
@@ -142,7 +143,7 @@ SELECT id FROM family LIMIT %(longest)s
 
 
 def _family(job: Job) -> list[Job]:
-    """The first of the jobs that ``job`` grew out of, then all others of that one, oldest first."""
+    """Return the earliest ancestor of ``job``, then all its descendants, oldest first."""
     with connection.cursor() as cursor:
         cursor.execute(_FAMILY, {"job": job.pk, "tenant": job.tenant_id, "longest": _LONGEST})
         ids = [row[0] for row in cursor.fetchall()]
@@ -151,7 +152,7 @@ def _family(job: Job) -> list[Job]:
         .select_related("last_run__matches", "last_run__unmatched_ids", "created_by")
         .order_by("created_at")
     )
-    # Where jobs name each other as parents, none is the first.
+    # If jobs name each other as parents, none is the first.
     root = next((each for each in family if each.parent_id not in ids), None)
     root = root or next(each for each in family if each.pk == job.pk)
     return [root, *(each for each in family if each is not root)]
@@ -168,17 +169,17 @@ def _linked_job(job: Job, number: int, parent_number: int | None, *, here: bool)
         here=here,
         rows=rows,
         unmatched=unmatched,
-        left=None,  # known when its children are
+        left=None,  # filled in when its children are known
         open=None,
     )
 
 
 def _figures(run: Run | None) -> tuple[int | None, int | None]:
-    """Rows of the input and rows left unmatched, of a run that succeeded; None: not told."""
+    """Return the input rows and unmatched rows of a successful run. None if not reported."""
     if run is None or run.status != Run.Status.SUCCESS:
         return None, None
     matches, ids = getattr(run, "matches", None), getattr(run, "unmatched_ids", None)
     if matches is not None:
         return matches.input_rows, matches.unmatched
-    # Executors that do not count rows tell of unmatched ones only.
+    # Executors that do not count rows report only unmatched ones.
     return None, ids.count if ids is not None else 0

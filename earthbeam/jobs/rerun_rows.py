@@ -1,7 +1,8 @@
-"""A job of its own for unmatched rows whose ids somebody has fixed.
+"""Submit unmatched rows with fixed IDs as a separate job.
 
-The job is a child of the one that left the rows. Which rows it took is kept beside its files, by
-number, so that no row is taken twice; the parent's row in the database is the lock.
+The new job is a child of the job that left the rows unmatched. The numbers of its rows are stored
+beside its files, so that no row is submitted twice. Concurrent submissions lock the parent's
+database row.
 """
 
 import io
@@ -22,11 +23,11 @@ from earthbeam.jobs.unmatched import INPUT_KEY, UnmatchedFile
 from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, Run
 
 _TAKEN = "unmatched_rows.json"
-"""Below the child's base path: numbers of rows and the hash of the file they are from."""
+"""In the child's base path: the row numbers, and the hash of the file they are from."""
 
 
 class RowsTaken(Exception):
-    """Some of the rows were put into another job meanwhile: ``jobs``, by row."""
+    """Some of the rows have been put into another job since: ``jobs``, by row."""
 
     def __init__(self, jobs: Mapping[int, Job]) -> None:
         super().__init__(f"{len(jobs)} rows are in other jobs already")
@@ -34,11 +35,11 @@ class RowsTaken(Exception):
 
 
 class RunChanged(Exception):
-    """The parent was run again meanwhile, so that its unmatched rows may be others."""
+    """The parent was run again, so its unmatched rows may have changed."""
 
 
 def taken_rows(parent: Job, file: UnmatchedFile) -> dict[int, Job]:
-    """The rows of ``file`` that are in another job already, by number, and that job.
+    """Return the rows of ``file`` that are already in another job, by number, with that job.
 
     A job whose last run failed has loaded nothing, so its rows are free again. Raises OSError.
     """
@@ -60,16 +61,16 @@ def taken_rows(parent: Job, file: UnmatchedFile) -> dict[int, Job]:
 
 
 def rerun_rows(run: Run, file: UnmatchedFile, ids: Mapping[int, str], *, by: User) -> Job:
-    """Make a job of the rows that ``ids`` numbers, with those ids, and start its run.
+    """Create a job from the rows that ``ids`` numbers, with those IDs, and start its run.
 
-    It has the parent's params, the names of its files, and its other files. Its students are
-    looked for in the column that matched the parent's rows and in no other: of a few rows another
-    column might match as well, and to other students. Makes nothing and raises RowsTaken,
-    RunChanged, NotFixable, a JobError or OSError.
+    It has the parent's params, file names, and other files. Students are looked for only in the
+    column that matched the parent's rows: with few rows another column might match as well, but to
+    other students. Raises RowsTaken, RunChanged, NotFixable, a JobError, or OSError, and then
+    creates nothing.
     """
     unmatched.check_original(run, file, ids)
     with transaction.atomic():
-        # Not FOR UPDATE: the child's foreign key must be able to look at the row.
+        # Not FOR UPDATE: the child's foreign key check must be able to lock the row.
         parent = Job.objects.select_for_update(no_key=True).get(pk=run.job_id)
         if parent.last_run_id != run.pk:
             raise RunChanged

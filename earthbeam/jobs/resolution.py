@@ -1,6 +1,6 @@
-"""Calling jobs resolved: somebody says that nothing is left to do; and taking that back.
+"""Mark jobs as resolved (nothing is left to do), and undo it.
 
-Whoever starts a run takes it back as well: see jobs.start_run.
+Starting a run undoes it as well: see lifecycle.start_run.
 """
 
 from collections.abc import Collection, Iterable
@@ -14,25 +14,25 @@ from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, status_of
 from earthbeam.models import Job
 
 RESOLVABLE = (JobStatus.WAITING, *NEEDS_SOMEBODY)
-"""What is complete, or still at work, leaves nothing to call resolved."""
+"""Jobs that are complete, queued, or running have nothing to resolve."""
 
 Outcome = dict[Job, JobStatus]
-"""The jobs, each with the status that it had when it was decided on."""
+"""Jobs, each with the status it had when it was decided on."""
 
 
 def resolve(jobs: Iterable[UUID], by: User) -> Outcome:
-    """Call those of ``jobs`` resolved that had one of RESOLVABLE; the others stay as they were."""
+    """Mark those of ``jobs`` as resolved that had one of RESOLVABLE. Leaves the others alone."""
     return _decide(jobs, RESOLVABLE, resolved_at=timezone.now(), resolved_by=by)
 
 
 def unresolve(jobs: Iterable[UUID]) -> Outcome:
-    """Give those of ``jobs`` that were RESOLVED the status of their last run again."""
+    """Restore the last run's status of those of ``jobs`` that were RESOLVED."""
     return _decide(jobs, [JobStatus.RESOLVED], resolved_at=None, resolved_by=None)
 
 
 def _decide(jobs: Iterable[UUID], only_if: Collection[JobStatus], **changes: object) -> Outcome:
     with transaction.atomic():
-        # First the locks, then what the rows say: a run that starts meanwhile waits, or is seen.
+        # Lock first, then read: a run that starts meanwhile either waits or is seen.
         locked = Job.objects.select_for_update(no_key=True).filter(pk__in=list(jobs))
         keys = list(locked.order_by("pk").values_list("pk", flat=True))
         rows = Job.objects.filter(pk__in=keys).select_related("last_run", "tenant")

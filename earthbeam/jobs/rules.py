@@ -1,4 +1,4 @@
-"""Which jobs are taken: contract section 8. Each refusal is a JobError of errors.py."""
+"""Which jobs are accepted: contract section 8. Each refusal is a JobError of errors.py."""
 
 import logging
 import unicodedata
@@ -18,12 +18,12 @@ logger = logging.getLogger(__name__)
 
 MAX_FILE_NAME = 200
 MAX_PARAM_VALUE = 1000
-_MAX_STORED_NAME_BYTES = 255  # what file systems take
+_MAX_STORED_NAME_BYTES = 255  # the limit of file systems
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """What somebody wants loaded: ``files`` maps template keys to file names."""
+    """A request to load files. ``files`` maps template keys to file names."""
 
     tenant: Tenant
     school_year: SchoolYear
@@ -33,7 +33,7 @@ class JobRequest:
 
 
 def problems(request: JobRequest) -> Iterator[errors.JobError]:
-    """All that is wrong with a request; nothing if a job can be made of it."""
+    """Yield all problems of a request; nothing if a job can be created from it."""
     yield from _year_problems(request.tenant, request.school_year)
     yield from _bundle_problems(request)
     template = BundleTemplate.read(request.bundle.template)
@@ -42,7 +42,7 @@ def problems(request: JobRequest) -> Iterator[errors.JobError]:
 
 
 def school_year_config(tenant: Tenant, year: SchoolYear) -> SchoolYearConfig | None:
-    """The partner's setting for the year; None counts as not enabled."""
+    """Return the partner's setting for the year. None counts as not enabled."""
     return SchoolYearConfig.objects.filter(partner=tenant.partner_id, school_year=year).first()
 
 
@@ -52,7 +52,7 @@ def has_ods_connection(tenant: Tenant, year: SchoolYear) -> bool:
 
 
 def file_name_problem(key: str, name: object) -> errors.JobError | None:
-    """What is wrong with the name of the file ``key``, or None."""
+    """Return what is wrong with the name of the file ``key``, or None."""
     reason = _bad_name(key, name)
     return errors.BadFileName(key, reason=reason) if reason else None
 
@@ -65,8 +65,10 @@ def year_problem(
     has_connection: Callable[[], bool],
     has_roster: Callable[[], bool],
 ) -> errors.JobError | None:
-    """Why the tenant cannot load files for the year, or None. Only the question that counts is
-    asked: the one may take the database, the other AWS; ``has_roster`` may raise OSError.
+    """Return why the tenant cannot load files for the year, or None.
+
+    Calls only the callback that matters, since one queries the database and the other AWS.
+    ``has_roster`` may raise OSError.
     """
     if config is None or not config.enabled:
         return errors.YearNotEnabled(partner=tenant.partner, year=year)
@@ -98,8 +100,10 @@ def _year_problems(tenant: Tenant, year: SchoolYear) -> Iterator[errors.JobError
 
 
 def roster_file_exists(tenant: Tenant, year: SchoolYear) -> bool:
-    """Whether the roster for jobs that do not go to an ODS is there. Asks the file storage, and
-    raises OSError when that does not answer."""
+    """Whether the roster file for jobs that do not go to an ODS exists.
+
+    Raises OSError if the file storage does not answer.
+    """
     return open_store(settings.FILES_BASE).exists(paths.roster_key(tenant, year))
 
 
@@ -115,7 +119,8 @@ def _param_problems(request: JobRequest, template: BundleTemplate) -> Iterator[e
     declared = {param.key: param for param in template.params}
     for key, value in request.params.items():
         if key == API_YEAR:
-            # Clients send it because bundles declare it; it must not contradict the school year.
+            # Clients send it because bundles declare it, but it must not contradict the school
+            # year.
             if value != str(request.school_year.end_year):
                 yield errors.ParamValueNotAllowed(key, allowed=request.school_year.end_year)
         elif key not in declared:
@@ -144,7 +149,7 @@ def _file_problems(request: JobRequest, template: BundleTemplate) -> Iterator[er
 
 
 def _bad_name(key: str, name: object) -> str | None:
-    """What is wrong with a file's name, or None."""
+    """Return what is wrong with a file's name, or None."""
     if not isinstance(name, str) or not name.strip():
         return "is empty"
     if len(name) > MAX_FILE_NAME:
@@ -159,5 +164,5 @@ def _bad_name(key: str, name: object) -> str | None:
 
 
 def _has_controls(text: str) -> bool:
-    """Whether it holds control characters, line separators or halves of surrogate pairs."""
+    """Whether it holds control characters, line separators, or halves of surrogate pairs."""
     return any(unicodedata.category(char) in ("Cc", "Cs", "Zl", "Zp") for char in text)

@@ -1,6 +1,6 @@
-"""How a job stands, in the words that people and clients get, and how to find jobs that stand so.
+"""A job's status, with its label for people and clients, and the query for jobs that have it.
 
-A job's status is its last run's, unless somebody called the job resolved.
+A job's status is its last run's, unless somebody marked the job as resolved.
 """
 
 from django.db.models import Q, TextChoices
@@ -9,7 +9,7 @@ from earthbeam.models import Job, Run
 
 
 class JobStatus(TextChoices):
-    """In the order of a job's life."""
+    """In the order in which a job goes through them."""
 
     WAITING = "waiting", "Waiting for files"
     QUEUED = "queued", "Queued"
@@ -61,7 +61,7 @@ NEEDS_SOMEBODY = (
 
 
 def status_of(job: Job) -> JobStatus:
-    """The job's status; read ``job`` with ``select_related("last_run")``."""
+    """Return the job's status. Load ``job`` with ``select_related("last_run")``."""
     if job.resolved_at is not None:
         return JobStatus.RESOLVED
     run = job.last_run
@@ -88,7 +88,7 @@ def has_outcome(outcome: str) -> Q:
 
 
 def has_status(*statuses: str) -> Q:
-    """The condition on jobs for which ``status_of`` says one of ``statuses``."""
+    """Return the condition for jobs whose ``status_of`` is one of ``statuses``."""
     condition = Q(pk__in=[])
     for status in map(JobStatus, statuses):
         condition |= _condition(status)

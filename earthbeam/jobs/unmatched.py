@@ -1,8 +1,8 @@
-"""The rows of a run that matched no student: reading them, and writing some with other ids.
+"""Read the rows of a run that matched no student, and write some of them with other IDs.
 
-The run's artifact has them as they were in the input, quoted, below the input's own header
-(earthbeam/executor/match_step.py). Where it does not (rows that the bundle made of the input, or an
-executor that writes them differently), they cannot be put into a job of their own: NotFixable.
+The run's artifact has the rows as they were in the input, quoted, below the input's own header
+(earthbeam/executor/match_step.py). If it does not (the bundle changed the rows, or the executor
+writes them differently), they cannot be put into a separate job: NotFixable.
 """
 
 import csv
@@ -28,11 +28,11 @@ from earthbeam.models import JobFile, Run, RunMatches, UnmatchedIds
 logger = logging.getLogger(__name__)
 
 ARTIFACT = "input_no_student_id_match.csv"
-"""Below the job's ``output/``; contract of the executor, section 7."""
+"""Relative to the job's ``output/``: contract of the executor, section 7."""
 INPUT_KEY = "INPUT_FILE"
 
 MAX_ROWS = 2000
-"""Rows that can be edited in the browser; more are for a spreadsheet."""
+"""How many rows can be edited in the browser. More need a spreadsheet."""
 MAX_BYTES = 20 * 1024 * 1024
 _MAX_ORIGINAL = 64 * 1024 * 1024
 _START = 1024 * 1024
@@ -40,14 +40,15 @@ _DELIMITERS = (",", "\t")
 
 
 class NotFixable(Exception):
-    """The rows cannot be edited here; ``str()`` of it tells a person why."""
+    """The rows cannot be edited here. The message tells a person why."""
 
 
 @dataclass(frozen=True)
 class Unmatched:
-    """What a successful run said of the rows that it matched to nobody.
+    """What a successful run reported about its unmatched rows.
 
-    ``rows`` (of the input), ``blank`` and ``ambiguous`` are None where the executor did not tell.
+    ``rows`` (of the input), ``blank``, and ``ambiguous`` are None if the executor did not report
+    them.
     """
 
     count: int | None
@@ -59,20 +60,20 @@ class Unmatched:
 
     @property
     def id_label(self) -> str:
-        """The id type as people say it: ``State ID``, ``studentUniqueId``."""
+        """The ID type as people say it: ``State ID``, ``studentUniqueId``."""
         name = self.id_type.rpartition("#")[2].strip()
         return name if name.lower().endswith("id") else f"{name} ID"
 
     @property
     def unknown(self) -> int | None:
-        """Rows with an id that belongs to nobody."""
+        """How many rows have an ID that belongs to no student."""
         if self.count is None or self.blank is None or self.ambiguous is None:
             return None
         return max(0, self.count - self.blank - self.ambiguous)
 
 
 def of_run(run: Run) -> Unmatched | None:
-    """What the run said, or None if it left no row unmatched."""
+    """Return what the run reported, or None if it left no row unmatched."""
     matches = RunMatches.objects.filter(run=run).first()
     ids = UnmatchedIds.objects.filter(run=run).first()
     if matches is not None and matches.unmatched:
@@ -91,8 +92,11 @@ def of_run(run: Run) -> Unmatched | None:
 
 @dataclass(frozen=True)
 class UnmatchedFile:
-    """The unmatched rows, each with a cell for every column, below ``head``, which ends in the
-    header. ``id_place`` is the id column's; ``sha256`` is of the file's bytes, in hex."""
+    """The unmatched rows, each with a cell for every column.
+
+    ``head`` is the rows above them, the last of which is the header. ``id_place`` is the ID
+    column's index; ``sha256`` is the hash of the file's bytes, in hex.
+    """
 
     head: list[list[str]]
     rows: list[list[str]]
@@ -109,13 +113,13 @@ class UnmatchedFile:
         return self.columns[self.id_place]
 
     def id_of(self, number: int) -> str:
-        """The id of row ``number``, counted from 1, as a form's input holds it."""
+        """Return the ID of row ``number``, counted from 1, as a form's input holds it."""
         return clean(self.rows[number - 1][self.id_place])
 
     def with_ids(self, ids: Mapping[int, str]) -> bytes:
-        """A file of the rows that ``ids`` numbers (from 1), in order, with the ids that it gives.
+        """Return a file of the rows that ``ids`` numbers (from 1), in order, with the given IDs.
 
-        Every other cell, and the head, are as they were.
+        Every other cell, and the head, stay as they were.
         """
         text = io.StringIO(newline="")
         writer = RowWriter(text, self.delimiter)
@@ -129,7 +133,7 @@ class UnmatchedFile:
 
 
 def clean(value: str) -> str:
-    """An id as an input of a form would send it: on one line, without space around it."""
+    """Return an ID as a form's input would send it: on one line, without space around it."""
     return value.replace("\r", "").replace("\n", "").replace("\0", "").strip()
 
 
@@ -143,7 +147,7 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
             raise NotFixable(
                 "Runway cannot read the file with the unmatched rows as a table."
             ) from None
-        # Whatever stands above the rows is the input's head; its last row names the columns.
+        # All lines above the rows are the input's head. Its last row names the columns.
         above = 1 if count is None else len(lines) - count
         if not 1 <= above <= len(lines):
             continue
@@ -165,7 +169,7 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
 
 
 def read(run: Run, told: Unmatched) -> UnmatchedFile:
-    """The rows that a successful run left unmatched. Raises NotFixable."""
+    """Return the rows that a successful run left unmatched. Raises NotFixable."""
     if told.count is not None and told.count > MAX_ROWS:
         raise NotFixable(
             f"There are {told.count:,} unmatched rows; more than {MAX_ROWS:,} are easier to fix "
@@ -201,10 +205,10 @@ def read(run: Run, told: Unmatched) -> UnmatchedFile:
 
 
 def check_original(run: Run, file: UnmatchedFile, numbers: Iterable[int]) -> None:
-    """Make sure that rows are the input's own, cell by cell; raises NotFixable.
+    """Verify that the rows are the input's own, cell by cell, or raise NotFixable.
 
-    A header may be the input's although the bundle made the rows below it. Inputs above 64 MB are
-    not read for it.
+    The header may be the input's even if the bundle changed the rows below it. Skips inputs above
+    64 MB.
     """
     entry = _input(run)
     if entry is None or (entry.size or 0) > _MAX_ORIGINAL:
@@ -232,14 +236,13 @@ def _input(run: Run) -> JobFile | None:
 
 
 def _head_of_input(run: Run, store: FileStore, file: UnmatchedFile) -> list[list[str]] | None:
-    """As many rows of the job's input file, up to its header, as the unmatched rows have above
-    them."""
+    """Return the last rows of the input's head: as many as the unmatched rows have above them."""
     entry = _input(run)
     if entry is None:
         return None
     with store.open(f"input/{entry.stored_name}") as stream:
         start = stream.read(_START)
-    # Whole lines, so that no character is cut in two.
+    # Whole lines only, so that no character is split.
     start = start[: start.rfind(b"\n") + 1] if len(start) == _START else start
     with tempfile.NamedTemporaryFile() as kept:
         kept.write(start)

@@ -1,4 +1,4 @@
-"""A partner's school years: what is set, and what a change does."""
+"""A partner's settings for school years, and what a change to them does."""
 
 import hashlib
 import json
@@ -14,12 +14,12 @@ from partners.readiness import readiness
 
 
 class StaleYears(Exception):
-    """Somebody else changed the partner's school years since they were looked at."""
+    """Somebody else changed the partner's school years since the person looked at them."""
 
 
 @dataclass(frozen=True)
 class YearSetting:
-    """Whether jobs are taken for a year, and whether they go to an ODS."""
+    """Whether jobs can be submitted for a year, and whether they go to an ODS."""
 
     enabled: bool = False
     sends_to_ods: bool = True
@@ -35,24 +35,24 @@ _UNSET = YearSetting()
 
 @dataclass(frozen=True)
 class YearChange:
-    """A year's setting before and after; ``running`` counts jobs that are queued or running."""
+    """A year's setting before and after. ``running`` counts jobs that are queued or running."""
 
     year: SchoolYear
     before: YearSetting
     after: YearSetting
     running: int
     unready: int
-    """Tenants without what the new setting needs, as far as the database knows."""
+    """How many tenants lack what the new setting needs, as far as the database knows."""
 
 
 def settings_of(partner: Partner) -> dict[str, YearSetting]:
-    """The partner's settings by the year's id; a year without one is not enabled."""
+    """Return the partner's settings by the year's ID. A year without one is not enabled."""
     rows = SchoolYearConfig.objects.filter(partner=partner).order_by("school_year")
     return {row.school_year_id: YearSetting(row.enabled, row.sends_to_ods) for row in rows}
 
 
 def fingerprint(settings_by_year: Mapping[str, YearSetting]) -> str:
-    """Tells one state of the settings from another."""
+    """Return a hash that identifies one state of the settings."""
     state = {
         year: (each.enabled, each.sends_to_ods) for year, each in sorted(settings_by_year.items())
     }
@@ -60,7 +60,7 @@ def fingerprint(settings_by_year: Mapping[str, YearSetting]) -> str:
 
 
 def changes(partner: Partner, wanted: Mapping[str, YearSetting]) -> list[YearChange]:
-    """What saving ``wanted`` would change."""
+    """Return what saving ``wanted`` would change."""
     now = settings_of(partner)
     changed = {year: after for year, after in wanted.items() if after != now.get(year, _UNSET)}
     ready = readiness(partner, {year: each.sends_to_ods for year, each in changed.items()})
@@ -83,13 +83,13 @@ def changes(partner: Partner, wanted: Mapping[str, YearSetting]) -> list[YearCha
 
 
 def save(partner: Partner, wanted: Mapping[str, YearSetting], *, seen: str) -> None:
-    """Store ``wanted``, all of it or none.
+    """Store ``wanted``, all or nothing.
 
-    ``seen`` is the fingerprint of what the person looked at. Raises StaleYears if that is not what
-    there is now.
+    ``seen`` is the fingerprint of the settings the person looked at. Raises StaleYears if they have
+    changed since.
     """
     with transaction.atomic():
-        # Whoever saves a partner's years waits here for the one before.
+        # Serializes changes to the same partner's years.
         Partner.objects.select_for_update(no_key=True).get(pk=partner.pk)
         now = settings_of(partner)
         if fingerprint(now) != seen:

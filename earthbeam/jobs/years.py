@@ -1,4 +1,4 @@
-"""For which school years a tenant can load files, and why not for the others."""
+"""Which school years a tenant can load files for, and why not the others."""
 
 from dataclasses import dataclass
 from functools import cache, partial
@@ -14,7 +14,7 @@ from partners.models import OdsConnection, SchoolYear, SchoolYearConfig, Tenant
 
 @dataclass(frozen=True)
 class YearChoice:
-    """A school year; ``problem`` says why it cannot be chosen, in words, or is empty."""
+    """A school year. ``problem`` says why it cannot be chosen, or is empty."""
 
     year: SchoolYear
     sends_to_ods: bool
@@ -22,10 +22,10 @@ class YearChoice:
 
 
 def year_choices(tenant: Tenant) -> list[YearChoice]:
-    """All school years, newest first, by the rules that jobs are held to.
+    """Return all school years, newest first, checked by the same rules as jobs.
 
-    AWS is asked at most once for EDU's credentials and once for roster files, however many years
-    there are, and only where a year depends on it.
+    Queries AWS at most once for EDU's credentials and once for roster files, however many years
+    there are, and only if a year depends on it.
     """
     configs = {
         config.school_year_id: config
@@ -45,7 +45,7 @@ def year_choices(tenant: Tenant) -> list[YearChoice]:
 
     @cache
     def rosters() -> frozenset[str] | OSError:
-        try:  # a fault is kept as well: a storage that is away is not waited for again
+        try:  # caches a fault too, so that an unavailable storage is waited for only once
             store = open_store(f"{settings.FILES_BASE}/{folder}")
             return frozenset(f"{folder}/{key}" for key in store.list())
         except OSError as error:

@@ -1,4 +1,4 @@
-"""How executors are started. The setting EXECUTOR_LAUNCHER chooses one of LAUNCHERS."""
+"""Start executors. The setting EXECUTOR_LAUNCHER chooses one of LAUNCHERS."""
 
 from collections.abc import Callable
 from typing import Protocol, cast
@@ -17,31 +17,32 @@ LAUNCHERS = {
 
 
 class Launcher(Protocol):
-    """Starts the executor of a run."""
+    """Starts the executors of runs."""
 
     def launch(self, run: Run, should_stop: Callable[[], bool]) -> None:
         """Start an executor for ``run``, which is new, with a fresh init token.
 
-        It may return at once, or wait for the executor's end; while it waits it asks
-        ``should_stop``, which answers True when the worker is to end. Raises LaunchFailed, with the
-        run still new, when no executor was started or it was stopped before it reported for work.
-        LauncherMisconfigured says that no other try helps.
+        May return at once or wait for the executor to end. While waiting, it polls ``should_stop``,
+        which returns True when the worker is shutting down. Raises LaunchFailed, with the run still
+        new, if no executor was started, or if it was stopped before it called init. Raises
+        LauncherMisconfigured if a retry cannot help.
         """
 
     def watch(self) -> None:
-        """Called each minute, also while a launch is under way: see to executors that ``launch``
-        does not wait for. End the runs of those that are gone, and those of runs that have ended.
+        """Handle executors that ``launch`` does not wait for; called each minute, even during one.
+
+        Ends the runs of executors that are gone, and the executors of runs that have ended.
         """
 
 
 def bundle_hosts() -> dict[str, str]:
-    """The executor's variable for the hosts of packages, where they are not its own default."""
+    """Return the executor's variable for package hosts, unless they are its own default."""
     hosts = settings.BUNDLE_HOSTS
     return {} if tuple(hosts) == DEFAULT_BUNDLE_HOSTS else {"BUNDLE_HOSTS": ",".join(hosts)}
 
 
 def get_launcher() -> Launcher:
-    """The launcher of this deployment. Raises LauncherMisconfigured."""
+    """Return the launcher of this deployment. Raises LauncherMisconfigured."""
     try:
         path = LAUNCHERS[settings.EXECUTOR_LAUNCHER]
     except KeyError:

@@ -1,6 +1,6 @@
-"""The mirror of the bundle repository, brought up to date before an executor is started.
+"""Update the mirror of the bundle repository before an executor is started.
 
-Executors see it read-only: what a bundle's code could change in it would be code of later runs.
+Executors see it read-only. If a bundle's code could change it, that would be code of later runs.
 """
 
 import subprocess
@@ -15,17 +15,18 @@ from django.conf import settings
 from earthbeam.launchers import children
 
 FETCH_SECONDS = 300.0
-"""Longer than a first fetch takes, and shorter than anybody waits for a launch."""
+"""Longer than a first fetch takes, and short enough for a launch."""
 
 
 def refresh(
     environment: dict[str, str], branch: str, commit: str, should_stop: Callable[[], bool]
 ) -> Path | None:
-    """The mirror of BUNDLE_REPO with ``commit``, or with ``branch`` as of now where that is empty;
-    None if it could not be fetched, or is to stop.
+    """Return the mirror of BUNDLE_REPO with ``commit``, or with ``branch`` as of now.
 
-    A process of its own, which can be ended. ``environment`` is all it gets. Its output is not
-    kept, as git quotes addresses in full; the executor, which tries again, logs what git says.
+    ``branch`` is used if ``commit`` is empty. None if it could not be fetched or ``should_stop``
+    returned True. The fetch is a separate process, so that it can be killed, with only
+    ``environment``. Its output is discarded, since git quotes URLs in full; the executor fetches
+    again and logs git's output.
     """
     try:
         child = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""Ending a child process and all that it started."""
+"""End a child process and everything it started."""
 
 import os
 import signal
@@ -12,15 +12,15 @@ _BY_SIGNAL = 128
 
 
 def terminate(child: "subprocess.Popen[bytes]") -> None:
-    """Ask the child's group to end."""
+    """Send SIGTERM to the child's group."""
     _signal_group(child.pid, signal.SIGTERM)
 
 
 def kill(child: "subprocess.Popen[bytes]") -> int:
-    """Kill what is left of the child, its group and its descendants; returns its exit code.
+    """Kill the child, its group, and its descendants, and return its exit code.
 
-    All are gone then, but for what takes the kernel seconds. Descendants in sessions of their own
-    are found while their parents live, on systems with /proc.
+    All are gone on return, except processes that the kernel takes seconds to end. Descendants in
+    other sessions are found while their parents live, on systems with /proc.
     """
     strays = _descendants(child.pid) if child.poll() is None else set()
     _signal_group(child.pid, signal.SIGKILL)
@@ -36,8 +36,10 @@ def kill(child: "subprocess.Popen[bytes]") -> int:
 
 
 def exit_text(code: int) -> str:
-    """How a child ended, for people: its exit status, or the signal that ended it or, as shells and
-    sandboxes tell by a status above 128, the program that it waited for."""
+    """Describe how a child ended: its exit status, or the signal that ended it.
+
+    Shells and sandboxes report the signal that ended their program by a status above 128.
+    """
     if code > _BY_SIGNAL and code - _BY_SIGNAL in set(signal.Signals):
         code = _BY_SIGNAL - code
     if code >= 0:

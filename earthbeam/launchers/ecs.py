@@ -1,7 +1,7 @@
-"""Executors as tasks of ECS on Fargate: see docs/ecs.md.
+"""Executors as ECS tasks on Fargate: see docs/ecs.md.
 
-``launch`` returns as soon as ECS has taken the task. What becomes of it is found out later, by
-``watch``: see ecs_watcher.py.
+``launch`` returns as soon as ECS has accepted the task. ``watch`` finds out later how it ended: see
+ecs_watcher.py.
 """
 
 import logging
@@ -24,8 +24,8 @@ from runway import aws
 logger = logging.getLogger(__name__)
 
 _MESSAGE_LENGTH = 500
-# What another try a minute later cannot fix. Whatever else AWS answers may pass: no capacity, too
-# many tasks or calls, a task definition that has just been replaced.
+# Errors that a retry a minute later cannot fix. Other errors may pass: no capacity, too many tasks
+# or calls, a task definition that has just been replaced.
 _NO_RETRY = {
     "AccessDenied",
     "AccessDeniedException",
@@ -44,16 +44,19 @@ _NO_RETRY = {
 
 
 class EcsLauncher:
-    """Starts a task for each run. The worker's role needs ssm:GetParameters, sts:AssumeRole,
-    ecs:RunTask, ecs:ListTasks, ecs:DescribeTasks, ecs:StopTask and iam:PassRole."""
+    """Starts a task for each run.
+
+    The worker's role needs ssm:GetParameters, sts:AssumeRole, ecs:RunTask, ecs:ListTasks,
+    ecs:DescribeTasks, ecs:StopTask, and iam:PassRole.
+    """
 
     def launch(self, run: Run, should_stop: Callable[[], bool]) -> None:
-        """See Launcher. The task's ARN becomes the run's launch_reference."""
+        """See Launcher. Stores the task's ARN as the run's launch_reference."""
         with _faults_told():
             parameters = get_parameters()
             credentials = job_credentials.assume(run, parameters.task_role)
             size = run.executor_size or size_for(run.job)
-            # Before it starts, since its tokens say so too.
+            # Saved before the task starts, because its tokens contain it.
             run.executor_size = size
             run.save(update_fields=["executor_size"])
             task = _run_task(run, parameters, size, credentials)
@@ -67,16 +70,16 @@ class EcsLauncher:
 
 
 def size_for(job: Job) -> str:
-    """The size of a job's first executor: large for a lot of input."""
+    """Return the size of a job's first executor, which depends on the size of the input."""
     total = sum(file.size or 0 for file in job.files.all())
     return LARGE if total >= settings.ECS_FILE_SIZE_THRESHOLD_MB * 1024 * 1024 else MEDIUM
 
 
 def _run_task(run: Run, parameters: EcsParameters, size: str, credentials: dict[str, str]) -> str:
-    """Have ECS start the task; returns its ARN. Raises LaunchFailed when there is no room for it.
+    """Start the task on ECS, and return its ARN. Raises LaunchFailed if there is no capacity.
 
-    A call that is repeated because its answer was lost starts no second task: botocore gives all
-    of its tries the same clientToken.
+    A call that is repeated because its response was lost starts no second task: botocore sends the
+    same clientToken each time.
     """
     ecs = aws.client("ecs")
     environment = _environment(run, credentials, ecs.meta.region_name)
@@ -112,7 +115,7 @@ def _run_task(run: Run, parameters: EcsParameters, size: str, credentials: dict[
 
 
 def _environment(run: Run, credentials: dict[str, str], region: str) -> dict[str, str]:
-    """All that an executor gets: contract section 7."""
+    """Return all variables that an executor gets: contract section 7."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL_S3")
     return {
         "INIT_TOKEN": tokens.init_token(run),
@@ -130,7 +133,7 @@ def _environment(run: Run, credentials: dict[str, str], region: str) -> dict[str
 
 @contextmanager
 def _faults_told() -> Iterator[None]:
-    """Turn AWS's errors into LaunchFailed, or LauncherMisconfigured where a retry cannot help."""
+    """Turn AWS's errors into LaunchFailed, or LauncherMisconfigured if a retry cannot help."""
     try:
         yield
     except ClientError as error:

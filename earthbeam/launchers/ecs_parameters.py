@@ -1,4 +1,4 @@
-"""Where executors run on AWS: what the deployment has stored in SSM's parameters."""
+"""Where executors run on AWS, read from the deployment's SSM parameters."""
 
 import time
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ KEEP_SECONDS = 300
 
 @dataclass(frozen=True)
 class EcsParameters:
-    """The parameters' values, and the names that follow from the environment's label."""
+    """The parameters' values, and the names derived from the environment's label."""
 
     cluster: str
     task_definitions: Mapping[str, str]
@@ -27,7 +27,7 @@ class EcsParameters:
 
 
 def get_parameters() -> EcsParameters:
-    """The parameters, read anew after five minutes. Raises LauncherMisconfigured."""
+    """Return the parameters, cached for five minutes. Raises LauncherMisconfigured."""
     if not settings.ENVLABEL:
         raise LauncherMisconfigured(
             "ENVLABEL is not set, so nobody knows where in AWS executors run. Set it to the "
@@ -37,7 +37,7 @@ def get_parameters() -> EcsParameters:
 
 
 def forget_parameters() -> None:
-    """Read them anew next time: what they name may have been replaced."""
+    """Clear the cache, since what the parameters name may have been replaced."""
     _read.cache_clear()
 
 

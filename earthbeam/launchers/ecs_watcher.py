@@ -1,6 +1,6 @@
-"""What becomes of executors on ECS, which nobody waits for: looked at each minute.
+"""Check each minute on executors on ECS, which no process waits for.
 
-Two watchers at once do no harm: whatever they decide is a conditional update.
+Concurrent watchers do no harm, since every decision is a conditional update.
 """
 
 import logging
@@ -20,11 +20,11 @@ from runway import aws
 logger = logging.getLogger(__name__)
 
 BATCH = 100
-"""Tasks a call: the most that DescribeTasks takes."""
+"""The most tasks that DescribeTasks accepts per call."""
 YOUNG = timedelta(minutes=5)
-"""A task may be unknown to ECS's own answers for a moment after it was taken."""
+"""For how long after its start ECS may not know a task yet."""
 STRAGGLERS = timedelta(hours=1)
-"""For how long after a run's end its task is stopped if it is still there."""
+"""For how long after a run's end its task is stopped if it still exists."""
 
 _KILLED = 128 + 9
 _FORGOTTEN: dict[str, Any] = {
@@ -49,7 +49,7 @@ def watch() -> None:
 
 
 def _batches() -> Iterator[tuple[str, dict[str, Run]]]:
-    """Clusters, and some of their tasks' ARNs with the run of each."""
+    """Yield clusters, each with a batch of task ARNs and their runs."""
     ended_lately = Q(status=Run.Status.ERROR, ended_at__gt=timezone.now() - STRAGGLERS)
     clusters: defaultdict[str, list[Run]] = defaultdict(list)
     for run in Run.objects.filter(
@@ -64,7 +64,7 @@ def _batches() -> Iterator[tuple[str, dict[str, Run]]]:
 
 
 def _stop(cluster: str, run: Run, task: dict[str, Any]) -> None:
-    """Stop the task of a run that was ended: cancelled, or over its time."""
+    """Stop the task of a run that was cancelled or timed out."""
     if "STOPPED" not in (task["lastStatus"], task["desiredStatus"]):
         aws.client("ecs").stop_task(
             cluster=cluster, task=task["taskArn"], reason="The run has ended."
@@ -73,12 +73,12 @@ def _stop(cluster: str, run: Run, task: dict[str, Any]) -> None:
 
 
 def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
-    """A task has stopped, and its run has not ended: try again with more memory, or end it."""
+    """Handle a task that stopped before its run ended: retry with more memory, or end the run."""
     if _adopt_other_task(cluster, run):
         return
     out_of_memory = _ran_out_of_memory(task)
     if out_of_memory and run.executor_size in relaunch.NEXT_SIZE:
-        relaunch.with_more_memory(run)  # or another watcher has done so
+        relaunch.with_more_memory(run)  # no effect if another watcher has already done so
         return
     message = (
         "The executor ran out of memory. Split the file into smaller files, then submit those."
@@ -97,10 +97,10 @@ def _conclude(cluster: str, run: Run, task: dict[str, Any]) -> None:
 
 
 def _adopt_other_task(cluster: str, run: Run) -> bool:
-    """Whether another task carries out the run; from now on that one is watched.
+    """Watch another task of the same run, if there is one, and return whether there is.
 
-    ECS may have taken a task without its answer reaching us; the launch is tried again then, and
-    of the two executors one is turned away at the handshake.
+    ECS may have accepted a task although its response was lost. The launch is then retried, and the
+    handshake rejects one of the two executors.
     """
     others = aws.client("ecs").list_tasks(
         cluster=cluster, startedBy=str(run.pk), desiredStatus="RUNNING"
@@ -114,7 +114,7 @@ def _adopt_other_task(cluster: str, run: Run) -> bool:
 
 
 def _ran_out_of_memory(task: dict[str, Any]) -> bool:
-    """Whether ECS says so, or the kernel killed the container and nobody had asked for that."""
+    """Whether ECS reports it, or the kernel killed the container without a request to stop."""
     told = [task.get("stoppedReason", "")]
     told += [container.get("reason", "") for container in task["containers"]]
     killed = any(container.get("exitCode") == _KILLED for container in task["containers"])
@@ -124,13 +124,13 @@ def _ran_out_of_memory(task: dict[str, Any]) -> bool:
 
 
 def _unreachable(task: dict[str, Any]) -> str | None:
-    """Why the executor could not reach the app, if that is how it ended."""
+    """Return why the executor could not reach the app, if that is how it ended."""
     statuses = (container.get("exitCode") for container in task["containers"])
     return next(filter(None, (words_for(each) for each in statuses if each is not None)), None)
 
 
 def _reason(task: dict[str, Any]) -> str:
-    """Why ECS says it stopped, with what the container said."""
+    """Return ECS's reason for the stop, with the container's own."""
     parts = [task.get("stoppedReason", "").rstrip(".") or "ECS gives no reason"]
     for container in task["containers"]:
         if container.get("reason"):

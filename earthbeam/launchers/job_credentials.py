@@ -1,4 +1,4 @@
-"""AWS credentials for one run's executor: good for its own job's files, and for nothing else."""
+"""AWS credentials for one run's executor, limited to its own job's files."""
 
 import json
 from typing import Any
@@ -9,13 +9,13 @@ from earthbeam.files import is_s3
 from earthbeam.models import Job, Run
 from runway import aws
 
-# What STS accepts: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+# STS's limits: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
 SHORTEST_SECONDS, LONGEST_SECONDS = 15 * 60, 12 * 60 * 60
 _PATTERNS = "*?$"
 
 
 def assume(run: Run, role_arn: str) -> dict[str, str]:
-    """The variables with credentials for ``run``, good for its time limit.
+    """Return variables with credentials for ``run``, valid for its time limit.
 
     Raises LauncherMisconfigured, and botocore's errors.
     """
@@ -35,10 +35,11 @@ def assume(run: Run, role_arn: str) -> dict[str, str]:
 
 
 def job_policy(job: Job, partition: str = "aws") -> dict[str, Any]:
-    """The session policy for ``job``; see ``session_policy``.
+    """Return the session policy for ``job``; see ``session_policy``.
 
-    A job that goes to no ODS may need its tenant's roster file: whether it does is only known
-    when the executor asks for its job, as EDU may become available, or unavailable, until then.
+    A job that does not go to an ODS may need its tenant's roster file. Whether it does is known
+    only when the executor requests its job, since EDU may become available or unavailable until
+    then.
     """
     roster = None
     if not job.send_to_ods:
@@ -47,9 +48,10 @@ def job_policy(job: Job, partition: str = "aws") -> dict[str, Any]:
 
 
 def session_policy(base: str, roster: str | None, partition: str = "aws") -> dict[str, Any]:
-    """Reading and storing below ``base``, and reading the one file ``roster``; no listing.
+    """Allow reading and storing below ``base``, and reading the file ``roster``, but no listing.
 
-    Raises LauncherMisconfigured for files that are not on S3, or whose location would be a pattern.
+    Raises LauncherMisconfigured if the files are not on S3, or if their location would be a
+    pattern.
     """
     statements = [
         {

@@ -1,10 +1,10 @@
-"""Executors as child processes of the queue worker, whose concurrency bounds how many run.
+"""Executors as child processes of the queue worker, whose concurrency limits how many run.
 
-The child gets the contract's variables and nothing of ours, in a sandbox where there is one: see
-sandbox.py, and docs/executor.md for what a bundle can do in it. It is given its whole time limit
-and a little more to report; then, or when the worker is told to end, or when somebody has ended the
-run, it is asked to end (and reports that by itself), and killed if it does not. Whatever happens,
-the run has ended when ``launch`` returns.
+The child gets only the contract's variables, in a sandbox if there is one: see sandbox.py, and
+docs/executor.md for what a bundle can do in it. It has its time limit and a little more to report.
+It is asked to end when that is over, when the worker is shutting down, or when somebody has ended
+the run. It then reports its own end; if it does not end, it is killed. In every case the run has
+ended when ``launch`` returns.
 """
 
 import logging
@@ -37,16 +37,16 @@ from partners.models import OdsConnection
 logger = logging.getLogger(__name__)
 
 OVERTIME_SECONDS = 60.0
-"""After the run's time limit, which the executor keeps by itself."""
+"""Extra time after the run's time limit, which the executor itself enforces."""
 STOP_SECONDS = 20.0
-"""For an executor that was asked to end: to end its children and to report."""
+"""How long an executor that was asked to end has to end its children and report."""
 EXECUTOR_CODE = (
     *("manage.py", "runway/__init__.py", "runway/aws.py", "runway/executor_settings.py"),
     *("earthbeam/__init__.py", "earthbeam/invisible.py"),
     *("earthbeam/plain_text.py", "earthbeam/privacy.py"),
     *("earthbeam/delimited", "earthbeam/files", "earthbeam/matching", "earthbeam/executor"),
 )
-"""What Dockerfile.executor copies too: all of ours that an executor sees."""
+"""All project code that an executor sees. Dockerfile.executor copies the same files."""
 
 _SAVE_SECONDS = 2.0
 _POLL_SECONDS = 0.2
@@ -62,9 +62,9 @@ class _End:
 
 
 class LocalLauncher:
-    """Runs ``argv`` for each run and waits for its end.
+    """Runs ``argv`` for each run and waits for it to end.
 
-    Tests pass a program of their own, and as ``code`` what it is to see of the project.
+    Tests pass their own program, and as ``code`` the part of the project that it sees.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class LocalLauncher:
         self._stop_seconds = stop_seconds
 
     def launch(self, run: Run, should_stop: Callable[[], bool]) -> None:
-        """See Launcher. No database connection is held while waiting."""
+        """See Launcher. Holds no database connection while waiting."""
         sandboxed = sandbox.is_used()
-        # Lower-case: bundles read facts from capital letters in their files' paths.
+        # Lower-case: bundles parse capital letters in their files' paths.
         scratch = Path(tempfile.mkdtemp(prefix=orphans.SCRATCH_PREFIX))
         try:
             environment = _surroundings(scratch)
@@ -114,11 +114,11 @@ class LocalLauncher:
         _conclude(run, end)
 
     def watch(self) -> None:
-        """See Launcher: only of executors whose worker was killed, since ``launch`` waits."""
+        """See Launcher. Handles only executors whose worker was killed, since ``launch`` waits."""
         orphans.watch()
 
     def _view(self, run: Run, scratch: Path, mirror: Path | None) -> sandbox.View:
-        """What the run's executor needs of this machine's files, and no other job's."""
+        """Return the files of this machine that the run's executor needs, and no other job's."""
         job = run.job
         read_only, read_write = list(self._code), [scratch]
         hidden = [settings.BASE_DIR, scratch.parent]
@@ -192,7 +192,7 @@ class LocalLauncher:
 
 
 def _variables(run: Run, token: str, mirror: Path | None) -> dict[str, str]:
-    """What an executor is told: contract section 7, and of our own what is optional."""
+    """Return the executor's variables: contract section 7, plus our optional ones."""
     return {
         "INIT_TOKEN": token,
         "INIT_JOB_URL": payload.init_url(run.id),
@@ -206,7 +206,7 @@ def _variables(run: Run, token: str, mirror: Path | None) -> dict[str, str]:
 
 
 def _surroundings(scratch: Path) -> dict[str, str]:
-    """What programs need to work at all."""
+    """Return the variables that programs need to work at all."""
     return {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
         "HOME": str(scratch),
@@ -218,9 +218,9 @@ def _surroundings(scratch: Path) -> dict[str, str]:
 
 
 def _access_to_files(run: Run) -> dict[str, str]:
-    """In development the worker's own access to S3, for a job whose files lie there.
+    """In development, return the worker's own S3 credentials if the job's files are there.
 
-    Elsewhere executors run on ECS then, with credentials for their own job alone.
+    Otherwise such executors run on ECS, with credentials for their own job only.
     """
     if not (settings.IN_DEVELOPMENT and is_s3(run.job.files_base)):
         return {}
@@ -228,8 +228,7 @@ def _access_to_files(run: Run) -> dict[str, str]:
 
 
 def _was_ended(run: Run) -> bool:
-    """Whether the run failed meanwhile, by its own report or because somebody cancelled it, or was
-    deleted with its job."""
+    """Whether the run has failed (by its own report or cancelled) or was deleted with its job."""
     try:
         return not Run.objects.filter(pk=run.pk).exclude(status=Run.Status.ERROR).exists()
     except DatabaseFault:
@@ -239,7 +238,7 @@ def _was_ended(run: Run) -> bool:
 
 
 def _ods_secrets(run: Run) -> list[str]:
-    """The job's ODS secret, so that it can be masked; a payload will say if it is unreadable."""
+    """Return the job's ODS secret for masking. If it is unreadable, the payload reports that."""
     try:
         connections = OdsConnection.objects.filter(
             tenant=run.job.tenant_id, school_year=run.job.school_year_id, retired_at=None
@@ -250,7 +249,7 @@ def _ods_secrets(run: Run) -> list[str]:
 
 
 def _save(run: Run, output: Output) -> None:
-    """Keep what there is of the log, and give the database connection back."""
+    """Save the log so far, and release the database connection."""
     text = output.news()
     try:
         if text is not None:
@@ -262,7 +261,7 @@ def _save(run: Run, output: Output) -> None:
 
 
 def _conclude(run: Run, end: _End) -> None:
-    """See to it that the run has ended: whatever its executor did not report is reported here."""
+    """Ensure that the run has ended, and report what its executor did not."""
     try:
         run.refresh_from_db(fields=["status"])
     except Run.DoesNotExist:

@@ -1,8 +1,8 @@
-"""Executors of the local launcher whose worker was killed: nobody waits for them any more.
+"""Executors of the local launcher whose worker was killed, so nothing waits for them.
 
-One that lives may finish its run. Of one that is gone the run is ended, and the files of a run
-that has ended are removed, which hold students' data. Both are seen on the executor's own machine
-alone; where no worker runs there any more, the reaper ends the run by its time limit.
+One that is still running may finish its run. If it is gone, its run is ended. Once a run has ended,
+its files, which hold students' data, are removed. This works only on the executor's own machine. If
+no worker runs there any more, the reaper ends the run at its time limit.
 """
 
 import logging
@@ -31,12 +31,12 @@ _REFERENCE = re.compile(r"process (\d+) on (\S+) in (.+)")
 
 
 def reference(pid: int, scratch: str) -> str:
-    """A run's launch_reference: its executor's process and the folder of its files."""
+    """Return a run's launch_reference: its executor's process and the folder of its files."""
     return f"process {pid} on {socket.gethostname()} in {scratch}"
 
 
 def watch() -> None:
-    """End the runs of such executors that are gone, and remove what they have left."""
+    """End the runs of orphaned executors that are gone, and remove the files they left."""
     without_worker = Run.objects.exclude(Exists(live_launches(timezone.now())))
     here = f" on {socket.gethostname()} in "
     running = without_worker.filter(status=Run.Status.RUNNING, launch_reference__contains=here)
@@ -50,18 +50,18 @@ def watch() -> None:
 
 
 def _is_gone(run: Run) -> bool:
-    """Whether the process has ended; another one may have its number by now, and is left to end."""
+    """Whether the process has ended. If another process has its number now, wait for that."""
     parts = _REFERENCE.fullmatch(run.launch_reference)
     if parts is None:
         return False
     pid = int(parts[1])
     try:
-        os.killpg(pid, 0)  # an executor's group is its own, with its sandbox's process
+        os.killpg(pid, 0)  # an executor has its own group, which includes the sandbox's process
     except ProcessLookupError:
         return True
     except PermissionError:
         return False
-    with suppress(OSError):  # where there is no /proc
+    with suppress(OSError):  # systems without /proc
         state = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
         return state == "Z"
     return False

@@ -1,4 +1,4 @@
-"""What an executor prints, kept for people: bounded, with secrets masked."""
+"""Keep an executor's output for people: limited in size, with secrets masked."""
 
 import re
 import threading
@@ -13,12 +13,12 @@ LINE_BYTES = 8 * 1024
 MASK = "[masked]"
 
 _READ_BYTES = 64 * 1024
-_SHORTEST_SECRET = 6  # masking a shorter one would blot out ordinary words
+_SHORTEST_SECRET = 6  # masking a shorter one would mask ordinary words
 _TOKENS = r"eyJ[\w-]+\.[\w-]+\.[\w-]*|(?i:(?<=bearer )|(?<=basic ))[\w.~+/=-]{8,}"
 
 
 class Masker:
-    """Blots out the given secrets, and whatever looks like a token or an authorization."""
+    """Masks the given secrets, and everything that looks like a token or an authorization."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         forms = {form for secret in secrets for form in (secret, quote(secret, safe=""))}
@@ -31,7 +31,7 @@ class Masker:
 
 
 class BoundedText:
-    """The first and the last lines of a text, with a note of how much was left out between."""
+    """The first and last lines of a text, with a note of how much was left out between."""
 
     def __init__(self, head_bytes: int = HEAD_BYTES, tail_bytes: int = TAIL_BYTES) -> None:
         self._room, self._tail_bytes = head_bytes, tail_bytes
@@ -40,7 +40,7 @@ class BoundedText:
         self._tail_size = self._left_out = 0
 
     def add(self, line: str) -> None:
-        """Append a line, which brings its own line end."""
+        """Append a line, including its line end."""
         size = len(line.encode())
         if not self._tail and size <= self._room:
             self._head.append(line)
@@ -54,13 +54,13 @@ class BoundedText:
             self._left_out += dropped
 
     def text(self) -> str:
-        """The text as it stands."""
+        """Return the text so far."""
         note = f"[… {self._left_out // 1024 + 1} kB left out …]\n" if self._left_out else ""
         return "".join([*self._head, note, *(line for line, _ in self._tail)])
 
 
 class Output:
-    """Reads a child's output in a thread of its own, so that a full pipe never blocks the child."""
+    """Reads a child's output in a separate thread, so that a full pipe never blocks the child."""
 
     def __init__(self, stream: IO[bytes], mask: Masker) -> None:
         self._stream, self._mask = stream, mask
@@ -71,7 +71,7 @@ class Output:
         self._thread.start()
 
     def news(self) -> str | None:
-        """The text as it stands, or None if nothing was added since it was last asked for."""
+        """Return the text so far, or None if nothing was added since the last call."""
         with self._lock:
             if not self._changed:
                 return None
@@ -79,7 +79,7 @@ class Output:
             return self._kept.text()
 
     def close(self) -> None:
-        """Wait shortly for the rest. A stray grandchild that keeps the pipe is not waited for."""
+        """Wait briefly for the rest, but not for a stray grandchild that keeps the pipe open."""
         self._thread.join(timeout=5.0)
         if not self._thread.is_alive():
             self._stream.close()
@@ -88,7 +88,7 @@ class Output:
         for raw in iter(lambda: self._stream.readline(_READ_BYTES), b""):
             line = self._readable(raw)
             ended = raw.endswith(b"\n")
-            while not ended:  # the rest of a line too long to keep
+            while not ended:  # skips the rest of a line that is too long
                 rest = self._stream.readline(_READ_BYTES)
                 ended = not rest or rest.endswith(b"\n")
             with self._lock:
@@ -96,7 +96,7 @@ class Output:
                 self._changed = True
 
     def _readable(self, raw: bytes) -> str:
-        """A line fit for PostgreSQL and for eyes. Masked before it is cut: no half secret stays."""
+        """Return a line as readable, storable text. Masks it first: no partial secret stays."""
         text = raw.decode("utf-8", errors="replace").rstrip("\r\n").replace("\0", "�")
         text = self._mask(text)
         return f"{text[:LINE_BYTES]} …\n" if len(text) > LINE_BYTES else f"{text}\n"

@@ -1,11 +1,12 @@
-"""bubblewrap around a local executor, so that a bundle reaches its own run and nothing else.
+"""bubblewrap around a local executor, so that a bundle has access to its own run only.
 
-Inside there are: programs and libraries, the executor's own code, what ``View`` names, and a /proc,
-/dev and /tmp of its own. No other process, no socket, no other file of this machine. The network is
-the machine's, since the app, the ODS and S3 are reached by it.
+The sandbox has programs and libraries, the executor's own code, the files that ``View`` names, and
+its own /proc, /dev, and /tmp. It has no other process, socket, or file of this machine. It shares
+the machine's network, which it needs for the app, the ODS, and S3.
 
-The executor is process 1 in there. Nothing inside can kill it, and nothing outlives it. It does
-outlive a worker that was killed (orphans.py), so bubblewrap is not asked to end it with its parent.
+The executor is process 1 in the sandbox. Nothing inside can kill it, and nothing outlives it. It
+does outlive a worker that was killed (orphans.py), so bubblewrap's option to end it with its parent
+is not used.
 """
 
 import errno
@@ -33,9 +34,9 @@ HINT = (
 )
 
 _PROBE_SECONDS = 30.0
-# Anybody but root: a program that root starts may be given capabilities.
+# Not root: a program that root starts may be given capabilities.
 _USER = "10001"
-# Not all of /usr and /etc: applications are put below the one, keys and passwords below the other.
+# Not all of /usr and /etc: those also hold applications, keys, and passwords.
 _SYSTEM = (
     *(f"/usr/{name}" for name in ("bin", "sbin", "lib", "lib32", "lib64", "libexec", "share")),
     *(f"/usr/local/{name}" for name in ("bin", "sbin", "lib", "lib64", "share")),
@@ -51,24 +52,30 @@ _PYTHON = ("bin", "lib", "lib64", "pyvenv.cfg", "ssl")
 
 
 class Unusable(Exception):
-    """bubblewrap is not there or does not work; the text says what it said."""
+    """bubblewrap is missing or does not work. The text has its output."""
 
 
 @dataclass(frozen=True)
 class View:
-    """What a program sees of this machine beside programs, by absolute paths. What does not exist
-    is left out of ``read_only``; what is in ``read_write`` must exist."""
+    """The files of this machine that a program sees besides programs, as absolute paths.
+
+    Missing paths are left out of ``read_only``; those in ``read_write`` must exist.
+    """
 
     read_only: tuple[Path, ...] = ()
     read_write: tuple[Path, ...] = ()
     hidden: tuple[Path, ...] = ()
-    """Folders whose other content is never shown, should they lie below one that is, or in the
-    system's temporary folder, of which the program has one of its own to write to."""
+    """Folders whose other content is never shown, even inside a shown folder.
+
+    The same holds in the system's temporary folder; the program has its own instead.
+    """
 
 
 def is_used() -> bool:
-    """Whether local executors are sandboxed here. Raises LauncherMisconfigured where they must be
-    and cannot."""
+    """Whether local executors are sandboxed here.
+
+    Raises LauncherMisconfigured if the sandbox is required but does not work.
+    """
     chosen = settings.EXECUTOR_SANDBOX
     if chosen not in CHOICES:
         raise LauncherMisconfigured(
@@ -88,7 +95,7 @@ def is_used() -> bool:
 
 
 def describe() -> str:
-    """What local executors run in, for a log. Raises LauncherMisconfigured."""
+    """Return what local executors run in, for a log. Raises LauncherMisconfigured."""
     if is_used():
         return "Executors run in a bubblewrap sandbox."
     reason = "EXECUTOR_SANDBOX is none"
@@ -103,9 +110,9 @@ def describe() -> str:
     )
 
 
-@cache  # of a success alone: what is raised is not kept
+@cache  # caches success only, since exceptions are not cached
 def probe() -> None:
-    """See whether bubblewrap works here, by running Python in it. Raises Unusable."""
+    """Test whether bubblewrap works here by running Python in it. Raises Unusable."""
     if sys.platform != "linux":
         raise Unusable("it is for Linux alone")
     code = "import shutil, sys; sys.exit(not shutil.which('git') and 'git is not to be found')"
@@ -138,19 +145,20 @@ def start(
     cwd: Path,
     stdout: int | IO[Any],
 ) -> "subprocess.Popen[bytes]":
-    """Run ``argv`` in a sandbox, with ``environment`` alone, in a session of its own.
+    """Run ``argv`` in a sandbox and a new session, with only ``environment``.
 
-    The process is bubblewrap's, and ends as the program does: 128 and the signal's number, if one
-    ended it. SIGTERM to its group is the program's, which must unblock it. Raises OSError.
+    The process is bubblewrap's. It exits as the program does: with 128 plus the signal's number if
+    a signal ended it. SIGTERM to its group goes to the program, which must unblock it. Raises
+    OSError.
     """
-    if shutil.which(argv[0]) is None:  # which bubblewrap would only tell by its exit status
+    if shutil.which(argv[0]) is None:  # bubblewrap would report this only by its exit status
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
-    fd = os.memfd_create("arguments")  # which hold a token, and everybody sees a command line
+    fd = os.memfd_create("arguments")  # contains a token, which a command line would expose
     try:
         os.write(fd, b"".join(os.fsencode(each) + b"\0" for each in _arguments(environment, view)))
         os.lseek(fd, 0, os.SEEK_SET)
-        # Or bubblewrap would end by it, before the program has reported. Threads have masks of
-        # their own, and a child begins with that of the thread that starts it.
+        # Otherwise SIGTERM would end bubblewrap before the program has reported. Each thread has
+        # its own mask, and a child inherits that of the thread that starts it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         try:
             return subprocess.Popen(
@@ -178,7 +186,7 @@ def _arguments(environment: dict[str, str], view: View) -> Iterator[str]:
     yield from ("--proc", "/proc", "--dev", "/dev", "--tmpfs", str(_OWN_TMP))
     for path in sorted(mounts, key=lambda path: len(path.parts)):  # folders before what is in them
         yield from (*mounts[path], str(path))
-    # Also /proc: to files below /proc/sys the worker's user counts, who may be root.
+    # /proc too: access to files in /proc/sys depends on the worker's user, who may be root.
     for path in (Path("/proc"), *(path for path in view.hidden if path in mounts), Path("/")):
         yield from ("--remount-ro", str(path))
     for name, value in environment.items():
@@ -187,17 +195,17 @@ def _arguments(environment: dict[str, str], view: View) -> Iterator[str]:
 
 @cache
 def _newer_options() -> tuple[str, ...]:
-    """What bubblewrap knows since 0.8: no namespaces in which a bundle would have capabilities."""
+    """Return options that bubblewrap has since 0.8. They keep a bundle without capabilities."""
     told = subprocess.run(("bwrap", "--help"), capture_output=True, check=False)  # noqa: S607
     return ("--disable-userns",) if b"--disable-userns" in told.stdout + told.stderr else ()
 
 
 def _mounts(view: View) -> dict[Path, tuple[str, ...]]:
-    """What bubblewrap is to put at each path."""
+    """Return what bubblewrap mounts at each path."""
     shown = {Path(path) for path in _SYSTEM} | set(_python()) | set(view.read_only)
     mounts: dict[Path, tuple[str, ...]] = {}
     for path in shown:
-        if path.is_symlink() and path.parent == Path("/"):  # /bin, where it is /usr/bin
+        if path.is_symlink() and path.parent == Path("/"):  # /bin, if it is a link to /usr/bin
             mounts[path] = ("--symlink", str(path.readlink()))
         elif path.exists() and not _is_visible(path, shown, view.hidden):
             mounts[path] = ("--ro-bind", str(path))
@@ -209,18 +217,18 @@ def _mounts(view: View) -> dict[Path, tuple[str, ...]]:
 
 
 def _is_visible(path: Path, shown: Collection[Path], hidden: Collection[Path]) -> bool:
-    """Whether the path is in a folder that is shown, and in none below that one that is hidden."""
+    """Whether the path is in a shown folder, and not in a hidden one within it."""
     nearest = next((each for each in path.parents if each in shown or each in hidden), None)
     return nearest is not None and nearest not in hidden
 
 
 def _python() -> Iterator[Path]:
-    """This Python and its packages: of a virtual environment, and of what that was made from."""
+    """Yield the paths of this Python and its packages: of a virtual environment and its base."""
     for prefix in {sys.prefix, sys.exec_prefix, sys.base_prefix, sys.base_exec_prefix}:
         for folder in {Path(prefix), Path(prefix).resolve()}:
             yield from (folder / name for name in _PYTHON)
     program = Path(sys.executable)
-    while program.is_symlink():  # the links between the two, wherever they lie
+    while program.is_symlink():  # the links between the two, wherever they are
         yield program
         program = program.parent / program.readlink()
     yield program

@@ -1,11 +1,11 @@
-"""Who runs a command."""
+"""The user who runs a command."""
 
 import getpass
 import os
 
 
 def operator() -> str:
-    """The user's name as the system knows it; a number, where it has none (in a container)."""
+    """Return the user's name, or their number if the system has no name for it (in a container)."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):

@@ -1,7 +1,7 @@
-"""Ids to students: which row of an input file is which student of the rosters.
+"""Match IDs to students: which row of an input file is which student in the rosters.
 
-Pure: no files, no HTTP, no Django. Give ``match`` the input's possible id columns and its rosters
-(``read_roster`` reads their lines), get a ``Plan``; the rule is told in ``decision.py``.
+Pure: no files, no HTTP, no Django. ``match`` takes the input's possible ID columns and its rosters
+(``read_roster`` reads their lines), and returns a ``Plan``. ``decision.py`` explains the rule.
 """
 
 from earthbeam.matching.decision import DEFAULT_REQUIRED_RATE, OpenRoster, match

@@ -1,18 +1,18 @@
-"""The decision: which pair of ids wins, and where each row of the input goes.
+"""Decide which pair of column and ID type wins, and where each row of the input goes.
 
 The rule, in order:
 
-1. Every pair of a possible id column and an id type is tried on the primary roster (the ODS's, or
+1. Every pair of a possible ID column and an ID type is tried on the primary roster (the ODS's, or
    the only one there is). If its best pair reaches the required rate of all rows, that pair wins.
 2. Otherwise every pair is tried on the whole input against the second roster (EDU's, of all years).
-   Its best pair must reach the required rate; then it wins.
-3. The primary roster's word on the winning pair is final: an id that it knows for one student goes
-   to the primary set, an id that it knows for several is held back as ambiguous.
-4. Only what the primary roster does not know is asked of the second one, on the winning pair and
-   whatever the rate. Whom it resolves goes to the second set, but to the primary set if the primary
-   roster has that student under another id: a student of the ODS always goes to the ODS.
-5. What is left stays unmatched, with the reason. A blank id matches nobody; an id that belongs to
-   several students of a roster matches none of them and counts in no rate.
+   Its best pair wins if it reaches the required rate.
+3. For the winning pair, the primary roster is final: an ID that it has for one student goes to the
+   primary set; an ID that it has for more than one is ambiguous, and stays unmatched.
+4. Only IDs that the primary roster does not have are looked up in the second one, for the winning
+   pair and at any rate. Students found there go to the second set, unless the primary roster has
+   them under another ID: a student of the ODS always goes to the ODS.
+5. The rest stays unmatched, with the reason. A blank ID matches nobody. An ID that belongs to more
+   than one student of a roster matches none of them, and counts in no rate.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
@@ -27,7 +27,7 @@ from earthbeam.matching.tally import UNIQUE_ID, Holders, take_tally
 DEFAULT_REQUIRED_RATE = 0.5
 
 OpenRoster = Callable[[], Iterable[RosterStudent]]
-"""Starts reading a roster from its beginning. What it raises, also while read, passes through."""
+"""Starts reading a roster from its beginning. Its exceptions, also while reading, pass through."""
 
 
 def match(
@@ -39,13 +39,13 @@ def match(
 ) -> Plan:
     """Decide each row's student and set, by the rule at the top of this module.
 
-    ``columns`` holds the possible id columns that the input has, each with one value a row;
-    ``required_rate`` is a fraction of all rows. The primary roster is read once, and once more if
-    the second one resolved a row; the second one is read at most once, and only if rows with an id
-    are left. Memory grows with the input, not with the rosters.
+    ``columns`` holds the possible ID columns that the input has, each with one value per row;
+    ``required_rate`` is a fraction of all rows. The primary roster is read once, and again if the
+    second one resolved a row. The second one is read at most once, and only if rows with an ID are
+    left. Memory use grows with the input, not with the rosters.
 
     Raises NoIdColumns or NoRows for an unusable input, and InsufficientMatches if no pair reaches
-    the required rate (that nothing matched at all is never enough, even if nothing is required).
+    the required rate. No match at all is never enough, even if the required rate is 0.
     """
     ids = InputIds(columns)
     first_trial, second_trial = _try_rosters(ids, primary, second, required_rate)
@@ -77,7 +77,7 @@ def match(
 def _try_rosters(
     ids: InputIds, primary: OpenRoster, second: OpenRoster | None, required_rate: float
 ) -> tuple[Trial, Trial | None]:
-    """Every pair on the primary roster and, if its best is not enough, on the second."""
+    """Try every pair on the primary roster and, if its best is not enough, on the second."""
     wanted = ids.values()
     first = try_all_pairs(ids, take_tally(primary(), wanted))
     if first.reaches(required_rate) or second is None or not wanted:
@@ -86,12 +86,12 @@ def _try_rosters(
 
 
 def _better(first: Trial, second: Trial | None) -> Trial:
-    """The trial whose best pair has the higher rate; the first if they are equal."""
+    """Return the trial whose best pair has the higher rate; the first if they are equal."""
     return second if second and second.best_rate > first.best_rate else first
 
 
 def _insufficient(ids: InputIds, best: Trial, required_rate: float) -> InsufficientMatches:
-    # Where nothing matched at all there is no pair to blame: name what was looked for first.
+    # If nothing matched at all, name the pair that was tried first.
     pair = best.rates[0].pair if best.rates else Pair(next(iter(ids.columns)), UNIQUE_ID)
     return InsufficientMatches(
         match_rate=best.best_rate,
@@ -102,7 +102,7 @@ def _insufficient(ids: InputIds, best: Trial, required_rate: float) -> Insuffici
 
 
 def _present(roster: OpenRoster, students: Set[str]) -> set[str]:
-    """Which of the students a roster has; it is read only if there are any to look for."""
+    """Return which of the students a roster has. Reads it only if there are any to look for."""
     if not students:
         return set()
     return {student.unique_id for student in roster() if student.unique_id in students}
@@ -116,8 +116,10 @@ _UNKNOWN = RowMatch(Outcome.UNKNOWN)
 def _verdicts(
     values: Set[str], primary_says: Holders, second_says: Holders, at_home: Set[str]
 ) -> dict[str, RowMatch]:
-    """What the rosters together say of each id; ``at_home`` are the second roster's students whom
-    the primary roster has too."""
+    """Return the result of both rosters for each ID.
+
+    ``at_home`` are the second roster's students who are in the primary roster too.
+    """
     verdicts = {}
     for value in values:
         if value in primary_says:

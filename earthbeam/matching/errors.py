@@ -1,12 +1,12 @@
-"""What can go wrong in matching. No message carries any word of a student's record."""
+"""Errors of matching. No message contains any data from a student's record."""
 
 
 class MatchingError(Exception):
-    """Base of this package's errors; trying again with the same data does not help."""
+    """Base of this package's errors. Retrying with the same data does not help."""
 
 
 class BadRosterLine(MatchingError):
-    """A roster line is not a student in Ed-Fi's shape: fetch the roster anew or fix its source."""
+    """A roster line is not an Ed-Fi student: fetch the roster again or fix its source."""
 
     def __init__(self, line_number: int, reason: str) -> None:
         super().__init__(f"Line {line_number} of the roster {reason}.")
@@ -15,7 +15,7 @@ class BadRosterLine(MatchingError):
 
 
 class NoIdColumns(MatchingError):
-    """None of the bundle's possible student id columns is in the input."""
+    """None of the bundle's possible student ID columns is in the input."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -34,11 +34,11 @@ class NoRows(MatchingError):
 
 
 class InsufficientMatches(MatchingError):
-    """No pair of an id column and an id type matches enough rows, in any roster that was tried.
+    """No pair of an ID column and an ID type matches enough rows, in any roster that was tried.
 
-    The attributes are the fields of the executor's ``insufficient_matches`` report: the better
-    rate of all rosters tried and the required rate (both fractions of all rows), and the column
-    and id type that reached it, the type by the name its users know.
+    The attributes are the fields of the executor's ``insufficient_matches`` report: the best rate
+    of all rosters tried and the required rate (both fractions of all rows), and the column and ID
+    type of the best rate. The type has the name its users know.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""The input's side of a match: the values of its possible id columns."""
+"""The input's side of a match: the values of its possible ID columns."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence, Set
@@ -8,10 +8,11 @@ from earthbeam.matching.errors import NoIdColumns, NoRows
 
 
 def normalize(value: str | None) -> str | None:
-    """The text to compare with a roster's ids, or None for a blank cell, which matches nobody.
+    """Return the text to compare with a roster's IDs, or None for a blank cell.
 
-    What nobody can see and one trailing ``.0``, left behind by spreadsheets, are removed; otherwise
-    the text counts exactly, leading zeros, case and inner blanks included: contract section 7.
+    Removes invisible characters and one trailing ``.0``, both of which spreadsheets leave behind.
+    Otherwise the text must match exactly, including leading zeros, case, and inner blanks: contract
+    section 7.
     """
     if value is None:
         return None
@@ -19,10 +20,10 @@ def normalize(value: str | None) -> str | None:
 
 
 class InputIds:
-    """The normalized ids of an input, by column and row.
+    """The normalized IDs of an input, by column and row.
 
-    ``columns`` holds the possible id columns that are in the input, in order of preference, each
-    with one value a row. Raises NoIdColumns if there is none, NoRows if they are empty, and
+    ``columns`` holds the possible ID columns that are in the input, in order of preference, each
+    with one value per row. Raises NoIdColumns if there are none, NoRows if they are empty, and
     ValueError if they differ in length.
     """
 
@@ -37,10 +38,10 @@ class InputIds:
             raise NoRows
         self.columns = {name: [normalize(cell) for cell in columns[name]] for name in columns}
         self.frequencies = {name: _frequencies(cells) for name, cells in self.columns.items()}
-        """By column: each id that occurs, and in how many rows."""
+        """By column: each ID, and how many rows it occurs in."""
 
     def values(self, column: str | None = None) -> Set[str]:
-        """Every id that occurs in ``column``, or in any."""
+        """Return every ID that occurs in ``column``, or in any column."""
         if column is not None:
             return self.frequencies[column].keys()
         return set().union(*self.frequencies.values())

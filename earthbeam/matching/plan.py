@@ -1,4 +1,4 @@
-"""What a match decides: the winning pair, and each row's student and set, or why it has none."""
+"""The result of a match: the winning pair, and each row's student and set, or why it has none."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from earthbeam.matching.rates import Pair, PairRate
 
 
 class Outcome(Enum):
-    """What becomes of a row: the output set it belongs to, or why it stays unmatched."""
+    """A row's output set, or why it stays unmatched."""
 
     PRIMARY = "primary"
     SECOND = "second"
@@ -36,19 +36,24 @@ class Plan:
 
     winner: Pair
     match_rate: float
-    """The winner's rate in the roster that it was chosen by, as a fraction of all rows."""
+    """The winner's rate in the roster that decided it, as a fraction of all rows."""
     display_type: str
-    """The winner's id type by the name its users know; see ``Tally.display_type``."""
+    """The winner's ID type, by the name its users know; see ``Tally.display_type``."""
     id_types: list[str]
-    """The primary roster's id types without those that merely stand for studentUniqueId: what
-    bundles get as EDFI_STUDENT_ID_TYPES."""
+    """The primary roster's ID types, except those that merely repeat studentUniqueId.
+
+    Bundles get them as EDFI_STUDENT_ID_TYPES.
+    """
     primary_rates: list[PairRate]
     second_rates: list[PairRate]
-    """Empty if the second roster was not asked or matched nothing. If it was asked on the winning
-    pair alone, its rate is one of the rows that the primary roster had left."""
+    """Empty if the second roster was not read or matched nothing.
+
+    If it was read for the winning pair only, the rate is a fraction of the rows that the primary
+    roster left unmatched.
+    """
     rows: list[RowMatch]
-    """One for each row of the input, in its order."""
+    """One per row of the input, in its order."""
 
     def counts(self) -> Counter[Outcome]:
-        """How many rows have each outcome; together they are all rows of the input."""
+        """Return how many rows have each outcome. Together they are all rows of the input."""
         return Counter(row.outcome for row in self.rows)

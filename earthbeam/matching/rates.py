@@ -1,4 +1,4 @@
-"""Match rates: how many rows each pair of an input column and an id type matches."""
+"""Match rates: how many rows each pair of an input column and an ID type matches."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -8,14 +8,14 @@ from earthbeam.matching.tally import UNIQUE_ID, Tally
 
 
 class Pair(NamedTuple):
-    """An input column, and the roster's id type that it is taken for."""
+    """An input column, and the roster's ID type that it is compared with."""
 
     column: str
     id_type: str
 
 
 class PairRate(NamedTuple):
-    """A line of the match rates: rows whose id is exactly one student's, of all rows tried."""
+    """A pair's match rate: rows whose ID belongs to exactly one student, of all rows tried."""
 
     pair: Pair
     matches: int
@@ -29,7 +29,7 @@ class PairRate(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of asking one roster for an input's ids."""
+    """The result of trying one roster on an input's IDs."""
 
     tally: Tally
     rates: list[PairRate]
@@ -37,21 +37,21 @@ class Trial:
 
     @property
     def best_rate(self) -> float:
-        """The rate of the best pair, 0 if none matches any row."""
+        """The rate of the best pair, or 0 if none matches any row."""
         return self.rates[0].rate if self.rates else 0.0
 
     def reaches(self, required_rate: float) -> bool:
-        """Whether some pair matches, and the best one often enough."""
+        """Whether any pair matches, and the best one often enough."""
         return bool(self.rates) and self.best_rate >= required_rate
 
 
 def try_all_pairs(ids: InputIds, tally: Tally) -> Trial:
-    """Try each id column as each id type, on all rows.
+    """Try each ID column as each ID type, on all rows.
 
-    Ties go as the student_ids package decides them: the later column name first, then the later
-    type name, by code point. (The package sorts its rates as text. For fractions that is the order
-    of the numbers down to 0.0001; smaller ones, written like ``5e-05``, come out on top there, but
-    not here.)
+    Breaks ties as the student_ids package does: the later column name first, then the later type
+    name, by code point. (The package sorts its rates as text. For fractions that is the numeric
+    order down to 0.0001; smaller ones, written like ``5e-05``, come out on top there, but not
+    here.)
     """
     rates = []
     for column in ids.columns:
@@ -64,9 +64,9 @@ def try_all_pairs(ids: InputIds, tally: Tally) -> Trial:
 
 
 def try_rest(ids: InputIds, winner: PairRate, tally: Tally) -> Trial:
-    """Try the winning pair alone, on the rows that ``winner`` did not match in another roster.
+    """Try only the winning pair, on the rows that ``winner`` did not match in another roster.
 
-    ``tally`` must have been taken of the ids that the other roster does not know.
+    ``tally`` must have been taken of the IDs that the other roster does not have.
     """
     matches = _matches(ids, winner.pair, tally)
     rates = [PairRate(winner.pair, matches, winner.rows - winner.matches)] if matches else []

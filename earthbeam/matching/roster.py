@@ -1,4 +1,4 @@
-"""Roster lines: students and their ids, as the ODS and EDU give them, one JSON object a line."""
+"""Roster lines: students and their IDs from the ODS and EDU, one JSON object per line."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -9,23 +9,23 @@ from earthbeam.matching.errors import BadRosterLine
 
 
 class RosterStudent(NamedTuple):
-    """A student as one roster line shows them: in one education organisation, with these ids."""
+    """A student as one roster line shows them: in one education organization, with these IDs."""
 
     unique_id: str
     codes: tuple[tuple[str, str], ...]
-    """(id type, code) in the line's order; a type may occur more than once."""
+    """(ID type, code) in the line's order. A type may occur more than once."""
 
 
 def read_roster(lines: Iterable[bytes | str]) -> Iterator[RosterStudent]:
-    r"""The students of a roster's lines, one at a time; blank lines are skipped.
+    r"""Yield the students of a roster's lines. Skips blank lines.
 
-    So are students whose studentUniqueId is null or blank, as a warehouse may have some: nothing
-    can be loaded for them, and one of them must not keep all others from being matched.
+    Also skips students whose studentUniqueId is null or blank, which a warehouse may contain:
+    nothing can be loaded for them, and one of them must not keep all others from being matched.
 
-    Lines end with ``\n`` only, as a binary file's do. (``str.splitlines`` would cut an id that
-    holds a Unicode line separator.)
+    Lines end with ``\n`` only, as in a binary file. (``str.splitlines`` would cut an ID that
+    contains a Unicode line separator.)
 
-    Raises BadRosterLine, numbered as in the file from 1, at the first line that is not a student.
+    Raises BadRosterLine at the first line that is not a student, with its number, counted from 1.
     """
     for number, line in enumerate(lines, start=1):
         if line.strip() and (student := parse_roster_line(line, number)):
@@ -33,15 +33,15 @@ def read_roster(lines: Iterable[bytes | str]) -> Iterator[RosterStudent]:
 
 
 def parse_roster_line(line: bytes | str, number: int) -> RosterStudent | None:
-    """The student of one line (UTF-8 if bytes), or None for one whose studentUniqueId is blank.
+    """Return the student of one line (UTF-8 if bytes), or None if its studentUniqueId is blank.
 
     Raises BadRosterLine with the line's ``number``.
 
-    Only ids are read. An id type is what follows the last ``#`` of its descriptor, all of it if it
-    comes bare; code entries without a type or a code are ignored. An id that is a JSON number keeps
-    the text it was written with: 38 digits stay 38 digits, and ``12.0`` does not become ``12``.
-    As the student_ids package tolerates, ``studentReference`` and ``studentIdentificationCodes``
-    may be strings that hold the JSON.
+    Reads only IDs. An ID type is the part of its descriptor after the last ``#``, or all of it if
+    there is none. Code entries without a type or a code are ignored. An ID that is a JSON number
+    keeps its original text: 38 digits stay 38 digits, and ``12.0`` does not become ``12``. Like the
+    student_ids package, accepts ``studentReference`` and ``studentIdentificationCodes`` as strings
+    that contain the JSON.
     """
     record = _decode(line)
     if not isinstance(record, dict):
@@ -76,7 +76,7 @@ def parse_roster_line(line: bytes | str, number: int) -> RosterStudent | None:
 _json = json.JSONDecoder(parse_int=str, parse_float=str)
 
 _BROKEN = object()
-"""Stands for text that is no JSON. Not an exception: that would carry the line into a log."""
+"""Stands for text that is not JSON. Not an exception: that would carry the line into a log."""
 
 
 def _decode(text: bytes | str) -> Any:
@@ -87,7 +87,7 @@ def _decode(text: bytes | str) -> Any:
 
 
 def _unpack(value: Any) -> Any:
-    """The value itself, or what a string of JSON holds; an empty string holds nothing."""
+    """Return the value itself, or the decoded content if it is a JSON string. None if empty."""
     if isinstance(value, str):
         return _decode(value) if value else None
     return value

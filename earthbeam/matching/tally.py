@@ -1,4 +1,4 @@
-"""One pass over a roster, keeping only what an input needs to know of it."""
+"""One pass over a roster, which keeps only what an input needs."""
 
 from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from earthbeam.matching.roster import RosterStudent
 
 UNIQUE_ID = "studentUniqueId"
-"""The id type that every student has; students are told apart by it alone."""
+"""The ID type that every student has, and the only one that identifies a student."""
 
-# A type stands for studentUniqueId if at least half of the roster has it and at least 95 % of its
+# A type repeats studentUniqueId if at least half of the roster has it and at least 95 % of its
 # values are the student's studentUniqueId.
 _HELD_BY = 0.5
 _EQUAL = 0.95
@@ -18,8 +18,10 @@ Holders = Mapping[str, str | None]
 
 @dataclass(slots=True)
 class TypeCounts:
-    """How one id type is used in a roster: lines that have it, its values, and how many of those
-    are the studentUniqueId of the same line."""
+    """How a roster uses one ID type.
+
+    Lines that have it, its values, and how many of those are the studentUniqueId of the same line.
+    """
 
     lines: int = 0
     values: int = 0
@@ -29,33 +31,35 @@ class TypeCounts:
 
 @dataclass
 class Tally:
-    """What a roster says about the wanted ids, and how its id types are used overall.
+    """A roster's data on the wanted IDs, and how it uses its ID types overall.
 
-    Size is bounded by the wanted ids times the id types in use, however long the roster.
+    Its size is limited to the wanted IDs times the ID types in use, however long the roster.
     """
 
     lines: int = 0
-    """Roster lines: a student counts once for each of their education organisations."""
+    """Roster lines. A student counts once for each of their education organizations."""
     types: dict[str, TypeCounts] = field(default_factory=dict)
-    """Every id type but studentUniqueId, in order of first appearance."""
+    """Every ID type but studentUniqueId, in order of first appearance."""
     holders: dict[str, dict[str, str | None]] = field(default_factory=lambda: {UNIQUE_ID: {}})
-    """By id type, see ``holders_of``."""
+    """By ID type, see ``holders_of``."""
 
     @property
     def id_types(self) -> list[str]:
-        """The types worth matching by, beside studentUniqueId: those that do not stand for it."""
+        """The types worth matching by: all that do not merely repeat studentUniqueId."""
         return [name for name in self.types if not self._stands_for_unique_id(name)]
 
     def holders_of(self, id_type: str) -> Holders:
-        """Which of the wanted ids occur as ``id_type``, and whose each is (a studentUniqueId);
-        None if it belongs to several students, which tells nothing about any of them."""
+        """Return the wanted IDs that occur as ``id_type``, each with its student's studentUniqueId.
+
+        None instead of the student if the ID belongs to more than one.
+        """
         return self.holders.get(id_type, {})
 
     def display_type(self, id_type: str) -> str:
-        """The name that users know ``id_type`` by.
+        """Return the name that users know ``id_type`` by.
 
-        That differs for studentUniqueId only: where another type stands for it (State, most often),
-        people have never heard of the former. Of several such types, the one that agrees most.
+        It differs only for studentUniqueId. If another type repeats it (State, most often), people
+        know only that one. If several do, the one that agrees most.
         """
         if id_type != UNIQUE_ID:
             return id_type
@@ -71,10 +75,10 @@ class Tally:
 
 
 def take_tally(students: Iterable[RosterStudent], wanted: Set[str]) -> Tally:
-    """Read a roster to its end and keep what it says about the ``wanted`` (normalized) ids.
+    """Read a whole roster, and keep its data on the ``wanted`` (normalized) IDs.
 
-    All codes of a type count, not only a student's first. A code type that calls itself
-    studentUniqueId is ignored: the reference's own id is the one that counts.
+    All codes of a type count, not only a student's first. A code type named studentUniqueId is
+    ignored, because the reference's own ID is the one that counts.
     """
     tally = Tally()
     types, holders = tally.types, tally.holders

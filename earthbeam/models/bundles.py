@@ -31,7 +31,7 @@ class Bundle(models.Model):
 
 
 class BundleRevision(models.Model):
-    """The bundle repository at one commit, as a sync found it: bundles/revisions.py."""
+    """The bundle repository at one commit, as a sync found it (bundles/revisions.py)."""
 
     branch = models.CharField(max_length=200)
     commit = models.CharField(max_length=64)
@@ -67,7 +67,7 @@ class BundleRevision(models.Model):
 
 
 class BundleSync(models.Model):
-    """How the latest sync of a branch went; one row for each branch."""
+    """The outcome of the latest sync of a branch; one row per branch."""
 
     branch = models.CharField(primary_key=True, max_length=200)
     at = models.DateTimeField()
@@ -80,7 +80,7 @@ class BundleSync(models.Model):
 
 
 class DescriptorMapping(models.Model):
-    """One row of a partner's own mapping for a bundle; replaces the bundle's seed of that type.
+    """One row of a partner's own mapping for a bundle. Replaces the bundle's seed of that type.
 
     ``other_columns`` are the seed's columns before ``edfi_descriptor``, in order.
     """

@@ -1,4 +1,4 @@
-"""What the external API remembers of its clients' requests."""
+"""Records of requests from clients of the external API."""
 
 from django.db import models
 
@@ -6,7 +6,7 @@ from earthbeam.models.jobs import Job
 
 
 class IdempotencyKey(models.Model):
-    """A client's own name for a request that made a job: sent again, it makes no second one."""
+    """A client's own key for a request that created a job. Repeating it creates no second job."""
 
     client = models.CharField(max_length=200)
     key = models.CharField(max_length=255)
@@ -24,7 +24,7 @@ class IdempotencyKey(models.Model):
 
 
 class RequestCount(models.Model):
-    """How many requests a client has made in a minute, over all processes."""
+    """How many requests a client has made in a minute, across all processes."""
 
     client = models.CharField(max_length=200)
     minute = models.BigIntegerField(help_text="Since 1970.")

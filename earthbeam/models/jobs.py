@@ -7,14 +7,15 @@ from earthbeam.models.bundles import Bundle
 from partners.models import SchoolYear, Tenant
 
 POSSIBLE_ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
-"""The one parameter that the app alone sets: contract section 3."""
+"""The one parameter that only the app sets: contract section 3."""
 
 
 class Job(models.Model):
     """One request to load one assessment file set for a tenant and a school year.
 
-    What decides a run is copied here when the job is made (the bundle's template, whether it goes
-    to an ODS, where its files lie), so that later changes of settings do not change old jobs.
+    The settings that a run depends on are copied here when the job is created (the bundle's
+    template, whether it goes to an ODS, where its files are stored), so that later changes do not
+    affect old jobs.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -56,13 +57,13 @@ class Job(models.Model):
         indexes = [
             models.Index(fields=["-created_at"], include=["last_run"], name="job_newest"),
             models.Index(fields=["tenant", "-created_at"], name="job_of_tenant"),
-            # Counting jobs by status reads this and runs, not the jobs with their templates.
+            # Lets counting jobs by status read this and runs, not the jobs with their templates.
             models.Index(
                 fields=["last_run"],
                 condition=models.Q(resolved_at__isnull=True),
                 name="job_unresolved",
             ),
-            # Which clients there are, and the jobs of one: most jobs are people's.
+            # For listing clients, and the jobs of one. Most jobs are submitted by people.
             models.Index(
                 fields=["tenant", "api_client"],
                 condition=~models.Q(api_client=""),
@@ -80,7 +81,7 @@ class Job(models.Model):
 
 
 class JobFile(models.Model):
-    """An input file of a job; ``stored_name`` lies below the job's ``input/``."""
+    """An input file of a job. ``stored_name`` is relative to the job's ``input/``."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="files")
     template_key = models.CharField(max_length=100, help_text="Such as INPUT_FILE.")
@@ -104,9 +105,9 @@ class JobFile(models.Model):
 
 
 class Submission(models.Model):
-    """A job whose files are being stored, before the job itself is; gone with the job's making.
+    """A job whose files are being stored. Deleted when the job itself is created.
 
-    One that stays belongs to a process that was killed: its files are then removed.
+    One that remains belongs to a process that was killed; a task then deletes its files.
     """
 
     job_id = models.UUIDField(primary_key=True)
@@ -118,7 +119,7 @@ class Submission(models.Model):
 
 
 class JobNote(models.Model):
-    """What a person wants others to know about a job."""
+    """A person's note about a job, for others to read."""
 
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="notes")
     author = models.ForeignKey(

@@ -1,4 +1,4 @@
-"""Who wants to hear that a run has ended, and what they have been told."""
+"""Webhooks, and the notices of ended runs to send to them."""
 
 import base64
 import secrets
@@ -14,23 +14,22 @@ from partners.models import Partner
 
 
 def new_webhook_secret() -> str:
-    """A secret of 32 random bytes in the form of the Standard Webhooks convention."""
+    """Return a secret of 32 random bytes in the Standard Webhooks format."""
     return "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
 
 
 class WebhookManager(models.Manager["Webhook"]):
-    """Secrets are read when they are needed: one that no key opens must not be in the way of
-    lists, changes or the audit trail."""
+    """Reads secrets only when needed: lists, changes, and the audit trail work without the key."""
 
     def get_queryset(self) -> models.QuerySet["Webhook"]:
         return super().get_queryset().defer("secret", "previous_secret")
 
 
 class Webhook(models.Model):
-    """A URL of a partner's that is told of each run that ends, signed with ``secret``.
+    """A partner's URL to notify of each run that ends, in messages signed with ``secret``.
 
     While ``previous_secret`` is valid, messages carry a signature by it too, so that the receiver
-    can change over without missing one.
+    can switch to the new one without missing a message.
     """
 
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="webhooks")
@@ -58,7 +57,7 @@ class Webhook(models.Model):
 class Notice(models.Model):
     """A message about a run's end to a webhook or, without one, to the event bus.
 
-    It is due at ``next_try_at``; without that it has been delivered, or given up.
+    It is due at ``next_try_at``. If that is empty, it has been delivered or given up on.
     """
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)

@@ -1,4 +1,4 @@
-"""What runs report. The executor's words for all of it: contract of the executor-facing API."""
+"""What runs report, in the terms of the executor-facing API's contract."""
 
 import uuid
 
@@ -9,7 +9,7 @@ from partners.models import Partner
 
 
 class RunUpdate(models.Model):
-    """A step of a run began, succeeded or failed. A repeated report is the same update."""
+    """A step of a run began, succeeded, or failed. A repeated report updates the same row."""
 
     class Action(models.TextChoices):
         REFRESH_BUNDLE_CODE = "refresh_bundle_code", "Fetching the bundle"
@@ -44,7 +44,7 @@ class RunUpdate(models.Model):
 
 
 class RunError(models.Model):
-    """Why a run failed: a code of the contract and its fields; ``stacktrace`` is for engineers."""
+    """Why a run failed: a code of the contract and its fields. ``stacktrace`` is for engineers."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="errors")
     code = models.CharField(max_length=50)
@@ -60,7 +60,7 @@ class RunError(models.Model):
 
 
 class OutputFile(models.Model):
-    """A file below the job's ``output/`` when the run ended; ``path`` is relative to that."""
+    """A file in the job's ``output/`` when the run ended. ``path`` is relative to that."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="output_files")
     path = models.CharField(max_length=500)
@@ -79,8 +79,8 @@ class OutputFile(models.Model):
 class OutputSet(models.Model):
     """A folder of JSONL files that a run produced, sent to the ODS or left for sideloading.
 
-    Clients learn of it when its run has succeeded, and as of then: ordered by ``published_at``, a
-    set of a long run never appears among those that a client has read already.
+    Clients see it only after its run has succeeded. Ordering by ``published_at`` keeps a long run's
+    set from appearing among those that a client has already read.
     """
 
     uid = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
@@ -113,7 +113,7 @@ class OutputSet(models.Model):
 
 
 class ResourceSummary(models.Model):
-    """Records of one Ed-Fi resource that a run processed, skipped and failed to send."""
+    """How many records of one Ed-Fi resource a run processed, skipped, and failed to send."""
 
     run = models.ForeignKey(Run, on_delete=models.CASCADE, related_name="summary")
     resource = models.CharField(max_length=200)
@@ -149,7 +149,7 @@ class RunMatches(models.Model):
     match_rate = models.FloatField(help_text="Of the winning pair, between 0 and 1.")
     missing_id_columns = models.JSONField(
         default=list,
-        db_default=[],  # the release before does not know the column
+        db_default=[],  # for the previous release, which does not know the column
         help_text="Columns that may hold student IDs by the bundle, and that the file lacks.",
     )
 
@@ -161,7 +161,7 @@ class RunMatches(models.Model):
 
 
 class UnmatchedIds(models.Model):
-    """The input column and id type that matched best, and how many rows stayed unmatched."""
+    """The input column and ID type that matched best, and how many rows stayed unmatched."""
 
     run = models.OneToOneField(
         Run, on_delete=models.CASCADE, primary_key=True, related_name="unmatched_ids"

@@ -8,7 +8,7 @@ from earthbeam.models.jobs import Job
 
 
 class Run(models.Model):
-    """One attempt at a job. Its status moves by conditional update only: runs/states.py."""
+    """One attempt at a job. Its status changes by conditional update only (runs/states.py)."""
 
     class Status(models.TextChoices):
         NEW = "new", "Queued"
@@ -133,7 +133,7 @@ class Run(models.Model):
 
 
 class RunLog(models.Model):
-    """What an executor printed: the end of it, if it was long; secrets masked."""
+    """The end of an executor's output, with secrets masked."""
 
     run = models.OneToOneField(Run, on_delete=models.CASCADE, primary_key=True, related_name="log")
     text = models.TextField(blank=True)

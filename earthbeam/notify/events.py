@@ -1,4 +1,4 @@
-"""What the rest of the world is told about runs. Ids, counts and codes: never a student's data."""
+"""The events that other systems get about runs: IDs, counts, and codes, never a student's data."""
 
 import json
 import logging
@@ -16,11 +16,11 @@ DETAIL_TYPE = "run_complete"
 
 
 class NotTaken(Exception):
-    """The event bus did not take an event; ``str()`` of it says why."""
+    """The event bus did not accept an event. ``str()`` of it says why."""
 
 
 def log_run_complete(run: Run) -> None:
-    """Say, as one line of the log whose second part is JSON, how a run ended."""
+    """Log how a run ended, as one line whose second part is JSON."""
     logger.info("%s %s", DETAIL_TYPE, json.dumps(detail(run)))
 
 
@@ -41,12 +41,12 @@ def put(body: dict[str, Any]) -> None:
 
 
 def source() -> str:
-    """Whom events come from. Rules on the bus filter by it: contract section 10."""
+    """Return the events' source, by which rules on the bus filter: contract section 10."""
     return f"runway.{settings.ENVLABEL}" if settings.ENVLABEL else "runway"
 
 
 def detail(run: Run) -> dict[str, Any]:
-    """How ``run`` ended: the body of events and webhooks, contract section 10 and more."""
+    """Return how ``run`` ended: the body of events and webhooks, contract section 10 and more."""
     job = run.job
     results = {row.resource: row for row in run.summary.all()}
     refused = {name: row.records_failed for name, row in results.items() if row.records_failed}
@@ -85,7 +85,7 @@ def detail(run: Run) -> dict[str, Any]:
             "createdOn": run.created_at.isoformat(),
             "completedOn": run.ended_at.isoformat() if run.ended_at else None,
         },
-        # Ours, from before the contract named the above.
+        # Our own fields, which are older than the contract's above.
         "partner": job.tenant.partner_id,
         "tenant": job.tenant.code,
         "schoolYear": job.school_year_id,
@@ -100,7 +100,7 @@ def detail(run: Run) -> dict[str, Any]:
 
 
 def _ods_url(run: Run) -> str | None:
-    """The ODS that the job goes to, if it goes to one that is still connected."""
+    """Return the ODS that the job goes to, if it goes to one that is still connected."""
     if not run.job.send_to_ods:
         return None
     connections = OdsConnection.objects.filter(
@@ -110,7 +110,7 @@ def _ods_url(run: Run) -> str | None:
 
 
 def _unmatched(run: Run) -> int | None:
-    """Rows that matched no student, or None if the executor did not say."""
+    """Return how many rows matched no student, or None if the executor did not report it."""
     ids = UnmatchedIds.objects.filter(run=run).first()
     if ids is not None and ids.count is not None:
         return ids.count

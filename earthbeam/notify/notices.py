@@ -1,8 +1,8 @@
-"""Telling webhooks and the event bus that runs have ended: at least once each, with patience.
+"""Notify webhooks and the event bus of ended runs, at least once each, with retries.
 
-A notice is a row, made in the transaction that ends its run; whoever delivers it claims it first by
-a conditional update that also sets when it is due again, so that a process that dies in the middle
-delays its notices and loses none. A receiver knows a message that it gets twice by its id.
+A notice is a row, created in the transaction that ends its run. A process claims it before delivery
+by a conditional update that also sets when it is due again, so that a process that dies delays its
+notices but loses none. A receiver recognizes a repeated message by its ID.
 """
 
 import logging
@@ -40,18 +40,18 @@ PAUSES = [
     timedelta(hours=10),
     timedelta(hours=14),
 ]
-"""Between tries; after the last of them a notice is given up."""
+"""Delays between tries. After the last one, a notice is given up."""
 CLAIM = timedelta(minutes=2)
-"""How long a notice is somebody's who may have died; well above the time that a try takes."""
+"""How long a claim lasts if its process dies; well above the duration of a try."""
 AT_ONCE = 8
 MOST = 5_000
-"""Notices of one round."""
+"""The most notices per round."""
 ROUND = 50.0
-"""Seconds after which a round begins with no more: the next one asks anew who is due."""
+"""Seconds after which a round starts no more deliveries. The next round checks what is due."""
 
 
 def announce(run: Run) -> None:
-    """Make the notices of a run that ends, in the transaction that ends it."""
+    """Create the notices of a run that ends, in the transaction that ends it."""
     receivers: list[Webhook | None] = list(
         Webhook.objects.filter(partner=run.job.tenant.partner_id, enabled=True).defer(
             "secret", "previous_secret"
@@ -76,10 +76,9 @@ def deliver_soon() -> None:
 
 
 def deliver_due() -> int:
-    """Try the notices that are due, several at once; returns how many were tried.
+    """Try the notices that are due, several at once, and return how many were tried.
 
-    A receiver that cannot be reached is asked no more in this round: what else waits for it is
-    put off likewise.
+    If a receiver cannot be reached, its other notices of the round are postponed too.
     """
     ids = due()
     if not ids:
@@ -102,14 +101,14 @@ def deliver_due() -> int:
 
 
 def due() -> list[UUID]:
-    """The notices of the next round: webhooks take turns, so that none waits for another's many."""
+    """Return the notices of the next round. Webhooks take turns, so that none blocks the others."""
     turn = Window(RowNumber(), partition_by="webhook", order_by="next_try_at")
     waiting = Notice.objects.filter(next_try_at__lte=timezone.now()).annotate(turn=turn)
     return list(waiting.order_by("turn").values_list("pk", flat=True)[:MOST])
 
 
 def _deliver(notice_id: UUID, away: dict[int | None, str]) -> bool:
-    """Try one; False if somebody else has. ``away``: why webhooks could not be reached."""
+    """Try one notice. False if another process has. ``away``: why webhooks could not be reached."""
     now = timezone.now()
     claimed = Notice.objects.filter(pk=notice_id, next_try_at__lte=now).update(
         next_try_at=now + CLAIM, tries=F("tries") + 1

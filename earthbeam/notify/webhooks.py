@@ -1,7 +1,7 @@
-"""Telling a webhook: signed by the Standard Webhooks convention, and only to public addresses.
+"""Send webhook messages, signed in the Standard Webhooks format, only to public addresses.
 
-The URL is a partner admin's, so it must not lead into our own network: its name is looked up once,
-every address it has must be public, and the connection goes to the very address that was checked.
+Partner admins choose the URL, so it must not lead into our own network: its name is looked up once,
+all its addresses must be public, and the connection goes to the address that was checked.
 """
 
 import json
@@ -26,29 +26,29 @@ from earthbeam.models import Webhook
 from partners import addresses
 
 TIMEOUT = 10.0
-"""Seconds for all of it: to connect, to send and to be answered."""
+"""Seconds for the whole request: to connect, send, and get the response."""
 TYPE, TEST_TYPE = "run.completed", "webhook.test"
 
 
 class NotAccepted(Exception):
-    """The receiver did not take a message; ``str()`` of it says why, for people."""
+    """The receiver did not accept a message. ``str()`` of it says why, for people."""
 
     def __init__(self, reason: str, *, gone: bool = False) -> None:
         super().__init__(reason)
         self.gone = gone
-        """The receiver says that it wants no more, ever."""
+        """The receiver wants no further messages, ever."""
 
 
 class NotReached(NotAccepted):
-    """The receiver is not there, or does not answer; nor would it take another message now."""
+    """The receiver does not answer, so it would not accept another message now either."""
 
 
 def send(
     webhook: Webhook, message_id: UUID, body: dict[str, Any], at: datetime, type_: str = TYPE
 ) -> int:
-    """POST ``body``, what happened at ``at``; returns the status of the answer, 2xx.
+    """POST ``body`` about an event at the time ``at``, and return the response's status, 2xx.
 
-    Redirects are not followed. Raises NotAccepted for everything else than 2xx.
+    Follows no redirects. Raises NotAccepted for any status other than 2xx.
     """
     content = json.dumps(
         {"type": type_, "timestamp": at.isoformat(), "data": body}, separators=(",", ":")
@@ -73,9 +73,9 @@ def send(
 
 
 def public_address(url: str) -> str:
-    """An address of the URL's host, all of whose addresses are public. Raises NotAccepted.
+    """Return an address of the URL's host if all its addresses are public. Raises NotAccepted.
 
-    Private ones are allowed where the settings say so: for development and tests.
+    Settings allow private ones for development and tests.
     """
     parts = urlsplit(url)
     if parts.scheme != "https" and not settings.WEBHOOKS_MAY_BE_PRIVATE:
@@ -100,16 +100,16 @@ def _post(url: str, content: bytes, headers: dict[str, str]) -> int:
         with _line(address, port) as line, closing(HTTPConnection(host, port)) as connection:
             connection.sock = _encrypted(line, host) if secure else line
             connection.request("POST", target, content, headers | {"Host": authority})
-            return connection.getresponse().status  # what else it says does not matter
+            return connection.getresponse().status  # the rest of the response does not matter
     except (OSError, HTTPException) as error:
         raise NotReached(f"It cannot be reached ({type(error).__name__}).") from None
 
 
 @contextmanager
 def _line(address: str, port: int) -> Iterator[socket.socket]:
-    """A connection that is cut after TIMEOUT seconds in all, with a TimeoutError.
+    """Yield a connection that ends with a TimeoutError after TIMEOUT seconds in total.
 
-    A socket's own limit starts anew with every byte, so that a receiver could draw it out.
+    A socket's own timeout restarts with every byte, so a receiver could draw it out.
     """
     begun, late = time.monotonic(), threading.Event()
 
@@ -118,7 +118,7 @@ def _line(address: str, port: int) -> Iterator[socket.socket]:
         with suppress(OSError):  # it may have ended by itself
             same.shutdown(socket.SHUT_RDWR)
 
-    # The first becomes the encryption's own.
+    # TLS takes over the first one.
     with (
         socket.create_connection((address, port), timeout=TIMEOUT) as line,
         line.dup() as same,
@@ -130,12 +130,12 @@ def _line(address: str, port: int) -> Iterator[socket.socket]:
         finally:
             timer.cancel()
             timer.join()
-            if late.is_set():  # what was read until then looks like an answer to http.client
+            if late.is_set():  # to http.client, a partial response looks complete
                 raise TimeoutError
 
 
 def _encrypted(line: socket.socket, host: str) -> socket.socket:
-    """TLS, with a certificate that is trusted and of ``host``. Raises OSError."""
+    """Start TLS with a trusted certificate of ``host``. Raises OSError."""
     return ssl.create_default_context().wrap_socket(line, server_hostname=host)
 
 

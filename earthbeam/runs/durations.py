@@ -1,4 +1,4 @@
-"""How long things take: in words, and how long a step usually does for an assessment."""
+"""Durations in words, and how long a step usually takes for an assessment."""
 
 from collections import defaultdict
 from statistics import median
@@ -12,7 +12,7 @@ _KEPT_SECONDS = 120
 
 
 def lasted(seconds: float) -> str:
-    """``seconds`` for people: ``8 s``, ``1 min 05 s``, ``2 h 10 min``."""
+    """Format ``seconds`` for people: ``8 s``, ``1 min 05 s``, ``2 h 10 min``."""
     whole = max(0, int(seconds))
     if whole < 60:
         return f"{whole} s"
@@ -22,9 +22,9 @@ def lasted(seconds: float) -> str:
 
 
 def usual_seconds(bundle_id: str) -> dict[str, int]:
-    """Step → the median of the seconds that it took in the last ten jobs that succeeded.
+    """Return each step's median duration in seconds in the last ten jobs that succeeded.
 
-    Kept for two minutes, since everybody who watches a run asks again and again.
+    Cached for two minutes, since every open page of a run asks repeatedly.
     """
     key = f"usual-seconds:{bundle_id}"
     return cache.get_or_set(key, lambda: _measure(bundle_id), _KEPT_SECONDS) or {}

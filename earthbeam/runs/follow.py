@@ -1,4 +1,4 @@
-"""A run as it goes, in lines for people."""
+"""Follow a run's progress, in lines for people."""
 
 import time
 from collections.abc import Iterator
@@ -9,14 +9,14 @@ POLL_SECONDS = 1.0
 
 
 def follow(run: Run) -> Iterator[str]:
-    """The run's steps as they begin or fail, until it has ended; ``run`` is refreshed meanwhile.
+    """Yield the run's steps as they begin or fail, until it has ended. Refreshes ``run``.
 
-    Every run ends: what nobody else ends, the worker's housekeeping does.
+    Every run ends: the worker's housekeeping ends the ones that nothing else does.
     """
     told: set[tuple[str, str]] = set()
     yield "Queued"
     while True:
-        run.refresh_from_db()  # before its updates: they are all there once it has ended
+        run.refresh_from_db()  # before its updates, which are complete once it has ended
         for update in run.updates.all():
             step = (update.action, update.status)
             if step not in told and (line := _line(update)):

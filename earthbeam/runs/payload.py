@@ -1,4 +1,4 @@
-"""What an executor is told about its job, and the URLs at which it finds the app."""
+"""The job payload for an executor, and the URLs at which it finds the app."""
 
 from collections import defaultdict
 from typing import Any
@@ -26,24 +26,24 @@ _REPORTS = {
 
 
 class NoPayload(Exception):
-    """The job cannot be carried out as things are; ``str()`` of it says what a person can do."""
+    """The job cannot be carried out. ``str()`` of it says what a person can do."""
 
 
 def init_url(run_id: UUID) -> str:
-    """Where the run's executor trades its init token; part of the environment it starts with."""
+    """Return the URL where the run's executor trades its init token, passed in its environment."""
     return f"{settings.APP_URL}/api/earthbeam/auth/{run_id}/init"
 
 
 def job_url(run_id: UUID) -> str:
-    """Where the run's executor fetches the payload."""
+    """Return the URL where the run's executor fetches the payload."""
     return f"{settings.APP_URL}/api/earthbeam/jobs/{run_id}"
 
 
 def build(run: Run) -> dict[str, Any]:
-    """The payload, as it goes over the wire; it holds the ODS's secret.
+    """Return the payload as it is sent. It contains the ODS's secret.
 
-    May ask AWS for EDU's credentials and so take seconds. Raises NoPayload when the job goes to an
-    ODS whose connection has been retired, or whose secret no key opens any more.
+    May query AWS for EDU's credentials, which takes seconds. Raises NoPayload if the job goes to an
+    ODS whose connection has been retired, or whose secret can no longer be decrypted.
     """
     job = run.job
     partner = job.tenant.partner
@@ -75,7 +75,7 @@ def build(run: Run) -> dict[str, Any]:
 
 
 def bundle_commit(run: Run) -> str:
-    """The commit that the run uses, from its first executor on; empty before a first sync."""
+    """Return the run's commit, fixed at its first executor. Empty before the first sync."""
     if not run.bundle_commit:
         revision = BundleRevision.objects.filter(branch=run.job.bundle_branch, is_current=True)
         run.bundle_commit = revision.values_list("commit", flat=True).first() or ""
@@ -95,11 +95,11 @@ def _cross_year_match_available(run: Run, partner: Partner) -> bool:
 
 
 def _input_params(job: Job) -> dict[str, str]:
-    """Values of the job for what the bundle declares, and nothing else: it becomes environment."""
+    """Return the job's values for the bundle's params only, since they become environment."""
     declared = {param.key for param in BundleTemplate.read(job.bundle_template).params}
     params = {key: value for key, value in job.input_params.items() if key in declared and value}
-    # A header's own words. Other executors hand this one to the bundle as text, as they do all
-    # params, so it goes there only if it can do no harm; ours reads studentIdColumn.
+    # Text from a header. Other executors pass it to the bundle as text, like all params, so it is
+    # sent only if it can do no harm; ours reads studentIdColumn.
     column = job.input_params.get(POSSIBLE_ID_COLUMNS)
     if column and plain_text.problem(column) is None:
         params[POSSIBLE_ID_COLUMNS] = column
@@ -116,7 +116,7 @@ def _descriptor_mappings(job: Job) -> dict[str, list[dict[str, Any]]] | None:
     ):
         mappings[row.descriptor_type].append(
             {
-                # An object, or pairs where the order matters: jsonb does not keep an object's.
+                # An object, or pairs if the order matters, since jsonb does not keep an object's.
                 "v_other_columns": dict(row.other_columns),
                 "edfi_descriptor": row.edfi_descriptor,
                 "local_descriptor": row.local_descriptor,

@@ -1,7 +1,7 @@
-"""Ending the runs that nobody else will end: their executor, or its worker, is gone.
+"""End the runs that nothing else will end, because their executor or its worker is gone.
 
-Each rule waits longer than the executor and the launcher do themselves, so that they have the first
-word: an executor reports its own time limit, and the local launcher what became of its child.
+Each rule waits longer than the executor and the launcher do, so that they can report first: an
+executor reports its own time limit, and the local launcher reports how its child ended.
 """
 
 import logging
@@ -21,9 +21,9 @@ logger = logging.getLogger(__name__)
 
 LAUNCH_TASK = "launch_run"
 OVERTIME = timedelta(minutes=5)
-"""After a run's time limit; the local launcher ends its child after a fraction of that."""
+"""After a run's time limit. The local launcher ends its child in a fraction of this time."""
 HANDSHAKE = INIT_LIFE + timedelta(minutes=1)
-"""After an executor was started: its init token is of no use any more."""
+"""After an executor was started, when its init token has expired."""
 LONGEST_WAIT = timedelta(days=1)
 """In the queue."""
 WORKER_SILENCE = timedelta(minutes=1)
@@ -44,7 +44,7 @@ NEVER_REPORTED = (
 
 
 def reap() -> int:
-    """End all such runs; returns how many."""
+    """End all lost runs, and return how many."""
     now = timezone.now()
     return _end_overdue(now) + _end_never_begun(now)
 
@@ -76,7 +76,7 @@ def _end_never_begun(now: datetime) -> int:
 
 
 def live_launches(now: datetime) -> QuerySet[ProcrastinateJob]:
-    """Queue jobs that will launch, or are launching, the run of the outer query."""
+    """Return queue jobs that will launch, or are launching, the run of the outer query."""
     alive = Q(status="todo") | Q(status="doing", worker__last_heartbeat__gt=now - WORKER_SILENCE)
     return ProcrastinateJob.objects.annotate(run_id=KT("args__run_id")).filter(
         alive, task_name=LAUNCH_TASK, run_id=Cast(OuterRef("pk"), TextField())

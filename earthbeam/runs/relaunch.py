@@ -1,6 +1,6 @@
-"""A second try for a run that ran out of memory, with a larger executor: see docs/ecs.md.
+"""Retry a run that ran out of memory, with a larger executor: see docs/ecs.md.
 
-Executors have sizes on ECS only; elsewhere a run has none, and there is no second try.
+Only executors on ECS have sizes. Elsewhere there is no second try.
 """
 
 import logging
@@ -19,7 +19,7 @@ NEXT_SIZE = {MEDIUM: LARGE}
 
 
 def after_failure(run: Run) -> bool:
-    """Whether a running run, whose executor reports its failure, starts over instead of ending."""
+    """Start over a running run whose executor reports that it ran out of memory. False if not."""
     return (
         run.status == Run.Status.RUNNING
         and run.errors.filter(payload__out_of_memory=True).exists()
@@ -28,7 +28,7 @@ def after_failure(run: Run) -> bool:
 
 
 def with_more_memory(run: Run) -> bool:
-    """Let ``run``, whose executor is gone for lack of memory, start over with the next size.
+    """Start ``run`` over with the next size, since its executor ran out of memory.
 
     False if there is no larger size, or if the run has ended or started over since it was read.
     """

@@ -1,9 +1,9 @@
-"""Keeping what runs report.
+"""Store what runs report.
 
-A report that arrives twice changes nothing. One that arrives after the run has ended, from an
-executor that was given up too early, is kept as well: it tells what happened. One of an executor
-that a larger one has taken over from, since the caller has read the run, is not kept. No report
-moves a run's status, except the last one: see earthbeam/runs/states.py.
+A repeated report changes nothing. A report that arrives after the run has ended, from an executor
+that was given up too early, is stored as well, since it shows what happened. A report of an
+executor that a larger one has replaced since the caller read the run is not. Only the last report
+changes a run's status: see earthbeam/runs/states.py.
 """
 
 import json
@@ -30,24 +30,24 @@ from earthbeam.models import (
 from earthbeam.text import storable
 
 MAX_PAYLOAD = 8 * 1024
-"""Bytes of an error's payload, as JSON."""
+"""In bytes of an error's payload, as JSON."""
 _P = ParamSpec("_P")
 _STACKTRACE = 6 * 1024
 _FIELD = 500
 
 
 class BadOutputPath(Exception):
-    """A path that is no output set of the run's job; ``str()`` of it says why."""
+    """A path that is not an output set of the run's job. ``str()`` of it says why."""
 
 
 class OutputSetExists(Exception):
-    """The run has reported that set before."""
+    """The run has already reported this set."""
 
 
 def _of_its_executor(
     keep: Callable[Concatenate[Run, _P], None],
 ) -> Callable[Concatenate[Run, _P], None]:
-    """``keep``, but only what an executor says that no other has taken over from."""
+    """Wrap ``keep`` to ignore reports of an executor that another one has replaced."""
 
     @wraps(keep)
     def keep_or_not(run: Run, *args: _P.args, **kwargs: _P.kwargs) -> None:
@@ -60,7 +60,7 @@ def _of_its_executor(
 
 @contextmanager
 def _held(run: Run) -> Iterator[bool]:
-    """Whether the run has the executor that it had when it was read; it keeps it until the end."""
+    """Yield whether the run still has the executor it was read with, and lock it meanwhile."""
     with transaction.atomic():
         same = Run.objects.filter(pk=run.pk, executor_size=run.executor_size)
         yield same.select_for_update(no_key=True).exists()
@@ -68,7 +68,7 @@ def _held(run: Run) -> Iterator[bool]:
 
 @_of_its_executor
 def record_update(run: Run, action: str, status: str) -> None:
-    """A step began, succeeded or failed."""
+    """Record that a step began, succeeded, or failed."""
     RunUpdate.objects.bulk_create(
         [RunUpdate(run=run, action=action, status=status)], ignore_conflicts=True
     )
@@ -76,12 +76,12 @@ def record_update(run: Run, action: str, status: str) -> None:
 
 @_of_its_executor
 def record_error(run: Run, code: str, payload: Mapping[str, Any]) -> None:
-    """Why the run failed, as its executor says. A payload above 8 kB is cut: see ``bounded``."""
+    """Record the executor's error. A payload above 8 kB is cut: see ``bounded``."""
     add_error(run, code, payload)
 
 
 def add_error(run: Run, code: str, payload: Mapping[str, Any]) -> None:
-    """Why the run failed, whoever says so."""
+    """Record why the run failed, whoever reports it."""
     error = {"code": code, "payload": bounded(payload)}
     if not run.errors.filter(**error).exists():
         run.errors.create(**error)
@@ -89,7 +89,7 @@ def add_error(run: Run, code: str, payload: Mapping[str, Any]) -> None:
 
 @_of_its_executor
 def record_summary(run: Run, counts: Mapping[str, Mapping[str, int]]) -> None:
-    """Records processed, skipped and failed, for each resource."""
+    """Record how many records were processed, skipped, and failed, for each resource."""
     ResourceSummary.objects.bulk_create(
         (ResourceSummary(run=run, resource=name, **of) for name, of in counts.items()),
         update_conflicts=True,
@@ -100,7 +100,7 @@ def record_summary(run: Run, counts: Mapping[str, Mapping[str, int]]) -> None:
 
 @_of_its_executor
 def record_unmatched_ids(run: Run, name: str, type: str, count: int | None) -> None:
-    """The column and id type that matched best, and how many rows stayed unmatched."""
+    """Record the column and ID type that matched best, and how many rows stayed unmatched."""
     UnmatchedIds.objects.update_or_create(
         run=run, defaults={"name": name, "type": type, "count": count}
     )
@@ -108,17 +108,17 @@ def record_unmatched_ids(run: Run, name: str, type: str, count: int | None) -> N
 
 @_of_its_executor
 def record_matches(run: Run, figures: Mapping[str, Any]) -> None:
-    """How the input's rows were matched: the fields of RunMatches."""
+    """Record how the input's rows were matched: the fields of RunMatches."""
     RunMatches.objects.update_or_create(run=run, defaults=figures)
 
 
 def record_progress(run: Run, action: str, done: int, total: int | None, unit: str) -> None:
-    """How far a running run is inside its step; the last word counts."""
+    """Record the progress of a running run within its step. The latest report wins."""
     _add_progress(run, {"action": action, "done": done, "total": total, "unit": unit})
 
 
 def record_cross_year(run: Run) -> None:
-    """The run asks for EDU's roster, for rows that the ODS's has left."""
+    """Record that the run requests EDU's roster, for rows that the ODS's left unmatched."""
     _add_progress(run, {"cross_year_at": timezone.now().isoformat()})
 
 
@@ -127,13 +127,13 @@ def _add_progress(run: Run, fields: Mapping[str, Any]) -> None:
     together = Func(
         so_far, Value(dict(fields), JSONField()), template="(%(expressions)s)", arg_joiner=" || "
     )
-    # Of a run that has ended nobody wants to know it: a late word must not bring it back.
+    # Only running runs have progress: a late report must not bring it back.
     same = Run.objects.filter(pk=run.pk, executor_size=run.executor_size)
     same.filter(status=Run.Status.RUNNING).update(progress=together)
 
 
 def forget(run: Run) -> None:
-    """Drop all that the run has reported; its files stay until they are stored again."""
+    """Delete all that the run has reported. Its files stay until they are stored again."""
     for kept in (run.updates, run.errors, run.summary, run.output_sets):
         kept.all().delete()
     RunMatches.objects.filter(run=run).delete()
@@ -141,10 +141,10 @@ def forget(run: Run) -> None:
 
 
 def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet | None:
-    """Keep the set of files below ``path``, a key prefix below the files' base.
+    """Record the set of files below ``path``, a key prefix below the files' base.
 
-    None if another executor has taken over. Raises BadOutputPath unless it lies strictly below
-    the job's base path and holds files, and OutputSetExists when the run has reported it before.
+    None if another executor has taken over. Raises BadOutputPath unless the path is strictly below
+    the job's base path and holds files, and OutputSetExists if the run has already reported it.
     """
     path = path.rstrip("/")
     base = paths.base_path(run.job)
@@ -155,7 +155,7 @@ def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet | None:
         checked_key(folder)
     except BadLocation as error:
         raise BadOutputPath(f"Not a path: {error}.") from None
-    # An earlier run of the job may have left files there that this one did not make again.
+    # An earlier run of the job may have left files there that this run did not create again.
     keys = open_store(paths.app_data_base_path(run.job)).list(folder, since=run.created_at)
     if not keys:
         raise BadOutputPath("There are no files below the path.")
@@ -178,10 +178,10 @@ def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet | None:
 
 
 def bounded(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """``payload``, or what matters most of one that is larger than 8 kB as JSON.
+    """Return ``payload``, or the most important part if it is larger than 8 kB as JSON.
 
-    Of a stack trace the end is kept, of other texts the start; whatever is too large even so is
-    left out. It never refuses: an error that is lost because it is long helps nobody.
+    Keeps the end of a stack trace and the start of other texts, and leaves out what is still too
+    large. Never raises, so that no error is lost because of its length.
     """
     if _size(payload) <= MAX_PAYLOAD:
         return dict(payload)
@@ -196,7 +196,7 @@ def bounded(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _end_of(stacktrace: str) -> str:
-    """The last 6 kB as JSON, where a letter outside ASCII takes six bytes or more."""
+    """Return the last 6 kB as JSON, where a non-ASCII letter takes six bytes or more."""
     end = stacktrace[-_STACKTRACE:]
     while _size(end) > _STACKTRACE:
         end = end[len(end) // 8 + 1 :]

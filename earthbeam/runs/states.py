@@ -1,11 +1,11 @@
-"""How a run moves from new over running to its end.
+"""Change a run's status: from new to running, and to its end.
 
-Every move is a conditional update, and the database's count of updated rows says who made it: of
-any number of processes that try at once exactly one is told True, and only that one goes on to
-what a move brings with it. Nobody else writes ``Run.status``.
+Every change is a conditional update. Of any number of concurrent processes, exactly one updates the
+row and gets True, and only that one does what follows from the change. No other module writes
+``Run.status``.
 
-A run that ran out of memory has a second try, with a larger executor. Whoever speaks of the
-executor of one try says its ``executor_size``, and moves the run in that try alone.
+A run that ran out of memory gets a second try with a larger executor. A caller that acts for one
+try's executor passes its ``executor_size``, and then changes the run only during that try.
 """
 
 import logging
@@ -34,7 +34,7 @@ _PATH_LENGTH = 500
 
 
 def begin(run_id: UUID, *, executor_size: str | None = None) -> bool:
-    """new → running: the executor reported for work. False if the run is no longer new."""
+    """new → running: the executor called init. False if the run is no longer new."""
     return bool(
         _runs(run_id, [_NEW], executor_size).update(status=_RUNNING, started_at=timezone.now())
     )
@@ -43,8 +43,8 @@ def begin(run_id: UUID, *, executor_size: str | None = None) -> bool:
 def finish(run_id: UUID, success: bool, *, executor_size: str | None = None) -> bool:
     """running → success or error: the executor reported its end. False if the run was not running.
 
-    Records the files below the job's ``output/``. Raises OSError when they cannot be listed; the
-    run is still running then, and the next report of its end may have better luck.
+    Records the files below the job's ``output/``. Raises OSError if they cannot be listed. The run
+    is then still running, and the executor can report its end again.
     """
     run = _with_job(run_id)
     if run.status != _RUNNING:
@@ -54,11 +54,11 @@ def finish(run_id: UUID, success: bool, *, executor_size: str | None = None) -> 
 
 
 def start_over(run: Run, *, executor_size: str) -> bool:
-    """new or running → new: the run's executor is gone, and a larger one is to have a try.
+    """new or running → new: the run's executor is gone, and a larger one gets a second try.
 
-    The caller has read ``run`` before it learned that, and queues the launch in the same
-    transaction. What the first executor reported is forgotten, so that the second can report anew.
-    False if the run has ended, or has started over since ``run`` was read.
+    The caller read ``run`` before the executor ended, and queues the launch in the same
+    transaction. Deletes the first executor's reports, so that the second can report anew. False if
+    the run has ended, or has started over since ``run`` was read.
     """
     with transaction.atomic():
         same = Run.objects.filter(
@@ -86,8 +86,8 @@ def fail_to_start(
 ) -> bool:
     """new → error: no executor could be started.
 
-    False if the run is no longer new: an executor that has begun did start, whatever its launcher
-    believes, and reports its own end.
+    False if the run is no longer new: then an executor did start, whatever its launcher reports,
+    and will report its own end.
     """
     return _fail(run_id, FAILED_TO_START, payload or {}, [_NEW], executor_size)
 
@@ -101,7 +101,7 @@ def fail(
 ) -> bool:
     """new or running → error: the app ends a run that did not, or cannot, end by itself.
 
-    ``code`` and ``payload`` are an error as executors report it. False if the run has ended.
+    ``code`` and ``payload`` are an error in the executors' format. False if the run has ended.
     """
     return _fail(run_id, code, payload or {}, Run.UNFINISHED, executor_size)
 
@@ -119,7 +119,7 @@ def _fail(
     try:
         files = _output_files(run)
     except Exception:
-        # Storage may be why the run is ended; that it ends matters more than the list.
+        # The storage may be why the run is ended. Ending it matters more than the list.
         logger.exception("run %s: its output files could not be listed", run_id)
         files = {}
     return _end(
@@ -141,7 +141,7 @@ def _end(
     executor_size: str | None,
     error: tuple[str, Mapping[str, Any]] | None = None,
 ) -> bool:
-    """Move to an end with all that belongs to it, or not at all; then tell the world, once."""
+    """End the run with everything that belongs to it, or not at all, and notify others once."""
     now = timezone.now()
     with transaction.atomic():
         succeeded = status == Run.Status.SUCCESS
@@ -165,7 +165,7 @@ def _end(
             ignore_conflicts=True,
         )
         notices.announce(run)
-        # Robust: the run has ended even if it cannot be logged.
+        # Robust: the run has ended even if logging fails.
         transaction.on_commit(partial(events.log_run_complete, run), robust=True)
     return True
 
@@ -173,7 +173,7 @@ def _end(
 def _runs(
     run_id: UUID, only_if: Collection[Run.Status], executor_size: str | None
 ) -> QuerySet[Run]:
-    """The run, unless it is in another status by now, or has an executor of another size."""
+    """Return the run, unless its status or its executor's size has changed."""
     same = Run.objects.filter(pk=run_id, status__in=only_if)
     return same if executor_size is None else same.filter(executor_size=executor_size)
 
@@ -186,9 +186,9 @@ def _left_rows_unmatched(run: Run) -> bool:
 
 
 def _output_files(run: Run) -> dict[str, int]:
-    """The files that this run stored below the job's ``output/``, relative to it, and their bytes.
+    """Return the files that this run stored in the job's ``output/``: relative paths and bytes.
 
-    What is older was left by an earlier run of the job.
+    Older files are from an earlier run of the job.
     """
     store = open_store(paths.app_data_base_path(run.job))
     edu_rosters.remove(run, store)

@@ -1,10 +1,10 @@
-"""The tokens that executors carry: signed, for one run, of one type, for a limited time.
+"""Executors' tokens: signed, for one run, of one type, valid for a limited time.
 
-An init token buys its run an access token, once; whether it was used is the run's status, not the
-token's. What a token may be used for is checked in earthbeam/api/authentication.py.
+An init token can be traded for an access token once. Whether it was used follows from the run's
+status, not from the token. earthbeam/api/authentication.py checks what a token may be used for.
 
-Beside what the contract names, a token says for which size of executor it was issued: where a run
-has run out of memory and has started over, the first executor's are no good any more.
+Besides the contract's claims, a token has the size of executor it was issued for. If a run has run
+out of memory and started over, the first executor's tokens are no longer valid.
 """
 
 import uuid
@@ -26,35 +26,35 @@ _CLAIMS = ["runId", "type", "exp"]
 
 
 class Bearer(NamedTuple):
-    """Whom a token speaks for."""
+    """The run and executor that a token was issued for."""
 
     run_id: uuid.UUID
     executor_size: str | None
-    """None: of any size."""
+    """None means any size."""
 
     def is_superseded(self, run: Run) -> bool:
-        """Whether another executor than this one carries out ``run`` by now."""
+        """Whether another executor has replaced this one for ``run``."""
         return self.executor_size not in (None, run.executor_size)
 
 
 class BadToken(Exception):
-    """A token that opens nothing; ``str()`` of it says why and holds no part of the token."""
+    """An invalid token. ``str()`` of it says why and contains no part of the token."""
 
 
 def init_token(run: Run) -> str:
-    """A token for the handshake of a run that is about to be launched; good for 5 minutes."""
+    """Return a token for the handshake of a run about to be launched, valid for 5 minutes."""
     return _issue(run, "init", INIT_LIFE)
 
 
 def access_token(run: Run) -> str:
-    """A token for everything that the run's executor asks and reports; good for 24 hours."""
+    """Return a token for all requests of the run's executor, valid for 24 hours."""
     return _issue(run, "access", ACCESS_LIFE)
 
 
 def read(token: str, expected: TokenType) -> Bearer:
-    """The run that ``token`` speaks for, and as what.
+    """Return the run and executor that ``token`` was issued for.
 
-    Raises BadToken when it is not ours, has expired, or is of another type than ``expected``.
+    Raises BadToken if it is not ours, has expired, or is of another type than ``expected``.
     """
     try:
         claims = jwt.decode(

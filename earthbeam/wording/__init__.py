@@ -1,4 +1,4 @@
-"""What pages and commands say of a run: pure functions, without database or files.
+"""What pages and commands say about a run: pure functions, without database or files.
 
 Uses nothing else of `earthbeam`. The admin, the APIs, and commands use its modules.
 """

@@ -1,7 +1,7 @@
-"""What the ODS said about the records of a run, from lightbeam's results file.
+"""The ODS's messages about a run's records, from lightbeam's results file.
 
-Messages that differ in ids and values alone are one group: 500 students that an ODS does not know
-are one thing to fix. A descriptor's address stays, since it says what to fix.
+Messages that differ only in IDs and values are one group: 500 students missing from an ODS are one
+thing to fix. A descriptor's URI is kept, since it says what to fix.
 """
 
 import json
@@ -11,9 +11,9 @@ from typing import Any
 
 RESULTS_FILE = "lb-send-results.json"
 MAX_BYTES = 4 * 1024 * 1024
-"""Of a results file that is read for a page; a longer one can be downloaded."""
+"""The limit for a results file that a page reads. A larger one can be downloaded."""
 MAX_LINES = 12
-"""Line numbers that are named of a group."""
+"""How many line numbers of a group are listed."""
 
 _VALUES = re.compile(r"'[^'\n]*'|\"[^\"\n]*\"|uri://[^\s'\"]*|[\w-]*\d[\w-]*")
 _GAP = "…"
@@ -21,24 +21,24 @@ _GAP = "…"
 
 @dataclass
 class MessageGroup:
-    """Messages of one shape; ``lines`` are the first, of the resource's file of results."""
+    """Messages of the same form. ``lines`` are the first line numbers in the resource's file."""
 
     status: int
     example: str
     count: int = 0
     messages: int = 0
-    """How many different messages the group holds."""
+    """How many different messages the group has."""
     lines: list[int] = field(default_factory=list)
 
     @property
     def more_lines(self) -> int:
-        """How many lines are not named."""
+        """How many lines are not listed."""
         return max(0, self.count - len(self.lines))
 
 
 @dataclass(frozen=True)
 class Sent:
-    """What came of one resource's records."""
+    """The results for one resource's records."""
 
     processed: int
     skipped: int
@@ -51,7 +51,7 @@ class Sent:
 
 
 def read_results(content: bytes) -> dict[str, Sent]:
-    """The resources in a results file. Raises ValueError for what is none."""
+    """Return the resources of a results file. Raises ValueError if it is not one."""
     try:
         resources = json.loads(content)["resources"]
         return {str(name): _resource(counts) for name, counts in resources.items()}
@@ -60,7 +60,7 @@ def read_results(content: bytes) -> dict[str, Sent]:
 
 
 def shape(message: str) -> str:
-    """``message`` with a gap for each id and value."""
+    """Return ``message`` with a gap for each ID and value."""
     return _VALUES.sub(_gap, " ".join(message.split()))
 
 
@@ -77,7 +77,7 @@ def _resource(counts: Any) -> Sent:
     if successes is None:
         refused = int(counts["records_failed"])
     else:
-        # Records that got lost on the way are in no count of lightbeam's but the whole.
+        # lightbeam counts records that were lost only in the total.
         refused = processed - skipped - sum(int(each["count"]) for each in successes)
     return Sent(processed, skipped, max(0, refused), _groups(counts.get("failures") or []))
 

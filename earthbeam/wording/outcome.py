@@ -1,4 +1,4 @@
-"""What a run came to, in a sentence or two that never claim more than happened.
+"""A run's outcome in a sentence or two, which never claim more than happened.
 
 Pure: from the facts that a run has left to words and the parts of a picture. Executors other than
 ours do not tell how rows were matched; then the words go by what there is, without numbers that
@@ -15,7 +15,7 @@ class Rows:
     total: int
     ods: int
     earlier: int
-    """Matched on EDU's roster of all years; for a job that goes to no ODS, all that matched."""
+    """Matched on EDU's roster of all years. For a job that goes to no ODS, all that matched."""
     unmatched: int
     blank: int = 0
     ambiguous: int = 0
@@ -23,7 +23,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of a run that has ended."""
+    """What is known about a run that has ended."""
 
     succeeded: bool
     to_ods: bool
@@ -31,11 +31,11 @@ class Facts:
     unmatched: int | None = 0
     """Rows that matched no student; None: some, and no one said how many."""
     ods_set: bool = False
-    """Results were made for the ODS and sent there."""
+    """Whether there are results for the ODS, which were sent there."""
     edu_set: bool = False
-    """Results were made that are offered to EDU."""
+    """Whether there are results for EDU."""
     counted: bool = True
-    """The run reported what came of its records."""
+    """Whether the run reported the results of its records."""
     refused: int = 0
     skipped: int = 0
     sending_began: bool = False
@@ -44,7 +44,7 @@ class Facts:
 
 @dataclass(frozen=True)
 class Part:
-    """A part of the input's rows; ``kind`` is a class of runway.css that colors it."""
+    """A part of the input's rows. ``kind`` is a class of runway.css that colors it."""
 
     kind: str
     label: str
@@ -53,7 +53,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Outcome:
-    """``tone`` is a class of runway.css; ``parts`` are empty where the rows are not known."""
+    """``tone`` is a class of runway.css. ``parts`` are empty if the rows are unknown."""
 
     tone: str
     headline: str
@@ -62,7 +62,7 @@ class Outcome:
 
 
 def outcome(facts: Facts) -> Outcome:
-    """The words and the picture for ``facts``."""
+    """Return the words and the picture for ``facts``."""
     if not facts.succeeded:
         return _failed(facts)
     told = _by_rows(facts, facts.rows) if facts.rows and facts.rows.total else _by_sets(facts)
@@ -157,7 +157,7 @@ def _clauses(facts: Facts, rows: Rows) -> list[str]:
 
 
 def _by_sets(facts: Facts) -> Outcome:
-    """Without the numbers of rows, by which sets of results there are."""
+    """Describe the outcome without row counts, by which sets of results exist."""
     if facts.to_ods and _everything_was_sent(facts):
         return Outcome("", "All results were sent to the ODS.")
     if facts.to_ods and facts.ods_set and facts.edu_set:

@@ -1,6 +1,7 @@
-"""Where a run stands, in the five phases that people think in, and inside its step.
+"""A run's progress, in the five phases that people think in, and within its step.
 
-Pure: from a run's reports (RunUpdate) and what its executor last said of its step (Run.progress).
+Pure: from a run's reports (RunUpdate) and its executor's latest progress in the step
+(Run.progress).
 """
 
 from collections.abc import Iterable, Mapping
@@ -77,7 +78,7 @@ class Phase:
 
 @dataclass(frozen=True)
 class Step:
-    """The step that a run is in: ``action`` is empty before the first."""
+    """A run's current step. ``action`` is empty before the first."""
 
     action: str
     doing: str
@@ -97,7 +98,7 @@ class Step:
 
 
 def current_step(updates: Iterable[Update], progress: Mapping[str, Any] | None) -> Step:
-    """The step that began last."""
+    """Return the step that began last."""
     begun = [update for update in updates if update.status == BEGIN]
     if not begun:
         return Step("", _DOING[""], None)
@@ -127,11 +128,11 @@ def phases(
     ended: bool,
     succeeded: bool = False,
 ) -> list[Phase]:
-    """The phases of a run, in order.
+    """Return the phases of a run, in order.
 
-    ``cross_year``: whether rows that the ODS does not know are looked up in all years. Whether they
-    were is known by the roster having been asked for (``cross_year_at`` in ``progress``), which a
-    run does after it has begun to match; a run that goes on without has skipped the phase.
+    ``cross_year``: whether rows that are not in the ODS are looked up in all years. That has
+    happened if the run requested the roster (``cross_year_at`` in ``progress``), which it does
+    after it has begun to match. A run that continues without it has skipped the phase.
     """
     updates = list(updates)
     asked = bool((progress or {}).get("cross_year_at"))

@@ -1,8 +1,8 @@
 """Why a run failed, in words for people: what happened and what to do next.
 
-The codes and their payloads' fields are the contract's list of error codes (executor-facing API),
-beside the app's own ``failed_to_start_executor``. A code of the future, or a payload that is not
-what the contract says, still gets words.
+The codes and their payloads' fields are in the contract's list of error codes (executor-facing
+API), plus the app's own ``failed_to_start_executor``. An unknown code, or a payload that does not
+follow the contract, still gets words.
 """
 
 import math
@@ -16,8 +16,8 @@ from typing import Any
 class ErrorWords:
     """``title`` names the error, ``what`` says what happened, ``next_step`` what to do.
 
-    ``detail`` is what the run itself said about it, where that is fit for people;
-    ``takes_another_file`` whether another file in its place is what helps.
+    ``detail`` is the run's own message, if it is fit for people. ``takes_another_file`` is whether
+    a replacement file helps.
     """
 
     title: str
@@ -32,7 +32,7 @@ Payload = Mapping[str, Any]
 _TELL = "contact Runway support and include a link to this page."
 _AGAIN = f"Run the job again. If it fails the same way, {_TELL}"
 
-# Sentences about our machinery say nothing to an admin; they stay with the technical details.
+# Sentences about internals are of no use to an admin, so they stay in the technical details.
 _INTERNAL = re.compile(
     r"earthmover|lightbeam|executor|traceback|\bexit|\bstatus \d|\berrno|\bprocess|\bthe app\b"
     r"|\bkilled\b|payload|appUrls|\b[A-Za-z]+(Error|Exception|Interrupt)\b|https?://",
@@ -76,7 +76,7 @@ def _words(code: str, payload: Payload, to_ods: bool) -> ErrorWords:
 
 
 def known_codes() -> list[str]:
-    """The codes that have words of their own."""
+    """Return the codes that have their own words."""
     return list(_WORDS)
 
 
@@ -325,7 +325,7 @@ def _text(payload: Payload, name: str, longest: int = 100) -> str:
 
 
 def _names(value: Any) -> str:
-    """A list of names, as people write it; empty for anything else."""
+    """Return a list of names in words, or "" for anything else."""
     if not isinstance(value, list):
         return ""
     names = [f"“{_short(each, 100)}”" for each in value[:10] if isinstance(each, str)]
@@ -338,7 +338,7 @@ def _short(text: str, longest: int) -> str:
 
 
 def _file(payload: Payload) -> str:
-    """The file as people know it: without its folder and the key that is put before its name."""
+    """Return the file's name as people know it, without its folder and the key before it."""
     name, path = _text(payload, "name"), _text(payload, "path", 300)
     return path.rstrip("/").rsplit("/", 1)[-1].removeprefix(f"{name}__") or name
 
@@ -350,7 +350,7 @@ def _number(value: Any) -> float | None:
 
 
 def _percent(value: Any) -> str:
-    """Rounded down, so that what is below a threshold never reads as if it reached it."""
+    """Format a rate, rounded down so that one below a threshold never seems to reach it."""
     rate = _number(value)
     if rate is None or not 0 <= rate <= 1:
         return ""

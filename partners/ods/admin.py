@@ -1,4 +1,4 @@
-"""ODS connections: tested before they are saved, and again whenever somebody asks."""
+"""ODS connections: tested before they are saved, and again on request."""
 
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -25,17 +25,17 @@ from partners.ods.forms import OdsConnectionForm
 from partners.scoped_admin import ScopedAdmin
 
 MAX_TESTED = 20
-"""Connections that one request tests."""
+"""How many connections one request can test."""
 _TESTS_AT_ONCE = 10
 
 
 class _Overtaken(Exception):
-    """Somebody else changed or added the connection meanwhile; ``str()`` of it says so."""
+    """Somebody else has changed or added the connection. ``str()`` of it says so."""
 
 
 @admin.register(OdsConnection)
 class OdsConnectionAdmin(ScopedAdmin):
-    """Connections are never changed: a change retires one and makes the next."""
+    """Connections are never changed: a change retires one and creates the next."""
 
     form = OdsConnectionForm
     partner_lookup = "tenant__partner"
@@ -53,7 +53,7 @@ class OdsConnectionAdmin(ScopedAdmin):
     actions = ["test_selected", "retire"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OdsConnection]:
-        # Nobody reads secrets here, and one that no key opens must not break the list.
+        # Secrets are not needed here, and one that cannot be decrypted must not break the list.
         return super().get_queryset(request).defer("client_secret")
 
     def get_fields(self, request: HttpRequest, obj: OdsConnection | None = None) -> list[Any]:
@@ -164,7 +164,7 @@ class OdsConnectionAdmin(ScopedAdmin):
 
 
 def state(connection: OdsConnection) -> tuple[str, str]:
-    """How a connection stands: the class of runway.css, and words."""
+    """Return a connection's state: the class of runway.css, and words."""
     if not connection.is_active:
         return "rw-idle", "Retired"
     if connection.check_ok is None:
@@ -173,8 +173,8 @@ def state(connection: OdsConnection) -> tuple[str, str]:
 
 
 def _test_all(connections: list[OdsConnection]) -> list[OdsCheck]:
-    """Test them side by side, and keep what the tests said."""
-    # Read here: threads have no business with the database.
+    """Test connections concurrently, and store the results."""
+    # Read here, since threads must not use the database.
     secrets = [_secret(connection) for connection in connections]
 
     def test(connection: OdsConnection, secret: str | None) -> OdsCheck:
@@ -197,7 +197,7 @@ def _secret(connection: OdsConnection) -> str | None:
 
 
 def _result(result: OdsCheck | None) -> dict[str, Any]:
-    assert result is not None  # the form has tested what it lets through
+    assert result is not None  # the form has tested what it accepts
     return {
         "checked_at": timezone.now(),
         "check_ok": result.ok,
@@ -206,7 +206,7 @@ def _result(result: OdsCheck | None) -> dict[str, Any]:
 
 
 def _retire(rows: QuerySet[OdsConnection]) -> int:
-    """How many of them this call retired: each connection is retired once, whoever else tries."""
+    """Retire connections, and return how many this call retired: each is retired only once."""
     retired = 0
     active = rows.filter(retired_at=None).select_related("tenant", "school_year")
     for connection in active.defer("client_secret"):

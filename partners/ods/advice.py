@@ -1,4 +1,4 @@
-"""What to do about an ODS that does not answer as it should: a finding and a remedy each."""
+"""Advice on an ODS that does not respond properly: a finding and a remedy each."""
 
 import socket
 import ssl
@@ -14,11 +14,11 @@ from partners.ods.careful_http import Answer
 ROSTER = "studentEducationOrganizationAssociations"
 
 Problem = tuple[str, str, Answer]
-"""Finding, remedy, and the answer that they are about."""
+"""Finding, remedy, and the response they are about."""
 
 
 def root_problem(answer: Answer) -> Problem:
-    """Of the ODS's root document."""
+    """Advise on the ODS's root document."""
     if answer.status == HTTPStatus.NOT_FOUND:
         return (
             "The server responds, but there is nothing at this path.",
@@ -36,7 +36,7 @@ def root_problem(answer: Answer) -> Problem:
 
 
 def root_redirect(answer: Answer, asked: str) -> Problem:
-    """Of a root document that is somewhere else."""
+    """Advise on a root document that redirects."""
     if careful_http.origin(answer.location) == careful_http.origin(asked):
         return (
             "The address redirects in a loop.",
@@ -51,7 +51,7 @@ def root_redirect(answer: Answer, asked: str) -> Problem:
 
 
 def token_problem(answer: Answer) -> Problem:
-    """Of the token endpoint."""
+    """Advise on the token endpoint."""
     if answer.is_redirect:
         return _redirected(answer)
     if answer.status in (HTTPStatus.BAD_REQUEST, HTTPStatus.UNAUTHORIZED):
@@ -77,7 +77,7 @@ def token_problem(answer: Answer) -> Problem:
 
 
 def roster_problem(answer: Answer) -> Problem:
-    """Of the first page of the roster."""
+    """Advise on the first page of the roster."""
     if answer.is_redirect:
         return _redirected(answer)
     if answer.status == HTTPStatus.FORBIDDEN:
@@ -129,7 +129,7 @@ def _redirected(answer: Answer) -> Problem:
 
 
 def unreachable(error: BaseException, step: str) -> tuple[str, str]:
-    """Finding and remedy where there was no answer; ``step`` says where that was."""
+    """Return finding and remedy for a missing response. ``step`` says which step it was."""
     causes = list(_causes(error))
 
     def has(*kinds: type[BaseException]) -> bool:
@@ -176,7 +176,7 @@ def unreachable(error: BaseException, step: str) -> tuple[str, str]:
 
 
 def _causes(error: object) -> Iterator[BaseException]:
-    """The error and what it came from: requests keeps that in ``args``, urllib3 in ``reason``."""
+    """Yield the error and its causes: requests has them in ``args``, urllib3 in ``reason``."""
     seen: set[int] = set()
     pending = [error]
     while pending:

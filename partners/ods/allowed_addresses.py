@@ -1,4 +1,4 @@
-"""Which addresses an ODS may have in this deployment, as far as the address itself tells."""
+"""Which URLs an ODS may have in this deployment, judged by the URL itself."""
 
 from urllib.parse import urlsplit
 
@@ -6,9 +6,9 @@ from django.conf import settings
 
 
 def problem(url: str) -> str | None:
-    """Why the ODS at ``url`` cannot be used, and what to do about it; None if it can.
+    """Return why the ODS at ``url`` cannot be used, and what to do about it. None if it can.
 
-    Development allows both, plain http and this machine, for the local stand-in.
+    Development allows plain http and this machine, for the local stand-in.
     """
     if settings.IN_DEVELOPMENT:
         return None

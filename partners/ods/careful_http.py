@@ -1,9 +1,9 @@
-"""Requests to a server that somebody named: bounded in time and size, and careful with credentials.
+"""Requests to a server that a person named, limited in time and size, and safe with credentials.
 
-Whoever may add an ODS connection makes the app call the address that they enter. Private networks
-are allowed where ODS_NETWORKS says so, since ODSs stand there too; this machine itself is not, nor
-are addresses by which a cloud hands out credentials. Redirects are followed to the same server
-only, and never with credentials.
+Anyone who may add an ODS connection makes the app call the URL they enter. Private networks are
+allowed if ODS_NETWORKS includes them, since ODSs run there too. This machine itself is not, nor are
+addresses at which a cloud provides credentials. Redirects are followed only to the same server, and
+never with credentials.
 """
 
 import socket
@@ -31,19 +31,19 @@ TOTAL_SECONDS = 25.0
 MAX_BYTES = 256 * 1024
 MAX_REDIRECTS = 3
 MAX_AT_ONCE = 40
-"""Checks of one process; what a server draws out beyond TOTAL_SECONDS still counts."""
+"""How many checks one process runs. A check that takes longer than TOTAL_SECONDS still counts."""
 
 T = TypeVar("T")
 _places = threading.BoundedSemaphore(MAX_AT_ONCE)
 
 
 class TookTooLong(Exception):
-    """No end within TOTAL_SECONDS, or none of MAX_AT_ONCE places was free to begin."""
+    """Not done within TOTAL_SECONDS, or all of MAX_AT_ONCE places were taken."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """``body`` is cut at MAX_BYTES; ``location`` is where a redirect leads, as a whole address."""
+    """A response. ``body`` is cut at MAX_BYTES; ``location`` is a redirect's full target URL."""
 
     url: str
     status: int
@@ -58,7 +58,7 @@ class Answer:
 
 
 class BearerAuth(AuthBase):
-    """The token, and nothing that a .netrc of the machine might know."""
+    """The token, and nothing from the machine's .netrc."""
 
     def __init__(self, token: str) -> None:
         self._token = token
@@ -74,7 +74,7 @@ class _NoAuth(AuthBase):
 
 
 def get(url: str, auth: AuthBase | None = None) -> Answer:
-    """GET; without ``auth`` up to MAX_REDIRECTS are followed, on the same server only.
+    """Send a GET request. Without ``auth``, follows MAX_REDIRECTS, on the same server only.
 
     Raises requests.RequestException, and ForbiddenAddress.
     """
@@ -87,15 +87,15 @@ def get(url: str, auth: AuthBase | None = None) -> Answer:
 
 
 def post_form(url: str, fields: dict[str, str], auth: HTTPBasicAuth) -> Answer:
-    """POST a form with credentials; a redirect is the answer. Raises as ``get`` does."""
+    """POST a form with credentials. Returns a redirect as it is. Raises as ``get`` does."""
     return _send("POST", url, auth, fields)
 
 
 def within_time(work: Callable[[], T], seconds: float = TOTAL_SECONDS) -> T:
-    """What ``work`` returns or raises; TookTooLong if that takes longer than ``seconds``.
+    """Return or raise what ``work`` does. Raises TookTooLong after ``seconds``.
 
-    A time limit of sockets starts anew with every byte, so a server could draw an answer out for
-    ever. Such work is left behind in a thread of its own, and keeps its place until it ends.
+    A socket's timeout restarts with every byte, so a server could draw out its response for ever.
+    Such work continues in a separate thread, and keeps its place until it ends.
     """
     if not _places.acquire(blocking=False):
         raise TookTooLong
@@ -135,7 +135,7 @@ def _send(method: str, url: str, auth: AuthBase, fields: dict[str, str] | None =
             allow_redirects=False,
             stream=True,
             timeout=(CONNECT_SECONDS, READ_SECONDS),
-            # A few bytes could unpack to many.
+            # A few compressed bytes could expand to many.
             headers={"Accept": "application/json", "Accept-Encoding": "identity"},
         ) as response:
             location = response.headers.get("Location", "")
@@ -157,13 +157,13 @@ def _body(response: requests.Response) -> bytes:
 
 
 def origin(url: str) -> tuple[str, str | None, int | None]:
-    """Scheme, host, and port: what makes two addresses lead to the same server."""
+    """Return scheme, host, and port, which identify a server."""
     parts = urlsplit(url)
     return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
 
 
 def _connect(connection: HTTPConnection) -> socket.socket:
-    """A connection to the one address that was checked, before anything is sent or connected."""
+    """Connect to the one address that was checked; nothing is sent before that."""
     host, port = connection._dns_host, connection.port or connection.default_port
     try:
         found = addresses.resolve(host, port)

@@ -1,8 +1,8 @@
-"""Whether an ODS can be reached with some credentials, tried as lightbeam does it.
+"""Check whether an ODS can be reached with given credentials, the way lightbeam does.
 
-Its three steps, and no other: the root document names the token endpoint; the token is asked for
-with Basic authentication; a page of the roster is read below ``data/v3/ed-fi``. Sending is not
-tried, since that would leave something in the ODS.
+It takes lightbeam's three steps: the root document names the token endpoint, the token is requested
+with Basic authentication, and a page of the roster is read below ``data/v3/ed-fi``. Sending is not
+tested, since that would leave data in the ODS.
 """
 
 import base64
@@ -25,7 +25,7 @@ from partners.ods.advice import ROSTER
 from partners.ods.careful_http import Answer
 
 MAX_SHOWN = 300
-"""Characters of an answer that a person gets to see."""
+"""How many characters of a response a person sees."""
 
 _NEEDED = ("oauth", "dependencies", "openApiMetadata")  # what lightbeam looks up
 
@@ -41,7 +41,7 @@ _KINDS = {
 
 @dataclass(frozen=True)
 class OdsCheck:
-    """What a test found; ``answer`` is the server's own, shortened and without secrets."""
+    """A test's result. ``answer`` is the server's own, shortened and without secrets."""
 
     ok: bool
     finding: str
@@ -50,7 +50,7 @@ class OdsCheck:
 
     @property
     def message(self) -> str:
-        """All of it, a line each."""
+        """The whole result, one line each."""
         answer = f"The server answered: {self.answer}" if self.answer else ""
         return "\n".join(line for line in (self.finding, self.remedy, answer) if line)
 
@@ -65,7 +65,7 @@ NOTHING_THERE = OdsCheck(
 
 
 def check(url: str, client_id: str, client_secret: str) -> OdsCheck:
-    """Try the credentials; takes at most TOTAL_SECONDS of careful_http.py, and raises nothing."""
+    """Test the credentials. Takes at most TOTAL_SECONDS of careful_http.py, and never raises."""
     if reason := allowed_addresses.problem(url):
         return OdsCheck(False, "This address was not tried.", reason)
     attempt = _Attempt(url, client_id, client_secret)
@@ -93,7 +93,7 @@ class _Attempt:
         self._id, self._secret = client_id, client_secret
         self._token = ""
         self._is_edfi = False
-        """Whether the server has shown itself to be an Ed-Fi API."""
+        """Whether the server has proved to be an Ed-Fi API."""
 
     def run(self) -> OdsCheck:
         step = "the ODS's address"
@@ -121,8 +121,10 @@ class _Attempt:
             return OdsCheck(False, *advice.unreachable(error, step))
 
     def _must_not_tell(self) -> bool:
-        """Whether what is at the address is no business of whoever entered it: a server of a
-        private network that is no Ed-Fi API. An open port looks like a closed one then."""
+        """Whether to hide the server's response: it is in a private network, and no Ed-Fi API.
+
+        An open port then looks like a closed one.
+        """
         if self._is_edfi or settings.IN_DEVELOPMENT:
             return False
         parts = urlsplit(self._url)
@@ -152,7 +154,7 @@ class _Attempt:
         return self._safe_token_url(texts["oauth"])
 
     def _safe_token_url(self, named: str) -> str:
-        """The token endpoint that the root document names, never less safe than the ODS itself."""
+        """Return the root document's token endpoint, which must be as safe as the ODS itself."""
         base, token = urlsplit(self._base), urlsplit(named)
         if base.scheme == "https" and token.scheme == "http" and base.hostname == token.hostname:
             # An ODS behind a proxy that ends TLS does not know that it is reached by https.
@@ -169,7 +171,7 @@ class _Attempt:
 
     def _get_token(self, url: str) -> str:
         try:
-            f"{self._id}{self._secret}".encode("latin-1")  # as lightbeam, and all of requests, does
+            f"{self._id}{self._secret}".encode("latin-1")  # as lightbeam does, through requests
         except UnicodeEncodeError:
             raise _Failed(
                 "The client ID or the secret holds a character that cannot be sent.",
@@ -203,8 +205,10 @@ class _Attempt:
         return _works(answer.headers.get("total-count", ""))
 
     def _shown(self, answer: Answer) -> str:
-        """What the server answered: of a server that is no Ed-Fi API, or another than the ODS's,
-        only what kind of answer it was."""
+        """Return the server's response.
+
+        For a server that is not an Ed-Fi API, or not the ODS's own, only the kind of response.
+        """
         if not self._is_edfi or urlsplit(answer.url).hostname != urlsplit(self._url).hostname:
             return _described(answer)
         status = f"HTTP {answer.status} {answer.reason}".strip()
@@ -212,7 +216,7 @@ class _Attempt:
         text = answer.body[: 20 * MAX_SHOWN].decode("utf-8", errors="replace")
         for secret in _spellings(self._id, self._secret, self._token):
             text, where = text.replace(secret, "•••"), where.replace(secret, "•••")
-        # Masked first: cut in its middle, a secret would not be found.
+        # Masked first, since a secret that is cut off would not be found.
         text = _short(text)
         return f"{status}{_short(where)}" + (f": {text}" if text else "")
 
@@ -248,7 +252,7 @@ def _parsed(body: bytes) -> Any:
 
 
 def _spellings(client_id: str, secret: str, token: str) -> list[str]:
-    """How the secrets may come back, the longest first."""
+    """Return the forms in which secrets may come back, the longest first."""
     basic = base64.b64encode(f"{client_id}:{secret}".encode()).decode()
     json_text = json.dumps(secret)[1:-1]
     found = {secret, json_text, quote(secret, safe=""), quote_plus(secret), basic, token}

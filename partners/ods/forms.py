@@ -1,4 +1,4 @@
-"""The form of an ODS connection: tested before it is saved, its secret entered and never shown."""
+"""The form of an ODS connection. It is tested before it is saved, and its secret is never shown."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,7 +16,7 @@ _PURPOSE = "ods-secret-just-entered"
 
 
 def bare_url(url: Any) -> None:
-    """Raises ValidationError unless it is an ODS's address and nothing else."""
+    """Raise ValidationError unless ``url`` is an ODS's URL and nothing more."""
     try:
         parts = urlsplit(url)
         _ = parts.port
@@ -25,7 +25,7 @@ def bare_url(url: Any) -> None:
             "This is not a valid address. Check the brackets and the port."
         ) from None
     if parts.scheme not in ("http", "https"):
-        # Here, not only at the model, whose validators run after the test.
+        # Not only in the model, whose validators run after the test.
         raise ValidationError("The URL must begin with https:// or http://.")
     if parts.username or parts.password:
         raise ValidationError("Remove the user name and password from the URL.")
@@ -38,10 +38,10 @@ def bare_url(url: Any) -> None:
 
 
 class OdsConnectionForm(forms.ModelForm):
-    """A connection that is tested with its credentials; left empty, the old secret stays.
+    """A connection that is tested with its credentials. An empty secret keeps the old one.
 
-    Where the test fails nothing is saved, unless the person says why it should be. Until then the
-    secret just entered goes along sealed, so that nobody has to enter it again.
+    If the test fails, nothing is saved unless the person gives a reason. Until then, the page keeps
+    the entered secret sealed, so that nobody has to enter it again.
     """
 
     url = forms.URLField(
@@ -96,13 +96,13 @@ class OdsConnectionForm(forms.ModelForm):
 
     @property
     def is_change(self) -> bool:
-        """Whether saving makes another connection than there is."""
+        """Whether saving creates a different connection."""
         return bool({"url", "client_id"} & set(self.changed_data)) or bool(
             self.cleaned_data.get("secret")
         )
 
     def effective_secret(self) -> str:
-        """What was entered or, where nothing was, what is stored."""
+        """Return the entered secret or, if none was entered, the stored one."""
         return self.cleaned_data["secret"] or self.instance.client_secret
 
     def _check_new(self, values: dict[str, Any]) -> None:
@@ -120,7 +120,8 @@ class OdsConnectionForm(forms.ModelForm):
         if "url" not in values:  # it has its own error
             return
         if _server(values["url"]) != _server(self.initial["url"]):
-            # Whoever may change the address must not learn the secret by pointing it at their own.
+            # A person who may change the URL must not get the secret by pointing it at their own
+            # server.
             self.add_error(
                 "secret",
                 "The URL leads to another server, which the stored secret is not sent to. "
@@ -133,7 +134,7 @@ class OdsConnectionForm(forms.ModelForm):
             self.add_error("secret", "The stored secret cannot be decrypted. Enter it again.")
 
     def _test(self, values: dict[str, Any]) -> None:
-        # It may take half a minute; somebody is waiting for the answer.
+        # May take half a minute, while a person waits.
         self.result = check(values["url"], values["client_id"], self.effective_secret())
         if self.result.ok:
             return

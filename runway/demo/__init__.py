@@ -1,1 +1,1 @@
-"""The demo: the main job end to end on this machine, on real parts and local stand-ins."""
+"""The demo: the main job end to end on this machine, with real parts and local stand-ins."""

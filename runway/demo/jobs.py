@@ -1,4 +1,4 @@
-"""The demo's two jobs: submitted in the admin as a person would, watched, and held to the seed."""
+"""The demo's two jobs: submit them in the admin like a person, watch them, check the results."""
 
 import json
 import re
@@ -28,7 +28,7 @@ _PATIENCE_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one job, by the app's word, the ODS's, the files' and EDU's."""
+    """One job's results, as reported by the app, the ODS, the files, and EDU."""
 
     sample: InputFile
     run: Run
@@ -51,14 +51,14 @@ class Result:
 
 
 def migrate() -> None:
-    """Make the database's tables."""
+    """Create the database's tables."""
     call_command("migrate", verbosity=0)
 
 
 def run_all(
     admin: str, username: str, password: str, ods_url: str, sideloading: Sideloading, folder: Path
 ) -> bool:
-    """Submit, watch and report each sample job; whether all did what the seed implies."""
+    """Submit, follow, and report each sample job. True if all had the seed's expected results."""
     person = _Person(admin, username, password)
     good, in_edu = True, 0
     for title, sample in (
@@ -79,7 +79,7 @@ def run_all(
 
 
 class _Person:
-    """Somebody at the admin, with a session of their own."""
+    """A person in the admin, with their own session."""
 
     def __init__(self, admin: str, username: str, password: str) -> None:
         self._admin = admin
@@ -89,7 +89,7 @@ class _Person:
         self._post(f"{admin}login/", login)
 
     def submit(self, sample: InputFile) -> UUID:
-        """Submit a job with the file; returns the job's id."""
+        """Submit a job with the file, and return the job's ID."""
         url = f"{self._admin}earthbeam/job/add/?bundle={sample.bundle}"
         fields = {
             "tenant": str(Tenant.objects.get().pk),
@@ -118,7 +118,7 @@ class _Person:
 
 
 def _watch(run: Run) -> None:
-    """Show each step as it goes, until the run has ended."""
+    """Show each step as it happens, until the run has ended."""
     began = time.monotonic()
     told: set[str] = set()
     while True:
@@ -194,7 +194,7 @@ def _short(path: Path) -> str:
 
 
 def _offered(run: Run) -> int:
-    """Student records in the set that was not sent to the ODS."""
+    """Return how many student records are in the set that was not sent to the ODS."""
     file = _folder(run) / "output" / "non-ods" / f"{_RECORDS}.jsonl"
     if not file.exists():
         return 0
@@ -203,7 +203,7 @@ def _offered(run: Run) -> int:
 
 
 def _received(ods_url: str) -> int:
-    """Student records that the ODS has taken, by its own count."""
+    """Return how many student records the ODS has accepted, by its own count."""
     with urlopen(f"{ods_url}/sandbox/received", timeout=10) as answer:  # noqa: S310  our own
         counts: dict[str, int] = json.load(answer)
     return counts.get(_RECORDS, 0)

@@ -1,4 +1,4 @@
-"""What a partner admin would have set up before the first file comes."""
+"""What a partner admin would have set up before the first file."""
 
 import io
 import secrets
@@ -16,7 +16,7 @@ USERNAME = "demo"
 
 
 def seed(ods_url: str) -> str:
-    """Make the partner with its district, year, ODS, bundles and an administrator.
+    """Create the partner with its district, year, ODS, bundles, and an administrator.
 
     Returns the administrator's new password.
     """

@@ -1,4 +1,4 @@
-"""The demo's processes: started in order, stopped in reverse, none left behind."""
+"""The demo's processes, started in order and stopped in reverse. None is left behind."""
 
 import os
 import signal
@@ -20,11 +20,11 @@ STOP_SECONDS = 30.0
 
 
 class ServiceFailed(Exception):
-    """A process did not come up; the message has the end of its log."""
+    """A process did not start. The message has the end of its log."""
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
+    """Return a free port of 127.0.0.1."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -32,7 +32,7 @@ def free_port() -> int:
 
 
 class Services:
-    """A context manager that owns processes; each writes its log below ``logs``."""
+    """A context manager that owns processes. Each writes its log to ``logs``."""
 
     def __init__(self, logs: Path) -> None:
         self.logs = logs
@@ -53,9 +53,9 @@ class Services:
     def start(
         self, name: str, *argv: str, env: Mapping[str, str], answers_at: str | None = None
     ) -> int:
-        """Start ``python ARGV`` and, if given, wait until the URL ``answers_at`` answers.
+        """Start ``python ARGV`` and, if given, wait until the URL ``answers_at`` responds.
 
-        Returns its process id, which is also that of its group. Raises ServiceFailed.
+        Returns its process ID, which is also its group's. Raises ServiceFailed.
         """
         log = self.logs / f"{name}.log"
         with log.open("ab") as output:
@@ -78,11 +78,11 @@ class Services:
         return process.pid
 
     def fallen(self) -> str | None:
-        """The name of a process that has ended, if any has."""
+        """Return the name of a process that has ended, if any."""
         return next((name for name, process in self._running if process.poll() is not None), None)
 
     def stop(self) -> None:
-        """End all processes, the last started first, with all that they started."""
+        """End all processes and everything they started, the last one first."""
         while self._running:
             _, process = self._running.pop()
             with suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""EDU's side of the demo: its loader fetches what no ODS got, by the external API."""
+"""EDU's side of the demo: its loader fetches what went to no ODS, through the external API."""
 
 from pathlib import Path
 
@@ -11,13 +11,13 @@ RECORDS = "studentAssessments"
 
 
 def issuer(partner: str) -> SandboxOidc:
-    """Who gives the loader its tokens, for ``partner`` alone; to be used as a context manager."""
+    """Return the issuer of the loader's tokens, for ``partner`` only, as a context manager."""
     scopes = ("read:jobs", "read:jobs:output-files", f"partner:{partner}")
     return SandboxOidc(machines={CLIENT_ID: Machine(CLIENT_SECRET, scopes)})
 
 
 class Sideloading:
-    """The loader at work for ``partner``, and EDU's own count of what has arrived."""
+    """The loader for ``partner``, and EDU's own count of what has arrived."""
 
     def __init__(
         self, app_url: str, issuer_url: str, partner: str, edu: dict[str, str], folder: Path
@@ -31,7 +31,7 @@ class Sideloading:
         self._loader.poll()
 
     def arrived(self) -> int:
-        """Students' records that are in EDU by now."""
+        """Return how many student records have arrived in EDU."""
         connection = open_edu(self._edu)
         try:
             cursor = connection.cursor()

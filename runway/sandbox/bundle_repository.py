@@ -11,12 +11,12 @@ _DATE = "2026-01-01T00:00:00+00:00"
 
 
 def create_bundle_repository(target: Path) -> Path:
-    """Make ``target`` a git repository of the sample bundles and return its absolute path.
+    """Make ``target`` a git repository of the sample bundles, and return its absolute path.
 
-    Branch ``main`` holds their current state. Called again, it commits what has changed since; if
-    nothing has, the repository stays as it is. Needs git, but none of its user's settings.
+    Branch ``main`` has their current state. Another call commits what has changed since, if
+    anything. Needs git, but none of its user's settings.
 
-    Raises subprocess.CalledProcessError (git's own words in ``stderr``) when git fails.
+    Raises subprocess.CalledProcessError (git's output in ``stderr``) if git fails.
     """
     target = target.resolve()
     target.mkdir(parents=True, exist_ok=True)

@@ -1,8 +1,8 @@
 """A Snowflake that answers any query with given Arrow tables in chunks, and fails on demand.
 
-fakesnow answers in one piece and never fails. Snowflake sends the first batch inline and the
-others as gzipped files behind URLs; a lost or broken one is what the roster stream must notice.
-Speaks just what the connector asks for: login, query, chunks, renewal and end of a session.
+fakesnow answers in one piece and never fails. Snowflake sends the first batch inline and the others
+as gzipped files behind URLs. The roster stream must notice if one is lost or broken. Implements
+only what the connector requests: login, query, chunks, and renewal and end of a session.
 """
 
 import base64
@@ -19,7 +19,7 @@ import pyarrow
 
 
 def lines_table(lines: Sequence[str | None]) -> pyarrow.Table:
-    """A table with the one column of text that Runway's query asks for."""
+    """Return a table with the one text column that Runway's query selects."""
     metadata = {"logicalType": "TEXT", "precision": "38", "scale": "0", "charLength": "16777216"}
     field = pyarrow.field("LINE", pyarrow.string(), metadata=metadata)
     return pyarrow.table([pyarrow.array(lines, pyarrow.string())], pyarrow.schema([field]))
@@ -33,17 +33,17 @@ def _ipc(table: pyarrow.Table) -> bytes:
 
 
 class ChunkedSnowflake:
-    """The server, between ``with`` and its end; the attributes may be changed while it runs."""
+    """The server, as a context manager. Its attributes may be changed while it runs."""
 
     def __init__(self, tables: Sequence[pyarrow.Table] = ()) -> None:
         self.tables = list(tables)
         self.total: int | None = None
-        """Rows to announce, if not those of the tables."""
+        """Rows to announce, if different from the tables'."""
         self.on_login: Callable[[Any], bool] | None = None
         self.on_heartbeat: Callable[[Any], bool] | None = None
         self.on_query: Callable[[Any], bool] | None = None
         self.on_chunk: Callable[[Any, int], bool] | None = None
-        """Faults: each gets the request handler and returns True if it has answered by itself."""
+        """Faults. Each gets the request handler, and returns True if it has responded itself."""
         self.logins = self.queries = 0
         self.sessions: set[str] = set()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -54,7 +54,7 @@ class ChunkedSnowflake:
         return int(self._server.server_address[1])
 
     def answer_query(self) -> dict[str, Any]:
-        """The answer to a query: the first table inline, the others by URL."""
+        """Return the answer to a query: the first table inline, the others by URL."""
         tables = self.tables or [lines_table([])]
         bodies = [_ipc(table) for table in tables]
         total = sum(table.num_rows for table in tables)
@@ -142,13 +142,13 @@ class ChunkedSnowflake:
                 self.wfile.write(body)
 
             def reset(self) -> bool:
-                """Drop the connection without an answer."""
+                """Drop the connection without a response."""
                 self.close_connection = True
                 self.connection.close()
                 return True
 
             def stall(self, seconds: float) -> bool:
-                """Answer later, as usual."""
+                """Delay the usual response."""
                 time.sleep(seconds)
                 return False
 

@@ -1,8 +1,8 @@
 """EDU as a local stand-in: fakesnow's HTTP server with the two staging tables that Runway reads.
 
-fakesnow speaks Snowflake's protocol in front of DuckDB; Runway reaches it with the real connector
-and a key pair made for the occasion. It runs as a process of its own, since fakesnow holds its
-databases in module globals: ``runway.sandbox.edu_server``.
+fakesnow implements Snowflake's protocol in front of DuckDB. Runway reaches it with the real
+connector and a key pair created for the purpose. It runs as a separate process,
+``runway.sandbox.edu_server``, since fakesnow holds its databases in module globals.
 """
 
 import argparse
@@ -28,7 +28,7 @@ DATABASE, SCHEMA = "EDU_SANDBOX", "STAGING"
 STATE, LOCAL = "State", "Local"
 
 START_TIMEOUT = 60.0
-"""Seconds; fakesnow imports for a few of them."""
+"""In seconds. Importing fakesnow takes a few of them."""
 
 
 class Association(NamedTuple):
@@ -51,7 +51,7 @@ class Code(NamedTuple):
 
 
 def associations(population: Iterable[Student] | None = None) -> list[Association]:
-    """A row for each student and school year, except of students known to nobody."""
+    """Return a row for each student and school year, except for students on no roster."""
     return [
         Association(
             student.tenant,
@@ -67,7 +67,7 @@ def associations(population: Iterable[Student] | None = None) -> list[Associatio
 
 
 def codes(population: Iterable[Student] | None = None) -> list[Code]:
-    """The State and the Local id of each student and school year, where there is one."""
+    """Return the State and Local IDs of each student and school year, if any."""
     return [
         Code(f"{student.tenant}-{student.unique_id}-{year}", system, code)
         for student in _known(population)
@@ -83,12 +83,12 @@ def _known(population: Iterable[Student] | None) -> Iterator[Student]:
 
 
 def generate_key() -> rsa.RSAPrivateKey:
-    """A key pair as a partner would make it for Runway."""
+    """Generate a key pair as a partner would for Runway."""
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 def encode_key(key: rsa.RSAPrivateKey) -> str:
-    """The key as credentials hold it: the base64 of its PEM."""
+    """Return the key as credentials store it: the base64 of its PEM."""
     pem = key.private_bytes(
         serialization.Encoding.PEM,
         serialization.PrivateFormat.PKCS8,
@@ -98,9 +98,9 @@ def encode_key(key: rsa.RSAPrivateKey) -> str:
 
 
 class SandboxEdu:
-    """The stand-in as a child process, between ``with`` and its end.
+    """The stand-in as a child process and context manager.
 
-    ``seed`` replaces the population's rows by others: associations and codes.
+    ``seed`` replaces the population's rows: associations and codes.
     """
 
     def __init__(
@@ -118,12 +118,12 @@ class SandboxEdu:
         self._directory = tempfile.TemporaryDirectory(prefix="sandbox-edu-")
 
     def environment(self) -> dict[str, str]:
-        """The variables that make Runway reach this EDU, with RUNWAY_ENV=development."""
+        """Return the variables that connect Runway to this EDU, with RUNWAY_ENV=development."""
         values = {**self.credentials(), "private_key": encode_key(self.key)}
         return {f"EDU_SNOWFLAKE_{name.upper()}": value for name, value in values.items()}
 
     def credentials(self) -> dict[str, str]:
-        """The same but for the key, by their names in ``settings.EDU_SNOWFLAKE``."""
+        """Return the same without the key, by their names in ``settings.EDU_SNOWFLAKE``."""
         return {
             "username": USER,
             "account": ACCOUNT,
@@ -137,9 +137,9 @@ class SandboxEdu:
         }
 
     def start(self) -> "SandboxEdu":
-        """Start the process and wait until it answers.
+        """Start the process and wait until it responds.
 
-        Raises RuntimeError with the end of its output if it does not come up.
+        Raises RuntimeError with the end of its output if it does not start.
         """
         directory = Path(self._directory.name)
         public_key = directory / "key.pub"
@@ -176,7 +176,7 @@ class SandboxEdu:
         return self
 
     def stop(self) -> None:
-        """End the process and wait for it. Harmless when it has ended."""
+        """End the process and wait for it. Does nothing if it has ended."""
         process, self._process = self._process, None
         if process is None:
             return
@@ -199,7 +199,7 @@ class SandboxEdu:
 
 
 def main() -> None:
-    """Serve until Ctrl-C, with the variables for .env on standard output."""
+    """Serve until Ctrl-C, and print the variables for .env."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     with SandboxEdu(port=parser.parse_args().port) as edu:

@@ -1,11 +1,10 @@
-"""EDU's loader as a stand-in: it fetches the sets that no ODS got, and loads them exactly once.
+"""A stand-in for EDU's loader: fetches the sets that went to no ODS, and loads them exactly once.
 
-It does what a loader of a partner's does, over the external API alone: lists the sets that are not
-sent to the ODS, downloads their files and loads each line into EDU, a set in one transaction
-together with the note that it has been loaded. A loader that is killed leaves a set whole or not at
-all; of two that run at once a lock lets one work; and since sets that were published at nearly the
-same time may become visible in another order, each poll looks back over ``OVERLAP`` and leaves out
-what the notes have.
+It does what a partner's loader does, using only the external API: list the sets that are not sent
+to the ODS, download their files, and load each line into EDU. A set is loaded in one transaction
+with a record that it has been, so a loader that is killed leaves a whole set or nothing. A lock
+makes concurrent loaders take turns. Sets published at nearly the same time may become visible in
+another order, so each poll looks back over ``OVERLAP`` and skips sets that are recorded as loaded.
 """
 
 import argparse
@@ -29,7 +28,7 @@ from edu.credentials import EduCredentials
 
 OVERLAP = timedelta(minutes=10)
 BATCH = 500
-"""Lines in one statement."""
+"""Lines per statement."""
 PAGE = 100
 _TIMEOUT = 60
 
@@ -49,7 +48,7 @@ _INSERT = """
 
 @dataclass(frozen=True)
 class Api:
-    """The external API as a client of an issuer sees it."""
+    """The external API, as an issuer's client uses it."""
 
     url: str
     issuer: str
@@ -83,7 +82,7 @@ class Api:
 class EduLoader:
     """Loads a partner's sets into the EDU that ``open_edu`` connects to.
 
-    ``lock`` is a file that all loaders of that EDU know.
+    ``lock`` is a file that all loaders of that EDU share.
     """
 
     def __init__(self, api: Api, partner: str, open_edu: Callable[[], Any], lock: Path) -> None:
@@ -91,9 +90,9 @@ class EduLoader:
         self._open_edu, self._lock = open_edu, lock
 
     def poll(self) -> int:
-        """Load what has come since the last poll; returns how many sets that were.
+        """Load what is new since the last poll, and return how many sets that was.
 
-        What fails raises, and is loaded by a later poll.
+        A failure raises, and a later poll loads what is missing.
         """
         with self._alone():
             edu = self._open_edu()
@@ -152,7 +151,7 @@ class EduLoader:
 
 
 def _batches(link: str) -> Iterator[list[dict[str, Any]]]:
-    """The file's lines with their numbers; a download that breaks off raises."""
+    """Yield batches of the file's lines with their numbers. Raises if the download breaks off."""
     batch: list[dict[str, Any]] = []
     with requests.get(link, stream=True, timeout=_TIMEOUT) as answer:
         answer.raise_for_status()
@@ -167,7 +166,7 @@ def _batches(link: str) -> Iterator[list[dict[str, Any]]]:
 
 
 def open_edu(variables: dict[str, str]) -> Any:
-    """A connection to the EDU that ``EDU_SNOWFLAKE_…`` variables tell of."""
+    """Connect to the EDU named by ``EDU_SNOWFLAKE_…`` variables."""
     given = {
         name.removeprefix("EDU_SNOWFLAKE_").lower(): value
         for name, value in variables.items()
@@ -184,7 +183,7 @@ def open_edu(variables: dict[str, str]) -> Any:
 
 
 def main() -> None:
-    """Poll again and again; EDU by EDU_SNOWFLAKE_… variables, the secret by CLIENT_SECRET."""
+    """Poll repeatedly. EDU comes from EDU_SNOWFLAKE_… variables, the secret from CLIENT_SECRET."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--api", required=True, help="such as http://127.0.0.1:8000/api/v1")
     parser.add_argument("--issuer", required=True)

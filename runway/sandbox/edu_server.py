@@ -39,7 +39,7 @@ def serve(
     public_key: bytes,
     rows: tuple[Iterable[Association], Iterable[Code]],
 ) -> None:
-    """Seed fakesnow and serve it on 127.0.0.1 until the process is told to end."""
+    """Seed fakesnow and serve it on 127.0.0.1 until the process is ended."""
     _create_tables(shared_fs.connect(DATABASE, SCHEMA), rows)
     guarded = LoginCheck(app, public_key)
 
@@ -52,7 +52,7 @@ def serve(
 
 
 def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[Code]]) -> None:
-    """The two tables with their rows, in the schema that the connection is in."""
+    """Create the two tables with their rows, in the connection's schema."""
     cursor = connection.cursor()
     cursor.execute(
         "create table stg_ef3__student_education_organization_associations ("
@@ -64,12 +64,12 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
         "k_student varchar, id_system varchar, id_code varchar)"
     )
     duck = connection._duck_conn
-    # fakesnow keeps every whole number in 64 bits; Snowflake's have 38 digits.
+    # fakesnow limits whole numbers to 64 bits; Snowflake's have 38 digits.
     duck.execute(
         "alter table stg_ef3__student_education_organization_associations "
         "alter ed_org_id set data type decimal(38, 0)"
     )
-    # Snowflake's own functions that fakesnow lacks.
+    # Functions of Snowflake that fakesnow lacks.
     duck.execute(f"create macro current_warehouse() as '{WAREHOUSE}'")
     duck.execute(f"create macro current_role() as '{ROLE}'")
     tables = (
@@ -78,7 +78,7 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
     )
     for (table, fields), given in zip(tables, rows, strict=True):
         columns = list(zip(*given, strict=True)) or [()] * len(fields)
-        # DuckDB finds this by its name; a row at a time would take minutes.
+        # DuckDB finds this by its name. Inserting row by row would take minutes.
         arrow = pyarrow.table(
             {
                 name: pyarrow.array([None if v is None else str(v) for v in column], "string")
@@ -91,9 +91,9 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
 
 
 class LoginCheck:
-    """ASGI middleware: a login must carry a JWT that the known key has signed, as Snowflake asks.
+    """ASGI middleware: requires a login's JWT to be signed with the known key, as Snowflake does.
 
-    fakesnow accepts any login; without this, a wrong key would pass for a right one.
+    fakesnow accepts any login, so without this a wrong key would seem right.
     """
 
     def __init__(self, app: Any, public_key: bytes) -> None:
@@ -126,7 +126,7 @@ class LoginCheck:
 
 
 def _end_with_stdin() -> None:
-    """End this process when its parent has gone or closed our standard input."""
+    """End this process when its parent is gone or has closed our standard input."""
 
     def wait() -> None:
         while os.read(0, 1):
@@ -151,7 +151,7 @@ def main() -> None:
         serve(options.port, options.public_key.read_bytes(), rows)
     except BaseException:  # noqa: BLE001  (told here, and then the process ends)
         traceback.print_exc()
-        # At an ordinary exit DuckDB would print pages about itself behind the reason.
+        # At an ordinary exit, DuckDB would print pages about itself after the reason.
         os._exit(1)
 
 

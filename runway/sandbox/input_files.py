@@ -1,6 +1,6 @@
-"""Sample input files for the sample bundles, made of the sandbox's students, and what to expect.
+"""Sample input files for the sample bundles, made from the sandbox's students, and their results.
 
-The expectations hold for an ODS of the current year and an EDU of all years, both made from
+The expectations are for an ODS of the current year and an EDU of all years, both made from
 population.py, with cross-year matching available.
 """
 
@@ -25,7 +25,7 @@ from runway.sandbox.population import (
 
 @dataclass(frozen=True)
 class Expectation:
-    """How a job must split an input file, in rows. Blank and ambiguous ids count as unmatched."""
+    """How a job must split an input file, in rows. Blank and ambiguous IDs count as unmatched."""
 
     rows: int
     ods: int
@@ -39,7 +39,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class InputFile:
-    """A written file, the bundle that it is for, and what a job must make of it."""
+    """A written file, its bundle, and the expected result of its job."""
 
     path: Path
     bundle: str
@@ -74,7 +74,7 @@ def write_interim_file(folder: Path) -> InputFile:
 
 
 def write_summative_file(folder: Path) -> InputFile:
-    """Write a file for SAMPLE_SUMMATIVE of which the ODS knows less than half of the students."""
+    """Write a file for SAMPLE_SUMMATIVE with less than half of its students in the ODS."""
     known = [s for s in in_group(CURRENT) if s.unique_id not in (WITHOUT_CODES, *SHARED_STATE_ID)]
     students = [*known[300:370], *in_group(EARLIER)[100:210], *in_group(UNKNOWN)[:20]]
     path = _write(folder / "summative_MA_2026.csv", list(_summative_rows(students)))
@@ -120,19 +120,19 @@ def _summative_rows(students: Iterable[Student]) -> Iterator[dict[str, str]]:
 
 
 def _name(student: Student, rng: random.Random) -> str:
-    """Most of them plain, some as only real files have them."""
+    """Return a name: most are plain, some odd like those in real files."""
     if student.group == UNKNOWN or rng.random() < 0.05:
         return rng.choice(_ODD_NAMES)
     return f"{student.last_name}, {student.first_name}"
 
 
 def _number(student: Student, rng: random.Random) -> str:
-    """The district's own number for about half of the rows, the vendor's for the others."""
+    """Return the district's own number for about half of the rows, the vendor's for the others."""
     return student.local_id if rng.random() < 0.5 else f"V-{rng.randrange(10**6):06}"
 
 
 def _state_id(student: Student, rng: random.Random) -> str:
-    """As spreadsheets leave it: some end in ``.0``."""
+    """Return the State ID as spreadsheets leave it: some end in ``.0``."""
     return f"{student.state_id}.0" if rng.random() < 0.1 else student.state_id
 
 

@@ -1,8 +1,8 @@
-"""An OpenID Connect issuer as a stand-in: people sign in by a page, machines by their secret.
+"""A stand-in for an OpenID Connect issuer: people sign in on a page, machines by their secret.
 
 ``python -m runway.sandbox.oidc`` serves one with the people and the clients of oidc_issuer.py. It
-keeps to OpenID Connect Core 1.0 (code flow, with PKCE where the client uses it), Discovery 1.0 and
-RFC 6749 (client credentials); access tokens of machines are JWTs (RS256), as RFC 9068 has them.
+implements OpenID Connect Core 1.0 (code flow, with PKCE if the client uses it), Discovery 1.0, and
+RFC 6749 (client credentials). Machines' access tokens are JWTs (RS256), as in RFC 9068.
 """
 
 import argparse
@@ -24,7 +24,7 @@ __all__ = ["Machine", "Person", "SandboxOidc"]
 class SandboxOidc(Issuer):
     """An issuer on loopback. Usable as a context manager, which serves in a thread.
 
-    ``broken`` names paths that answer 500 from now on; ``asked`` counts requests by path.
+    ``broken`` names paths that respond 500 from now on; ``asked`` counts requests by path.
     """
 
     def __init__(
@@ -43,7 +43,7 @@ class SandboxOidc(Issuer):
         self.url = f"http://{address[0]!s}:{address[1]}"
 
     def serve_forever(self) -> None:
-        """Serve in this thread, until ``close`` is called in another."""
+        """Serve in this thread until another one calls ``close``."""
         self._server.serve_forever(poll_interval=0.05)
 
     def close(self) -> None:
@@ -66,7 +66,7 @@ class _Server(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """Do not log clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -125,11 +125,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Not logged: ``asked`` counts."""
+        """Do not log requests: ``asked`` counts them."""
 
 
 def main() -> None:
-    """Print the issuer as the first line and serve until terminated."""
+    """Print the issuer as the first line, and serve until terminated."""
     parser = argparse.ArgumentParser(prog="python -m runway.sandbox.oidc")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")

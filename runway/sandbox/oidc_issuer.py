@@ -1,4 +1,4 @@
-"""What the OIDC stand-in answers, apart from sockets: people, machines, codes, keys and tokens."""
+"""The OIDC stand-in's responses, without sockets: people, machines, codes, keys, and tokens."""
 
 import base64
 import hashlib
@@ -14,15 +14,18 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 LIFETIME = 3600
-"""Seconds that tokens are good for, unless told else."""
+"""The default validity of tokens, in seconds."""
 
 CODE_LIFETIME = 60
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who can sign in here. ``claims`` stand in the ID token and at userinfo;
-    ``userinfo`` is laid over what userinfo alone says."""
+    """A person who can sign in here.
+
+    ``claims`` are in both the ID token and userinfo. ``userinfo`` overrides claims in userinfo
+    only.
+    """
 
     subject: str
     email: str
@@ -38,7 +41,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Machine:
-    """A client that gets tokens by its secret: which scopes it may have, what its tokens say."""
+    """A client that gets tokens by its secret, with allowed scopes and its tokens' extra claims."""
 
     secret: str
     scopes: tuple[str, ...] = ()
@@ -55,7 +58,7 @@ MACHINES = {
 
 
 class Refused(Exception):
-    """The answer is an error of RFC 6749, section 5.2, or a plain page."""
+    """The response is an error of RFC 6749, section 5.2, or a plain page."""
 
     def __init__(self, error: str, status: int = 400) -> None:
         super().__init__(error)
@@ -63,7 +66,7 @@ class Refused(Exception):
 
 
 class Issuer:
-    """An issuer at ``url``, which has no slash at its end."""
+    """An issuer at ``url``, which has no trailing slash."""
 
     url = ""
 
@@ -84,7 +87,7 @@ class Issuer:
         self.rotate_keys()
 
     def rotate_keys(self, *, keep_old: bool = True) -> str:
-        """Sign with a new key from now on; returns its id. Old keys stay published if kept."""
+        """Sign with a new key from now on, and return its ID. Old keys stay published if kept."""
         key = secrets.token_hex(4), rsa.generate_private_key(public_exponent=65537, key_size=2048)
         self._keys = [key, *(self._keys if keep_old else [])]
         return key[0]
@@ -98,14 +101,14 @@ class Issuer:
         lifetime: float = LIFETIME,
         **claims: Any,
     ) -> str:
-        """A machine's access token, as /token gives it; ``lifetime`` may be negative."""
+        """Return a machine's access token, as /token does. ``lifetime`` may be negative."""
         known = {"sub": client_id, "client_id": client_id, "scope": scope}
         if audience is not None:
             known["aud"] = audience  # type: ignore[assignment]
         return self.sign({**known, **claims}, lifetime)
 
     def sign(self, claims: Mapping[str, Any], lifetime: float = LIFETIME) -> str:
-        """A token with these claims and what every token has. Claims given win."""
+        """Sign a token with these claims and the standard ones, which they override."""
         now = int(time.time())
         kid, key = self._keys[0]
         known = {
@@ -116,7 +119,7 @@ class Issuer:
         }
         return jwt.encode({**known, **claims}, key, algorithm="RS256", headers={"kid": kid})
 
-    # --- What the paths answer -------------------------------------------------------------------
+    # --- Responses by path ----------------------------------------------------------------------
 
     def discovery(self) -> dict[str, Any]:
         return {
@@ -141,7 +144,7 @@ class Issuer:
         return {"keys": keys}
 
     def login_page(self, query: Mapping[str, str]) -> str:
-        """Who signs in: a button for each person."""
+        """Return the sign-in page, with a button for each person."""
         hidden = "".join(
             f'<input type="hidden" name="{html.escape(name)}" value="{html.escape(value)}">'
             for name, value in query.items()
@@ -158,7 +161,7 @@ class Issuer:
         )
 
     def authorize(self, form: Mapping[str, str]) -> str:
-        """Where the browser goes with its code. Raises Refused where it must not be sent on."""
+        """Return the URL to which the browser takes its code. Raises Refused if it must not go."""
         if form.get("client_id") != self.client_id or form.get("response_type") != "code":
             raise Refused("unauthorized_client")
         back = {"state": form["state"]} if "state" in form else {}

@@ -1,7 +1,7 @@
-"""The sandbox's students: one deterministic population behind the ODS, EDU and the sample files.
+"""The sandbox's students: one deterministic population behind the ODS, EDU, and the sample files.
 
-The students of the sample district fall into the groups that a cross-year job tells apart. Every
-stand-in derives its data from here, so that the demo knows beforehand what its job must report.
+The sample district's students fall into the groups that a cross-year job distinguishes. Every
+stand-in derives its data from here, so the demo knows in advance what its job must report.
 """
 
 import random
@@ -12,16 +12,16 @@ OTHER_TENANT = "glendale"
 ED_ORG_ID = 255901
 OTHER_ED_ORG_ID = 867530
 CURRENT_YEAR = 2026
-"""End year of the school year that the ODS holds."""
+"""The end year of the ODS's school year."""
 
 WITHOUT_CODES = "604000"
-"""Unique id of the student whom the ODS knows without any identification code: its first one."""
+"""Unique ID of the student without any identification code in the ODS, the first of its roster."""
 
 TWO_ED_ORGS, SECOND_ED_ORG_ID = "604001", 255901001
-"""Unique id of the student whom the ODS lists under two education organisations, and the second."""
+"""Unique ID of a student with two education organizations in the ODS, and the second of these."""
 
 SHARED_STATE_ID = ("604002", "604003")
-"""Unique ids of the two students of this year who have the same State id, everywhere."""
+"""Unique IDs of this year's two students who have the same State ID everywhere."""
 
 CURRENT, EARLIER, OTHER_DISTRICT, UNKNOWN = "current", "earlier", "other-district", "unknown"
 
@@ -31,10 +31,10 @@ _LAST = "Abbott Baker Castro Díaz Evans Fischer Grant Huang O'Neil Jones Kumar 
 
 @dataclass(frozen=True)
 class Student:
-    """A student as the world outside knows them.
+    """A student, as the stand-ins know them.
 
-    ``years`` are the end years of the school years in which a district lists them; a student
-    without any is on nobody's roster.
+    ``years`` are the end years of the school years in which a district lists them. A student
+    without any is on no roster.
     """
 
     unique_id: str
@@ -50,12 +50,12 @@ class Student:
 
 
 def students() -> list[Student]:
-    """Every student of the sandbox, the same list at every call.
+    """Return every student of the sandbox, the same list at every call.
 
     700 attend the sample district this year, 260 did in earlier years, 180 attend another district
-    of the same EDU, and 40 are known to nobody (they occur in sample files only). State ids keep
-    leading zeros; a local id of the other district may equal one of ours; the two students of
-    ``SHARED_STATE_ID`` have the State id of the first of them.
+    of the same EDU, and 40 are on no roster (they occur in sample files only). State IDs keep
+    leading zeros. A Local ID of the other district may equal one of ours. The two students of
+    ``SHARED_STATE_ID`` have the State ID of the first of them.
     """
     rng = random.Random(20260)
     sizes = ((CURRENT, 700), (EARLIER, 260), (OTHER_DISTRICT, 180), (UNKNOWN, 40))
@@ -87,5 +87,5 @@ def students() -> list[Student]:
 
 
 def in_group(group: str) -> list[Student]:
-    """The students of one group, in order."""
+    """Return the students of one group, in order."""
     return [student for student in students() if student.group == group]

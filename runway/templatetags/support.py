@@ -1,4 +1,4 @@
-"""The way to the people who help: SUPPORT_CONTACT, an email address or a URL."""
+"""Links to Runway support: SUPPORT_CONTACT, an email address or a URL."""
 
 from urllib.parse import quote, urlencode
 
@@ -12,7 +12,7 @@ register = template.Library()
 
 @register.simple_tag
 def support_link(path: str = "") -> SafeString:
-    """A link to support, with the page at ``path`` named in it; empty without SUPPORT_CONTACT."""
+    """Return a link to support that names the page at ``path``; empty without SUPPORT_CONTACT."""
     contact = settings.SUPPORT_CONTACT
     if not contact:
         return SafeString("")
@@ -20,7 +20,7 @@ def support_link(path: str = "") -> SafeString:
 
 
 def support_url(contact: str, path: str = "") -> str:
-    """Where a link to ``contact`` leads. A URL gets the page's link where it has ``{link}``."""
+    """Return the target of a link to ``contact``. In a URL, ``{link}`` becomes the page's link."""
     link = f"{settings.APP_URL}{path}" if path else ""
     if "://" in contact:
         return contact.replace("{link}", quote(link, safe=""))

@@ -1,4 +1,4 @@
-"""Django's command, whose passwords follow the rules: it would take any, if asked twice."""
+"""Django's command with password rules enforced. The original accepts any after a second prompt."""
 
 import os
 from typing import Any
@@ -28,6 +28,6 @@ class Command(createsuperuser.Command):
                     email=options["email"] or os.environ.get("DJANGO_SUPERUSER_EMAIL", ""),
                 ),
             )
-        # Django's goes on after a refusal if the answer to its question is y.
+        # Django's continues with a refused password if the answer to its question is y.
         createsuperuser.validate_password = _or_end  # type: ignore[attr-defined]
         super().handle(*args, **options)

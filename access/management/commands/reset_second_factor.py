@@ -1,4 +1,4 @@
-"""For ops, when nobody is left who could do it in the admin."""
+"""Reset a second factor from the command line, if nobody can do it in the admin."""
 
 from argparse import ArgumentParser
 from typing import Any

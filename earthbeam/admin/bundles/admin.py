@@ -32,7 +32,7 @@ class BundleAdmin(LastSync, ScopedAdmin):
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        # Bundles are everybody's: their history names people of all partners.
+        # Bundles are shared, so their history names people of all partners.
         if not request.user.is_superuser:
             raise PermissionDenied
         return super().history_view(request, object_id, extra_context)
@@ -40,7 +40,7 @@ class BundleAdmin(LastSync, ScopedAdmin):
     def save_related(
         self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool
     ) -> None:
-        """Keep it enabled for the partners that the form did not offer."""
+        """Keep it enabled for partners that the form did not offer."""
         offered = form.fields["enabled_for"].queryset  # type: ignore[attr-defined]
         others = list(form.instance.enabled_for.exclude(pk__in=offered))
         super().save_related(request, form, formsets, change)
@@ -49,7 +49,7 @@ class BundleAdmin(LastSync, ScopedAdmin):
 
 @admin.register(DescriptorMapping)
 class DescriptorMappingAdmin(ScopedAdmin):
-    """To search all of them; they are replaced as a whole: partners/mappings.py."""
+    """Searches all mappings. They can only be replaced as a whole: partners/mappings.py."""
 
     list_display = ["descriptor_type", "edfi_descriptor", "local_descriptor", "bundle", "partner"]
     list_filter = [

@@ -1,4 +1,4 @@
-"""How the latest sync of the bundles went, above the lists that come of it."""
+"""The result of the latest bundle sync, shown above the lists that it fills."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from earthbeam.models import BundleSync
 
 
 class LastSync(admin.ModelAdmin):
-    """To be mixed into the admin of what syncs bring."""
+    """A mixin for the admin of synced models."""
 
     change_list_template = "admin/earthbeam/bundle/change_list.html"
 
@@ -19,4 +19,4 @@ class LastSync(admin.ModelAdmin):
         return super().changelist_view(request, {"sync": sync, **(extra_context or {})})
 
     def has_add_permission(self, request: HttpRequest) -> bool:
-        return False  # syncs do: bundles/revisions.py
+        return False  # only syncs add them: bundles/revisions.py

@@ -1,4 +1,4 @@
-"""Revisions of the bundle repository: what is used, what is available, and what is different."""
+"""Revisions of the bundle repository: which is in use, which are available, and what differs."""
 
 from typing import Any, ClassVar, cast
 
@@ -23,7 +23,7 @@ _CHANGES = {"A": "added", "M": "changed", "D": "deleted"}
 
 @admin.register(BundleRevision)
 class BundleRevisionAdmin(LastSync, SuperuserAdmin):
-    """For superusers: a bundle is code that runs with students' data."""
+    """For superusers only, since a bundle is code that runs with students' data."""
 
     list_display = ["short_commit", "branch", "state", "files", "synced_at"]
     list_filter = ["branch", "is_current"]
@@ -71,7 +71,7 @@ class BundleRevisionAdmin(LastSync, SuperuserAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # but for which one is current
+        return False  # only which one is current can change
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -93,7 +93,7 @@ class BundleRevisionAdmin(LastSync, SuperuserAdmin):
         return f"{len(obj.changes):,} changed" if obj.changes else "-"
 
     def changed_files(self, obj: BundleRevision) -> SafeString:
-        """By file, against the revision that was current when this one was synced."""
+        """The changes by file, against the revision that was current at the sync."""
         lines = (line.partition("\t") for line in obj.changes)
         rows = ((_CHANGES.get(kind, kind), name) for kind, _, name in lines)
         return format_html_join("", "<div>{}: {}</div>", rows) or SafeString("-")

@@ -1,5 +1,4 @@
-"""Connections to EDU and to ODSs that fail, by what runs told of late and by what tests of ODS
-connections said. Nothing is tried here."""
+"""Failing connections to EDU and to ODSs, from recent runs and tests. Tests nothing itself."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -17,7 +16,7 @@ EDU_ERROR = "cross_year_roster_fetch"
 ODS_ERRORS = ("lightbeam_fetch", "lightbeam_send")
 
 RECENT = timedelta(days=14)
-"""What failed longer ago says little about the connection of today."""
+"""How far back failures count. Older ones say little about the current connection."""
 
 MOST = 20
 
@@ -26,7 +25,7 @@ MOST = 20
 class EduTrouble:
     """``failed`` jobs wait because EDU's roster could not be fetched, the last at ``last``.
 
-    None failed: no connection was ever made, though the partner's toggle is on.
+    With none failed: no connection was ever opened, although the partner's toggle is on.
     """
 
     partner: Partner
@@ -36,10 +35,10 @@ class EduTrouble:
 
 @dataclass(frozen=True)
 class OdsTrouble:
-    """An ODS that fails: jobs of the tenant and year wait for it, or the connection's test failed.
+    """A failing ODS: jobs of the tenant and year wait for it, or the connection's test failed.
 
-    ``failed`` jobs could not read it or send to it, the last at ``last``. ``finding`` is what the
-    test at ``checked_at`` found; it is empty if that succeeded, or if there was none.
+    ``failed`` jobs could not read it or send to it, the last at ``last``. ``finding`` is the result
+    of the test at ``checked_at``. It is empty if that succeeded, or if there was none.
     """
 
     tenant: Tenant
@@ -52,7 +51,7 @@ class OdsTrouble:
 
 
 def edu_trouble(user: User) -> list[EduTrouble]:
-    """EDU connections that fail, of the partners that ``user`` administers."""
+    """Return failing EDU connections of the partners that ``user`` administers."""
     administered = scoping.visible(Partner.objects.all(), user, partner="pk")
     turned_on = {each.pk: each for each in administered.filter(cross_year_match_enabled=True)}
     if not turned_on:
@@ -73,7 +72,7 @@ def edu_trouble(user: User) -> list[EduTrouble]:
 
 
 def ods_trouble(user: User) -> list[OdsTrouble]:
-    """The ODSs that fail of the tenants that ``user`` sees, at most MOST, the latest first."""
+    """Return failing ODSs of the tenants that ``user`` sees, at most MOST, the latest first."""
     by_place = {(each.tenant.pk, each.year.pk): each for each in _failed_tests(user)}
     for each in _failed_jobs(user):
         place = (each.tenant.pk, each.year.pk)
@@ -98,14 +97,14 @@ def _failed_tests(user: User) -> Iterator[OdsTrouble]:
             each.tenant,
             each.school_year,
             each.pk,
-            # Its first line; the connection's page has the rest.
+            # Its first line only. The connection's page has the rest.
             finding=each.check_message.partition("\n")[0] or "The test failed.",
             checked_at=each.checked_at,
         )
 
 
 def _failed_jobs(user: User) -> Iterator[OdsTrouble]:
-    """ODSs that failed jobs, and that have neither worked nor got a new connection since."""
+    """Yield ODSs that failed jobs, and have neither worked nor got a new connection since."""
     same = {
         "tenant": OuterRef("run__job__tenant"),
         "school_year": OuterRef("run__job__school_year"),
@@ -113,7 +112,7 @@ def _failed_jobs(user: User) -> Iterator[OdsTrouble]:
     worked_since = Job.objects.filter(
         **same, last_run__status=Run.Status.SUCCESS, last_run__created_at__gt=OuterRef("at")
     )
-    # An edit makes a new connection: what failed before says nothing about that one.
+    # An edit creates a new connection, about which older failures say nothing.
     renewed_since = OdsConnection.objects.filter(
         **same, retired_at=None, created_at__gt=OuterRef("at")
     )
@@ -142,7 +141,7 @@ def _failed_jobs(user: User) -> Iterator[OdsTrouble]:
 
 
 def _waiting(codes: list[str] | tuple[str, ...]) -> QuerySet[RunError]:
-    """Recent errors of last runs, of jobs that nobody called resolved."""
+    """Return recent errors of last runs, of jobs that are not marked as resolved."""
     return RunError.objects.filter(
         code__in=codes,
         at__gt=timezone.now() - RECENT,

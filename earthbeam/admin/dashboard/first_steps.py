@@ -1,4 +1,4 @@
-"""The way from an empty installation to its first job, for superusers."""
+"""The steps from an empty installation to its first job, for superusers."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig
 
 @dataclass(frozen=True)
 class Step:
-    """``url`` leads to where it is done; ``done`` steps need no more."""
+    """A step. ``url`` is the page where it is done. ``done`` steps need nothing more."""
 
     label: str
     why: str
@@ -20,9 +20,9 @@ class Step:
 
 
 def first_steps(user: User) -> list[Step]:
-    """The steps of a superuser whose installation has no job yet; none for anybody else, or later.
+    """Return a superuser's steps while the installation has no job; otherwise none.
 
-    An ODS connection counts as done where no enabled year sends to an ODS.
+    The ODS connection counts as done if no enabled year sends to an ODS.
     """
     if not user.is_superuser or Job.objects.exists():
         return []

@@ -14,7 +14,7 @@ WEEKS = 12
 
 @dataclass(frozen=True)
 class Week:
-    """Rows of the jobs that were made in the week that begins on ``start``, a Monday."""
+    """Rows of the jobs created in the week that begins on ``start``, a Monday."""
 
     start: date
     ods: int = 0
@@ -37,7 +37,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class Chart:
-    """Columns for ``weeks``, as high as the highest is 100."""
+    """Columns for ``weeks``, scaled so that the highest is 100."""
 
     weeks: list[Week]
 
@@ -60,7 +60,7 @@ class Chart:
 
     @property
     def columns(self) -> list[tuple[Week, int, list[Bar]]]:
-        """Each week with its x and its bars, from the ground up."""
+        """Each week with its x coordinate and its bars, from the bottom up."""
         return [(week, 10 * index + 1, self._bars(week)) for index, week in enumerate(self.weeks)]
 
     def _bars(self, week: Week) -> list[Bar]:
@@ -75,7 +75,7 @@ class Chart:
 
 
 def chart(jobs: QuerySet[Job], now: datetime | None = None) -> Chart:
-    """Where the rows of ``jobs`` went: of completed last runs, in the last WEEKS weeks."""
+    """Count where the rows of ``jobs`` went, in completed last runs of the last WEEKS weeks."""
     today = (now or timezone.now()).date()
     monday = today - timedelta(days=today.weekday())
     starts = [monday - timedelta(weeks=weeks) for weeks in range(WEEKS - 1, -1, -1)]

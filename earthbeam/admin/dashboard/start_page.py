@@ -1,6 +1,6 @@
-"""What the start page says: what needs somebody, what is at work, what was done.
+"""The start page: what needs attention, what is in progress, what was done.
 
-All of it is what the database knows of the tenants that the person may see.
+All of it comes from the database, for the tenants that the person may see.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -29,12 +29,12 @@ from partners import readiness, scoping
 
 SHOWN, RECENT = 5, 8
 COUNTED = 25
-"""What needs somebody is counted up to here, newest first: counting all would read all jobs."""
+"""How far jobs that need attention are counted, since counting all would read all jobs."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A job as the dashboard shows it."""
+    """A job on the dashboard."""
 
     job: Job
     status: JobStatus
@@ -43,7 +43,7 @@ class Line:
     url: str
     assessment: str
     file: str
-    """The main file's name; empty where there is none yet."""
+    """The main file's name, or empty if there is none yet."""
     detail: str
 
 
@@ -63,11 +63,11 @@ class Dashboard:
     chart: Chart
     links: dict[str, str]
     administered: Collection[str]
-    """The keys of those partners among the shown that the person is an admin of."""
+    """The keys of the shown partners that the person administers."""
     administers: bool
-    """Whether they are an admin of any partner."""
+    """Whether they administer any partner."""
     first_steps: Sequence[Step]
-    """The way to a first job, while there is none."""
+    """The steps to a first job, while there is none."""
 
     @property
     def all_is_well(self) -> bool:
@@ -75,7 +75,7 @@ class Dashboard:
 
 
 def dashboard(user: User) -> Dashboard:
-    """The start page of ``user``."""
+    """Return the start page of ``user``."""
     jobs = scoping.visible(
         Job.objects.order_by("-created_at"), user, partner="tenant__partner", tenant="tenant"
     )
@@ -118,18 +118,18 @@ def _list(**query: str) -> str:
 
 
 def _newest(jobs: QuerySet[Job]) -> list[Any]:
-    """The keys of the newest of ``jobs``, and of one more than are counted if there are."""
+    """Return the keys of the newest of ``jobs``, up to one more than are counted."""
     return list(jobs.values_list("pk", flat=True)[: COUNTED + 1])
 
 
 def _at_work(jobs: QuerySet[Job]) -> dict[str, int]:
-    """How many are queued, how many running."""
+    """Return how many jobs are queued and how many are running."""
     unfinished = jobs.filter(has_status(JobStatus.QUEUED, JobStatus.RUNNING)).order_by()
     return dict(unfinished.values_list("last_run__status").annotate(Count("pk")))
 
 
 def _with_steps(jobs: QuerySet[Job]) -> QuerySet[Any]:
-    """Those in progress, running ones first, with the step that each is at."""
+    """Return the jobs in progress, running ones first, each with its current step."""
     updates = RunUpdate.objects.filter(run=OuterRef("last_run")).order_by("-id")
     unfinished = jobs.filter(has_status(JobStatus.QUEUED, JobStatus.RUNNING))
     return unfinished.annotate(step=Subquery(updates.values("action")[:1])).order_by(
@@ -156,7 +156,7 @@ def _lines(jobs: QuerySet[Any]) -> list[Line]:
 
 
 def _detail(job: Any) -> str:
-    """In a few words, where the job stands or where its rows went."""
+    """Return in a few words where the job is, or where its rows went."""
     if step := getattr(job, "step", None):
         return str(RunUpdate.Action(step).label) if step in RunUpdate.Action.values else ""
     return ", ".join(row_counts(job))

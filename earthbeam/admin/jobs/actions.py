@@ -1,4 +1,4 @@
-"""What people do with a job on its page: run it again, cancel, resolve, note something."""
+"""Actions on a job's page: run it again, cancel, resolve, add a note."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ class NoteForm(forms.ModelForm):
 
 
 def actions(job: Job) -> list[Action]:
-    """The buttons for ``job``, read with its last run: what can be done with it as it is now."""
+    """Return the buttons for ``job`` in its current state. Load it with its last run."""
     status = status_of(job)
     if _is_busy(job):
         return [Action("cancel", "Cancel", _url("cancel", job), style="is-danger")]
@@ -81,7 +81,7 @@ def _url(name: str, job: Job) -> str:
 
 
 class JobActions(ScopedAdmin):
-    """The part of the job's admin that acts. Each thing done is kept in the job's history."""
+    """The actions of the job's admin. Each one is recorded in the job's history."""
 
     def get_urls(self) -> list[URLPattern]:
         steps: list[tuple[str, Callable[[HttpRequest, Job], HttpResponse | None]]] = [
@@ -103,7 +103,7 @@ class JobActions(ScopedAdmin):
         return [*own, *super().get_urls()]
 
     def job_or_404(self, request: HttpRequest, job_id: UUID) -> Job:
-        """The job, if the person may see it, with what its status takes."""
+        """Return the job with what its status needs, if the person may see it."""
         seen = self.get_queryset(request).select_related(
             "last_run__started_by",
             "last_run__matches",
@@ -118,12 +118,12 @@ class JobActions(ScopedAdmin):
     def _posted(
         self, step: Callable[[HttpRequest, Job], HttpResponse | None]
     ) -> Callable[..., HttpResponse]:
-        """A view that takes ``step`` on a POST, and goes back to the job's page."""
+        """Return a view that runs ``step`` on a POST, and returns to the job's page."""
 
         def view(request: HttpRequest, job_id: UUID) -> HttpResponse:
             if request.method != "POST":
                 return HttpResponseNotAllowed(["POST"])
-            # Who sees a job and may submit some, may do with it what is done here.
+            # Anyone who sees a job and may submit jobs may use these actions.
             if not self.has_add_permission(request):
                 raise PermissionDenied
             job = self.job_or_404(request, job_id)
@@ -159,7 +159,7 @@ class JobActions(ScopedAdmin):
             self._run_again(request, job)
 
     def _cancel(self, request: HttpRequest, job: Job) -> None:
-        """The run that the page showed, and no other that may have begun meanwhile."""
+        """Cancel the run that the page showed, not another one started since."""
         shown = request.POST.get("run", "")
         run = job.last_run if job.last_run and str(job.last_run.pk) == shown else None
         by = cast(User, request.user).get_username()
@@ -200,5 +200,5 @@ class JobActions(ScopedAdmin):
         return HttpResponseRedirect(f"{_url('change', job)}#notes")
 
     def page(self, request: HttpRequest, job: Job, **context: Any) -> HttpResponse:
-        """The job's page."""
+        """Return the job's page."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""Jobs in the admin: each screen is a module of its own."""
+"""Jobs in the admin. Each screen has its own module."""
 
 from typing import Any
 
@@ -21,8 +21,8 @@ class JobAdmin(JobList, NewJob, JobUnmatched, JobPage):
     tenant_lookup = "tenant"
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
-        """A job whose run is in progress stays; the page says so."""
-        # Whoever may delete a job deletes what belongs to it, which nobody deletes by itself.
+        """Protect jobs with a run in progress, which the page then reports."""
+        # Permission to delete a job covers what belongs to it, which cannot be deleted separately.
         listed, counts, _, protected = super().get_deleted_objects(objs, request)
         busy = [f"{job} (its run is in progress)" for job in deletion.in_progress(list(objs))]
         return listed, counts, set(), [*protected, *busy]

@@ -1,5 +1,4 @@
-"""What a person does with many jobs at once, and what they are told: how many did, and why others
-did not."""
+"""Actions on many jobs at once, with messages about how many succeeded and why others did not."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -18,15 +17,15 @@ from earthbeam.jobs.status import JobStatus
 from earthbeam.models import Job, Run
 
 MAX_AT_ONCE = 500
-"""Jobs of one action: each takes some milliseconds, and the person waits."""
+"""The most jobs per action. Each takes some milliseconds while the person waits."""
 
 _SHOWN = 3
 
 
 class JobBulkActions(admin.ModelAdmin):
-    """To be mixed into the admin of jobs. Whoever may submit a job may do this with those they see.
+    """A mixin for the admin of jobs. Anyone who may submit jobs may use it on those they see.
 
-    Django gives an action the rows of ``get_queryset`` only, so each is scoped.
+    Django gives an action only the rows of ``get_queryset``, so each is scoped.
     """
 
     actions = ["run_again", "cancel", "resolve", "unresolve"]
@@ -98,7 +97,7 @@ class JobBulkActions(admin.ModelAdmin):
         self._tell_of_many(request, {job: do(job) for job in found}, done=done, note=note)
 
     def _taken(self, request: HttpRequest, rows: QuerySet[Job]) -> list[Any]:
-        """The keys of the newest MAX_AT_ONCE of ``rows``; the person is told if there are more."""
+        """Return the keys of the newest MAX_AT_ONCE of ``rows``. Reports if there are more."""
         keys = list(rows.order_by("-created_at").values_list("pk", flat=True)[: MAX_AT_ONCE + 1])
         if len(keys) > MAX_AT_ONCE:
             self.message_user(
@@ -112,7 +111,7 @@ class JobBulkActions(admin.ModelAdmin):
     def _tell_of_many(
         self, request: HttpRequest, outcome: dict[Job, str | None], *, done: str, note: str
     ) -> None:
-        """Note in the history of each job with which it was done, and say why others were not."""
+        """Record the action in the history of each changed job, and report why others were not."""
         jobs = [job for job, reason in outcome.items() if reason is None]
         if jobs:
             by = cast(User, request.user).pk
@@ -131,7 +130,7 @@ def _count(number: int) -> str:
 
 
 def _named(jobs: Iterable[Job]) -> str:
-    """Some jobs by what people call them, and how many more."""
+    """Return the names of some jobs, and how many more there are."""
     names = [f"{_assessment(job)} of {job.tenant.name or job.tenant.code}" for job in jobs]
     shown = "; ".join(names[:_SHOWN])
     return shown if len(names) <= _SHOWN else f"{shown} and {len(names) - _SHOWN} more"

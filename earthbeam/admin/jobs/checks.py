@@ -1,4 +1,4 @@
-"""What the new-job page says of a file: of its beginning, and whether it was submitted before."""
+"""The new-job page's checks of a file: its beginning, and whether it was submitted before."""
 
 import re
 from typing import Any, BinaryIO
@@ -17,23 +17,23 @@ from earthbeam.models import Bundle, Job
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 MAIN_KEY = "INPUT_FILE"
-"""The file whose rows are matched to students; the contract says that every job has it."""
+"""The file whose rows are matched to students. By the contract, every job has it."""
 
 
 def main_file(template: BundleTemplate) -> InputFile:
-    """The file that makes a job: several of it make several jobs."""
+    """Return the file that defines a job. Several of them become several jobs."""
     return next((file for file in template.files if file.key == MAIN_KEY), template.files[0])
 
 
 def check_head(bundle: Bundle, file: InputFile, name: str, head: bytes, size: int) -> Findings:
-    """What is to be said of a file for ``file`` that begins with ``head``; ``name`` is its own."""
+    """Check a file called ``name`` for ``file`` that begins with ``head``."""
     columns = bundle.student_id_columns if file.key == MAIN_KEY else ()
     expected = Expected(f"“{name}”", file.file_types, columns)
     return check(head, size, expected, limit=settings.MAX_UPLOAD_BYTES)
 
 
 def check_upload(bundle: Bundle, file: InputFile, upload: Any) -> Findings:
-    """The same of a file that was uploaded, which is as if not read afterwards."""
+    """Check an uploaded file in the same way, and rewind it."""
     stream: BinaryIO = upload
     stream.seek(0)
     head = stream.read(HEAD_BYTES)
@@ -42,7 +42,7 @@ def check_upload(bundle: Bundle, file: InputFile, upload: Any) -> Findings:
 
 
 def earlier_job(jobs: QuerySet[Job], tenant_id: int, sha256: str) -> Job | None:
-    """The newest of ``jobs`` that had this very content for the tenant."""
+    """Return the newest of ``jobs`` that had exactly this content for the tenant."""
     if not _SHA256.fullmatch(sha256):
         return None
     same = jobs.filter(tenant=tenant_id, files__sha256=sha256).select_related("last_run")
@@ -50,7 +50,7 @@ def earlier_job(jobs: QuerySet[Job], tenant_id: int, sha256: str) -> Job | None:
 
 
 def told_earlier(job: Job) -> dict[str, str]:
-    """The warning about a job that had the same content: text, and link with its own text."""
+    """Return the warning about a job with the same content: text, and link with its own text."""
     name = job.bundle_template.get("display_name", job.bundle_id)
     return {
         "text": "This very file was submitted before. Loading it again does no harm where the "
@@ -61,7 +61,7 @@ def told_earlier(job: Job) -> dict[str, str]:
 
 
 def as_html(warning: dict[str, str]) -> SafeString:
-    """A warning for Django's messages."""
+    """Return a warning for Django's messages."""
     if "url" not in warning:
         return format_html("{}", warning["text"])
     return format_html(

@@ -1,4 +1,4 @@
-"""Downloads of a job's files, input and output, for those who may see the job."""
+"""Downloads of a job's input and output files, for people who may see the job."""
 
 import logging
 from pathlib import PurePosixPath
@@ -28,17 +28,17 @@ ARTIFACTS = {
     "input_no_student_id_match.csv",
     "lb-send-results.json",
 }
-"""Files whose names are Runway's own."""
+"""Files that Runway itself names."""
 
 
 def link(job_id: UUID, key: str, text: str) -> SafeString:
-    """A link that downloads the job's file ``key``, such as ``input/INPUT_FILE__a.csv``."""
+    """Return a link that downloads the job's file ``key``, such as ``input/INPUT_FILE__a.csv``."""
     url = reverse(f"admin:{URL_NAME}", args=[job_id, key])
     return format_html('<a href="{}" download>{}</a>', url, text)
 
 
 def kind_of(key: str) -> str:
-    """Which kind of file a key is; never the name that people gave it, which may be a student's."""
+    """Return a file's kind, never the name that a person gave it, which may be a student's."""
     folder, _, rest = key.partition("/")
     if folder == "input":
         return f"input {rest.partition('__')[0]}"
@@ -48,9 +48,9 @@ def kind_of(key: str) -> str:
 
 
 def response(request: HttpRequest, job: Job, key: str) -> HttpResponseBase:
-    """The file as a download, streamed; the audit trail keeps who took which kind of file.
+    """Stream the file as a download, and record who took which kind of file in the audit trail.
 
-    Raises Http404 for what is no file of the job; 503 while the storage does not give it.
+    Raises Http404 if the job has no such file. Responds 503 while the storage fails.
     """
     if key.partition("/")[0] not in ("input", "output"):
         raise Http404
@@ -60,7 +60,7 @@ def response(request: HttpRequest, job: Job, key: str) -> HttpResponseBase:
         raise Http404 from None
     except OSError as error:
         logger.error("a file of job %s cannot be read: %s", job.pk, fault(error))
-        # Text: browsers take it for a download that failed, not for the file.
+        # As text, browsers treat it as a failed download, not as the file.
         return HttpResponse(
             "The file cannot be read right now. Nothing is wrong with it. Try again in a few "
             "minutes.",
@@ -70,7 +70,7 @@ def response(request: HttpRequest, job: Job, key: str) -> HttpResponseBase:
     logger.info("user %s downloads a file of job %s", request.user.pk, job.pk)
     audit.record(job, "file downloaded", kind=kind_of(key))
     name = PurePosixPath(key).name
-    # As a file to keep, never as a page: its content is from outside.
+    # As an attachment, never as a page, since its content is from outside.
     return FileResponse(
         stream,
         as_attachment=True,

@@ -1,6 +1,6 @@
-"""The form that submits jobs: its params and files are those of the bundle.
+"""The form that submits jobs. Its params and files are those of the bundle.
 
-Several files for the bundle's main file make as many jobs, which stand and fall alone.
+Several files for the bundle's main file become as many jobs, each independent of the others.
 """
 
 import logging
@@ -26,14 +26,14 @@ logger = logging.getLogger(__name__)
 
 
 def tenants_of(user: User) -> Any:
-    """The tenants for which ``user`` may submit jobs."""
+    """Return the tenants for which ``user`` may submit jobs."""
     return scoping.visible(
         Tenant.objects.select_related("partner"), user, partner="partner", tenant="pk"
     )
 
 
 def bundles_of(user: User, tenant: Tenant | None = None) -> Any:
-    """The bundles that are enabled for the tenant's partner, or for any of the user's tenants."""
+    """Return the bundles enabled for the tenant's partner, or for any of the user's tenants."""
     partners = (
         Partner.objects.filter(pk=tenant.partner_id)
         if tenant
@@ -44,7 +44,7 @@ def bundles_of(user: User, tenant: Tenant | None = None) -> Any:
 
 @dataclass
 class Submission:
-    """What came of one main file: the job, or why there is none; ``warnings`` of its files."""
+    """The result of one main file: the job, or why there is none, and ``warnings`` of its files."""
 
     name: str
     job: Job | None = None
@@ -53,7 +53,7 @@ class Submission:
 
 
 class JobForm(forms.Form):
-    """Year, params and files of jobs of ``tenant`` with ``bundle``; see ``submit``."""
+    """Year, params, and files of jobs of ``tenant`` with ``bundle``; see ``submit``."""
 
     school_year = forms.ModelChoiceField(SchoolYear.objects.all(), widget=forms.RadioSelect)
 
@@ -98,7 +98,7 @@ class JobForm(forms.Form):
         return [self[param_field(param.key)] for param in self.template.params]
 
     def file_fields(self) -> list[tuple[str, forms.BoundField]]:
-        """Each file's key and field, the main file first."""
+        """Return each file's key and field, the main file first."""
         files = sorted(self.template.files, key=lambda file: file.key != self.main.key)
         return [(file.key, self[file_field(file.key)]) for file in files]
 
@@ -127,9 +127,9 @@ class JobForm(forms.Form):
         return values
 
     def submit(self) -> list[Submission]:
-        """Submit a job for each main file, whatever becomes of the others.
+        """Submit a job for each main file, independent of the others.
 
-        If no job was made, the form has errors that say why.
+        If no job was created, the form has errors that say why.
         """
         done = [self._submit(upload) for upload in self._mains()]
         if not any(submission.job for submission in done):
@@ -168,7 +168,7 @@ class JobForm(forms.Form):
         return submission
 
     def _file_problems(self, key: str, upload: Any) -> list[str]:
-        """What keeps the file from being loaded: its name, its content."""
+        """Return what keeps the file from being loaded: its name, its content."""
         found = (file_name_problem(key, upload.name), *self._findings(key, upload).refusals)
         return [str(problem) for problem in found if problem]
 
@@ -199,7 +199,7 @@ class JobForm(forms.Form):
         return {key: uploads[0] for key, uploads in found.items() if uploads}
 
     def _show(self, problem: errors.JobError) -> None:
-        """The problem at its field, if this form has it."""
+        """Add the problem to its field, if this form has it."""
         names = {"params": param_field(problem.key or ""), "files": file_field(problem.key or "")}
         name = names.get(problem.field, problem.field)
         self.add_error(name if name in self.fields else None, str(problem))
@@ -213,7 +213,7 @@ class _FilesInput(forms.FileInput):
 
 
 class _FilesField(forms.FileField):
-    """A list of uploads. What is wrong with them is for the form to say, in its own words."""
+    """A list of uploads. The form checks them, with its own messages."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(max_length=None, allow_empty_file=True, **kwargs)
@@ -242,10 +242,10 @@ def _param_field(param: Any) -> forms.Field:
 
 
 def param_field(key: str) -> str:
-    """The form's name of a param."""
+    """Return the form's name for a param."""
     return f"param_{key}"
 
 
 def file_field(key: str) -> str:
-    """The form's name of a file."""
+    """Return the form's name for a file."""
     return f"file_{key}"

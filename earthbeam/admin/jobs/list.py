@@ -1,4 +1,4 @@
-"""The list of jobs: what was asked for, how it stands, where the rows went, and who asked."""
+"""The list of jobs: the request, its status, where the rows went, and who submitted it."""
 
 from typing import Any
 
@@ -27,11 +27,11 @@ RELATED = (
     *("tenant", "school_year", "created_by"),
     *("last_run__matches", "last_run__unmatched_ids"),
 )
-"""What a line about a job needs, for ``select_related``."""
+"""What a job's line needs, for ``select_related``."""
 
 
 class JobList(JobBulkActions, JobSearch):
-    """To be mixed into the admin of jobs."""
+    """A mixin for the admin of jobs."""
 
     list_display = ["assessment", "stands", "district", "rows", "created"]
     list_filter = [
@@ -46,7 +46,7 @@ class JobList(JobBulkActions, JobSearch):
         ApiClientFilter.at("api_client"),
     ]
     list_select_related = RELATED
-    search_fields = ["id"]  # that there is a search; list_search.py says what it finds
+    search_fields = ["id"]  # enables the search; lists/search.py decides what it finds
     search_help_text = (
         "Search by job or run ID (from its start), or by any part of a file name, assessment, "
         "tenant, or note."
@@ -89,7 +89,7 @@ def pill(job: Job) -> SafeString:
 
 
 def matches_of(job: Job) -> RunMatches | None:
-    """Where the rows of the job's last run went, if it told."""
+    """Return where the rows of the job's last run went, if it reported that."""
     return getattr(job.last_run, "matches", None)
 
 

@@ -1,8 +1,8 @@
-"""The page on which jobs are submitted: where to, which assessment, its params and files.
+"""The page that submits jobs: destination, assessment, params, and files.
 
-Without JavaScript it is two forms: one asks for tenant and assessment and shows the page again, the
-other submits. runway/static/runway/new_job.js joins them, checks files as they are chosen, and
-uploads each as a job of its own.
+Without JavaScript it is two forms: one chooses tenant and assessment and shows the page again, and
+the other submits. runway/static/runway/new_job.js joins them, checks files as they are chosen, and
+uploads each as a separate job.
 """
 
 from collections.abc import Iterable
@@ -39,12 +39,12 @@ from earthbeam.models import Bundle, Job
 from partners.models import Tenant
 
 MANY_TENANTS = 15
-"""More than these are searched by typing, not picked from a list."""
+"""With more than these, people search by typing instead of choosing from a list."""
 
 
 @dataclass
 class _Chosen:
-    """What the first form, or a link with a query string, has chosen."""
+    """The choices of the first form, or of a link with a query string."""
 
     tenants: list[Tenant]
     bundles: list[Bundle]
@@ -55,7 +55,7 @@ class _Chosen:
 
 
 class NewJob(admin.ModelAdmin):
-    """To be mixed into the admin of jobs."""
+    """A mixin for the admin of jobs."""
 
     def get_urls(self) -> list[URLPattern]:
         check = path(
@@ -186,7 +186,7 @@ class NewJob(admin.ModelAdmin):
     ) -> None:
         name = submission.name
         if submission.job is None:
-            # In quotation marks, since Django begins a message with a capital letter.
+            # In quotation marks, since Django capitalizes the first letter of a message.
             text = f"“{name}” was not submitted. {' '.join(submission.errors)}"
             self.message_user(request, text, messages.ERROR)
             return
@@ -199,9 +199,10 @@ class NewJob(admin.ModelAdmin):
     # --- Before submitting ----------------------------------------------------------------------
 
     def _check(self, request: HttpRequest) -> HttpResponse:
-        """What is to be said of a file, by its beginning (``head``), size and SHA-256.
+        """Check a file by its beginning (``head``), size, and SHA-256.
 
-        Answers ``{refusals: [text], warnings: [{text, link?, url?}], encoding, notes: [text]}``.
+        Responds with ``{refusals: [text], warnings: [{text, link?, url?}], encoding, notes:
+        [text]}``.
         """
         if not self.has_add_permission(request):
             raise PermissionDenied
@@ -232,7 +233,7 @@ class NewJob(admin.ModelAdmin):
 
 
 def _page(chosen: _Chosen, form: JobForm | None, years: list[YearChoice]) -> dict[str, Any]:
-    """What the template shows."""
+    """Return the template's context."""
     usable = [each for each in years if not each.problem]
     picked = str(form["school_year"].value() or "") if form else ""
     if not picked and len(usable) == 1:
@@ -258,7 +259,7 @@ def _page(chosen: _Chosen, form: JobForm | None, years: list[YearChoice]) -> dic
 
 
 def _initial(request: HttpRequest, chosen: _Chosen) -> dict[str, str]:
-    """What the form begins with: the query string's word, else the revised job's."""
+    """Return the form's initial values: the query string's, else the revised job's."""
     initial = {}
     if chosen.parent:
         initial = {param_field(key): value for key, value in chosen.parent.input_params.items()}
@@ -272,13 +273,13 @@ def _initial(request: HttpRequest, chosen: _Chosen) -> dict[str, str]:
 
 
 def label(tenant: Tenant) -> str:
-    """A tenant's name as people search for it; no other tenant has the same."""
+    """Return a unique name for a tenant, by which people search for it."""
     code = f"{tenant.name}, {tenant.code}" if tenant.name else tenant.code
     return f"{code} ({tenant.partner_id})"
 
 
 def _tenant(tenants: Any, asked: str) -> Tenant | None:
-    """The one of ``tenants`` that is meant by its id or label; the only one, if none is named."""
+    """Return the one of ``tenants`` with this ID or label. If none is given, the only one."""
     known = list(tenants)
     if not asked and len(known) == 1:
         return known[0]
@@ -291,7 +292,7 @@ def _bundle(bundles: Iterable[Bundle], asked: str) -> Bundle | None:
 
 
 def new_job_url(**prefill: Any) -> str:
-    """The page with its fields filled in: tenant, school_year, bundle, parent, param_KEY."""
+    """Return the page's URL with prefilled tenant, school_year, bundle, parent, and param_KEY."""
     return f"{reverse('admin:earthbeam_job_add')}?{urlencode(prefill)}"
 
 

@@ -1,4 +1,4 @@
-"""The job page: a run as it goes, what came of it, and all that belongs to the job."""
+"""The job page: a run in progress, its results, and everything that belongs to the job."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -28,7 +28,7 @@ from partners import audit, scoping
 
 _REPORTED = ("started_by", "matches", "unmatched_ids")
 _MANY = 50
-"""Runs and entries of the history that the page shows, the newest first."""
+"""The most runs and history entries on the page, the newest first."""
 
 
 class JobPage(JobActions):
@@ -50,7 +50,7 @@ class JobPage(JobActions):
         form_url: str = "",
         extra_context: dict[str, Any] | None = None,
     ) -> HttpResponse:
-        # A job is never edited: its page has forms of their own for what can be done with it.
+        # A job is never edited. Its page has separate forms for each action.
         if request.method == "POST" or not self.has_view_permission(request):
             raise PermissionDenied
         try:
@@ -94,7 +94,7 @@ class JobPage(JobActions):
         )
 
     def live(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        """What changes by itself, as a fragment; what is around only if it may have changed."""
+        """Return the changing part of the page, and the rest only if it may have changed."""
         job = self.job_or_404(request, job_id)
         context = self._live_context(request, job)
         if request.GET.get("seen") != context["version"]:
@@ -102,7 +102,7 @@ class JobPage(JobActions):
         return TemplateResponse(request, "admin/earthbeam/job/page/live.html", context)
 
     def log(self, request: HttpRequest, job_id: UUID, run_id: UUID) -> HttpResponse:
-        """The whole log of a run, as a file; it is full of internals, so for admins."""
+        """Return a run's whole log as a file, for admins only, since it is full of internals."""
         job = self.job_or_404(request, job_id)
         log = RunLog.objects.filter(run=run_id, run__job=job).first()
         if log is None or not self._sees_internals(request, job):
@@ -115,10 +115,10 @@ class JobPage(JobActions):
         )
 
     def download(self, request: HttpRequest, job_id: UUID, key: str) -> HttpResponseBase:
-        """A file of a job that the person may see; of any other job there is none."""
+        """Return a file of a job that the person may see. Otherwise respond 404."""
         return files.response(request, self.job_or_404(request, job_id), key)
 
-    # --- What the templates get -----------------------------------------------------------------
+    # --- The templates' context -----------------------------------------------------------------
 
     def _live_context(self, request: HttpRequest, job: Job) -> dict[str, Any]:
         run = _chosen_run(request, job)
@@ -163,13 +163,13 @@ class JobPage(JobActions):
 
 
 def _chosen_run(request: HttpRequest, job: Job) -> Run | None:
-    """The run that the address names, else the last."""
+    """Return the run that the URL names, else the last."""
     chosen = request.GET.get("run")
     if chosen:
         try:
             return job.runs.select_related(*_REPORTED).get(pk=chosen)
         except (Run.DoesNotExist, ValidationError):
-            pass  # an old or mistyped address still shows the job
+            pass  # an old or mistyped URL still shows the job
     return job.last_run
 
 
@@ -191,12 +191,12 @@ def _inputs(
 
 
 def _main_file_name(job_files: Iterable[JobFile]) -> str | None:
-    """What tells the job from others of its assessment."""
+    """Return the name that distinguishes the job from others of its assessment."""
     return next((file.name for file in job_files if file.template_key == MAIN_KEY), None)
 
 
 def _history(job: Job) -> list[LogEntry]:
-    """What people have done with the job in the admin since it was made."""
+    """Return what people have done with the job in the admin since it was created."""
     entries = LogEntry.objects.filter(
         content_type=ContentType.objects.get_for_model(Job), object_id=str(job.pk)
     )

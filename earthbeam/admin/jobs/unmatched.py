@@ -1,4 +1,4 @@
-"""Unmatched students of a job: what to look up, and two ways to load the rows after all."""
+"""A job's unmatched students: what to look up, and two ways to load their rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -30,7 +30,7 @@ _TEMPLATE = "admin/earthbeam/job/unmatched.html"
 
 @dataclass
 class _Page:
-    """What the page shows beside the table: why it cannot be used, or what went wrong with it."""
+    """The page's state besides the table: why it cannot be used, or what went wrong with it."""
 
     edits: Edits = field(default_factory=Edits)
     number: int = 1
@@ -40,7 +40,7 @@ class _Page:
 
 
 class JobUnmatched(admin.ModelAdmin):
-    """To be mixed into the admin of jobs; whoever may see a job may see its unmatched rows."""
+    """A mixin for the admin of jobs. Anyone who may see a job may see its unmatched rows."""
 
     def get_urls(self) -> list[URLPattern]:
         views = {
@@ -125,7 +125,7 @@ class JobUnmatched(admin.ModelAdmin):
     def _rerun(
         self, request: HttpRequest, run: Run, file: UnmatchedFile, page: _Page
     ) -> HttpResponse | None:
-        """Make the job, or tell on ``page`` why not."""
+        """Create the job, or report on ``page`` why not."""
         edits = page.edits
         if edits.errors:
             page.number = page_of(min(edits.errors))
@@ -221,7 +221,7 @@ class JobUnmatched(admin.ModelAdmin):
         )
 
     def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
-        """The file of the last run's unmatched rows; who took it is kept with the job."""
+        """Return the last run's unmatched rows as a file. The job's history records who took it."""
         job = self._visible_job(request, job_id)
         run = job.last_run
         if run is None or not run.output_files.filter(path=unmatched.ARTIFACT).exists():
@@ -245,13 +245,13 @@ class JobUnmatched(admin.ModelAdmin):
         return HttpResponseRedirect(_job_url(job))
 
     def _visible_job(self, request: HttpRequest, job_id: UUID) -> Job:
-        """The job, if the person may see it; of any other job there is none."""
+        """Return the job if the person may see it. Otherwise respond 404."""
         jobs = self.get_queryset(request).select_related(
             "tenant__partner", "school_year", "last_run"
         )
         job: Job = get_object_or_404(jobs, pk=job_id)
         if job.last_run is not None:
-            job.last_run.job = job  # read once
+            job.last_run.job = job  # so that it is not loaded again
         return job
 
 

@@ -1,4 +1,4 @@
-"""What somebody has typed into the table of unmatched rows, over all of its pages."""
+"""The edits to the table of unmatched rows, across all of its pages."""
 
 import json
 import re
@@ -13,21 +13,21 @@ _BETWEEN = re.compile(r"[\t,;]")
 
 
 class BadForm(Exception):
-    """The form is not one that the page made for these rows."""
+    """The form is not one that the page created for these rows."""
 
 
 @dataclass
 class Edits:
-    """New ids by row number, and what is wrong with some of them, in words."""
+    """New IDs by row number, and messages about invalid ones."""
 
     ids: dict[int, str] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
 
 
 def read_edits(post: Mapping[str, str], file: UnmatchedFile, taken: Collection[int]) -> Edits:
-    """The ids that differ from the file's: carried along from other pages, or in fields of this.
+    """Return the IDs that differ from the file's, from this page's fields and from other pages.
 
-    Rows that are in another job already are left out. Raises BadForm.
+    Leaves out rows that are already in another job. Raises BadForm.
     """
     edits = Edits()
     for number, value in {**_carried(post.get("edits", "")), **_fields(post)}.items():
@@ -43,13 +43,13 @@ def read_edits(post: Mapping[str, str], file: UnmatchedFile, taken: Collection[i
 
 
 def carry(edits: Edits) -> str:
-    """All edits as the value of one field."""
+    """Return all edits as the value of one field."""
     return json.dumps(edits.ids, ensure_ascii=False)
 
 
 @dataclass(frozen=True)
 class Filled:
-    """What came of a pasted list: rows that got a new id, and numbers of lines that did nothing."""
+    """The result of a pasted list: how many rows changed, and which lines had no effect."""
 
     rows: int
     unreadable: list[int]
@@ -57,9 +57,9 @@ class Filled:
 
 
 def fill(edits: Edits, pasted: str, file: UnmatchedFile, taken: Collection[int]) -> Filled:
-    """Put a list of old and new ids, one pair a line, into ``edits``.
+    """Add a list of old and new IDs, one pair per line, to ``edits``.
 
-    Old and new are separated by a tab, comma or semicolon, as spreadsheets copy or save them.
+    A tab, comma, or semicolon separates old and new, as spreadsheets copy or save them.
     """
     places: dict[str, list[int]] = {}
     for number in range(1, len(file.rows) + 1):
@@ -83,7 +83,7 @@ def fill(edits: Edits, pasted: str, file: UnmatchedFile, taken: Collection[int])
 
 
 def _plain(value: str) -> str:
-    """Without the ``.0`` that spreadsheets append, which matching ignores as well."""
+    """Remove the ``.0`` that spreadsheets append, which matching ignores as well."""
     return value.removesuffix(".0")
 
 

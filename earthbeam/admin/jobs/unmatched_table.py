@@ -1,4 +1,4 @@
-"""The unmatched rows as people look at them: what tells who the student is comes first."""
+"""The table of unmatched rows, with the columns that identify a student first."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ _TELLING = (
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the table; ``taken`` is the job that it was put into already."""
+    """A row of the table. ``taken`` is the job that already has it."""
 
     number: int
     old: str
@@ -49,7 +49,7 @@ class Table:
 
 
 def make_table(file: UnmatchedFile, edits: Edits, taken: Mapping[int, Job], page: int = 1) -> Table:
-    """The page of the table that ``page`` counts from 1; the nearest if there is none such."""
+    """Return a page of the table, counted from 1, or the nearest one that exists."""
     pages = max(1, -(-len(file.rows) // PAGE_ROWS))
     page = min(max(1, page), pages)
     places = telling_order(file.columns, file.id_place)
@@ -78,12 +78,12 @@ def make_table(file: UnmatchedFile, edits: Edits, taken: Mapping[int, Job], page
 
 
 def page_of(number: int) -> int:
-    """The page that a row is on."""
+    """Return the page that a row is on."""
     return (number - 1) // PAGE_ROWS + 1
 
 
 def telling_order(columns: list[str], id_place: int) -> list[int]:
-    """The places of all columns but the id's: names, birth date and grade first."""
+    """Return the indexes of all columns but the ID's: names, birth date, and grade first."""
 
     def rank(place: int) -> int:
         name = columns[place].strip()

@@ -1,1 +1,1 @@
-"""What the admin's lists share: filters, search, and rows that nobody edits."""
+"""What the admin's lists share: filters, search, and read-only rows."""

@@ -1,4 +1,4 @@
-"""What lists of jobs, runs and output sets are filtered by, beside partner, tenant and year."""
+"""Filters for lists of jobs, runs, and output sets, in addition to partner, tenant, and year."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -22,7 +22,7 @@ _GROUPS = {
 
 
 class JobStatusFilter(admin.SimpleListFilter):
-    """Every status of job_status.py, and the two groups that people work through."""
+    """Every status of jobs/status.py, and the two groups that people work through."""
 
     title, parameter_name = "status", "status"
 
@@ -66,7 +66,7 @@ class BundleFilter(NamedFilter):
 
 
 class PersonFilter(NamedFilter):
-    """Who made a job in the admin."""
+    """Filter by who created a job in the admin."""
 
     title, parameter_name = "person", "person"
 
@@ -93,13 +93,13 @@ class PersonFilter(NamedFilter):
 
 
 class ApiClientFilter(NamedFilter):
-    """Which API client made a job."""
+    """Filter by the API client that created a job."""
 
     title, parameter_name = "API client", "client"
-    LEAST = 1  # people make jobs too
+    LEAST = 1  # people create jobs too
 
-    # Loose scans of an index, of all clients and of those of some tenants: they read as many
-    # entries as there are different ones, where DISTINCT would read all jobs.
+    # Loose index scans of all clients, and of those of some tenants. They read one entry per
+    # client; DISTINCT would read all jobs.
     _ALL = """
         with recursive client (name) as (
             select min(api_client) from earthbeam_job where api_client <> ''

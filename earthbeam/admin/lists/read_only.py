@@ -1,4 +1,4 @@
-"""Rows that nobody edits: they say what was asked for and what happened."""
+"""Read-only rows about requests and events."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 
 class ReadOnlyInline(admin.TabularInline):
-    """Rows of the page's object, which the page's own permissions cover."""
+    """Rows of the page's object, covered by the page's own permissions."""
 
     extra = 0
     can_delete = False

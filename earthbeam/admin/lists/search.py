@@ -1,8 +1,8 @@
 """Search in lists of many rows.
 
-What small tables and indexes say is asked first, and the list is then narrowed by keys: one
-condition that says "the id, or the tenant's name, or a file's name contains it" would compare every
-row, twice for each page.
+Queries small tables and indexes first, and then narrows the list by keys. A single condition like
+"the ID, or the tenant's name, or a file's name contains it" would compare every row, twice for each
+page.
 """
 
 import re
@@ -20,17 +20,17 @@ from earthbeam.models import Bundle, Job, JobFile, JobNote, Run
 from partners import scoping
 from partners.models import Tenant
 
-# Fewer digits begin the ids of too many, and mean something else: a year, a tenant's code.
+# Fewer digits match too many IDs, and usually mean something else: a year, a tenant's code.
 _ID = re.compile(r"[0-9a-f]{6,32}")
 _MAX_WORDS = 6
 MOST = 1_000
-"""So many of the newest files or notes with a text are found."""
+"""How many of the newest files or notes with a text are found."""
 
 
 def ids_that_begin(model: type[Model], word: str) -> list[UUID]:
-    """The keys of ``model`` that begin as ``word`` does, with or without dashes.
+    """Return the keys of ``model`` that begin with ``word``, with or without dashes.
 
-    A range, which the key's index answers.
+    Uses a range, which the key's index supports.
     """
     digits = word.lower().replace("-", "")
     if not _ID.fullmatch(digits):
@@ -41,20 +41,23 @@ def ids_that_begin(model: type[Model], word: str) -> list[UUID]:
 
 
 def any_of(found: dict[str, Sequence[Any]]) -> Q | None:
-    """The condition that a row leads to one of the keys; None if there are none at all."""
+    """Return the condition that a row leads to one of the keys, or None if there are no keys."""
     conditions = [Q(**{f"{lookup}__in": keys}) for lookup, keys in found.items() if keys]
     return reduce(lambda one, other: one | other, conditions) if conditions else None
 
 
 class WordSearch(admin.ModelAdmin):
-    """Rows for which each word of the search fits. ``job_lookup`` leads to the job, as in
-    ``run__job__``; ``id_lookups`` to what is found by how its id begins."""
+    """Finds rows that match each word of the search.
+
+    ``job_lookup`` leads to the job, as in ``run__job__``. ``id_lookups`` lead to what is found by
+    the beginning of its ID.
+    """
 
     job_lookup = ""
     id_lookups: dict[str, type[Model]] = {"pk": Job, "last_run": Run}
 
     def keys_called(self, words: Sequence[str]) -> list[dict[str, Sequence[Any]]]:
-        """For each word, what is called so, by the look-ups that lead to it."""
+        """Return, for each word, the keys of what has it in its name, by look-up."""
         tenants = _called(Tenant.objects.values_list("pk", "code", "name"), words)
         bundles = _called(Bundle.objects.values_list("pk", "display_name"), words)
         return [
@@ -71,7 +74,7 @@ class WordSearch(admin.ModelAdmin):
     def keys_with_text(
         self, request: HttpRequest, rows: QuerySet[Any], text: str
     ) -> dict[str, Sequence[Any]]:
-        """What has the text in it, where that takes long to find: asked once or twice a search."""
+        """Return what contains the text, if slow to find. Called once or twice per search."""
         return {}
 
     def get_search_results(
@@ -92,7 +95,7 @@ class WordSearch(admin.ModelAdmin):
 
 
 class JobSearch(WordSearch):
-    """Jobs are found by the names of their files and by their notes as well."""
+    """Finds jobs also by the names of their files and by their notes."""
 
     def keys_with_text(
         self, request: HttpRequest, rows: QuerySet[Any], text: str
@@ -111,7 +114,7 @@ def _jobs(rows: QuerySet[Any]) -> QuerySet[Any]:
 
 
 def _called(rows: Iterable[tuple[Any, ...]], words: Sequence[str]) -> list[list[Any]]:
-    """For each word, the keys of the rows with a name, after the key, that contains it."""
+    """Return, for each word, the keys of rows with a name that contains it."""
     known = [(key, *(name.casefold() for name in names)) for key, *names in rows]
     return [
         [key for key, *names in known if any(word.casefold() in name for name in names)]

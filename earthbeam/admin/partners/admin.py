@@ -1,6 +1,6 @@
-"""The partner's page, with what only this app knows of: assessments, mappings, readiness.
+"""The partner's page, with what only this app knows: assessments, mappings, readiness.
 
-It takes the place of the partners' app's own page, which knows nothing of jobs.
+It replaces the partners app's own page, which knows nothing about jobs.
 """
 
 from typing import Any
@@ -32,7 +32,7 @@ class PartnerAdmin(PartnerBundles, PartnerMappings, PartnerYears, partners.admin
 
 
 def _cards(partner: Partner) -> list[dict[str, Any]]:
-    """What the page leads to: title, figure, words, address, and the class where it needs care."""
+    """Return the page's links: title, figure, words, URL, and a class if it needs attention."""
     years = SchoolYearConfig.objects.filter(partner=partner, enabled=True)
     names = [str(each.school_year) for each in years.select_related("school_year")]
     connections = OdsConnection.objects.filter(tenant__partner=partner, retired_at=None).aggregate(

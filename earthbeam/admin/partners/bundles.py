@@ -1,4 +1,4 @@
-"""Which assessments a partner may load: a page below the partner's."""
+"""The page that sets which assessments a partner may load."""
 
 from django.db import transaction
 from django.db.models import Q
@@ -16,7 +16,7 @@ class PartnerBundles(PartnerPage):
     def _bundles(self, request: HttpRequest, object_id: str) -> HttpResponse:
         partner = self.partner_or_404(request, object_id)
         if request.method == "POST":
-            # Only what the person changed: what somebody else did meanwhile stays.
+            # Only what the person changed, to keep what somebody else has changed since.
             was, wanted = (set(request.POST.getlist(name)) for name in ("was", "enabled"))
             with transaction.atomic():
                 known = list(Bundle.objects.defer("template"))

@@ -1,4 +1,4 @@
-"""A partner's own descriptor mappings: seen, taken out as CSV, and replaced by CSV."""
+"""View a partner's own descriptor mappings, export them as CSV, and replace them from CSV."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -71,7 +71,7 @@ class PartnerMappings(PartnerPage):
             raise Http404
         table = current(chosen.partner, chosen.bundle, chosen.kind)
         name = f"{chosen.partner.pk}_{chosen.bundle.pk.rpartition('/')[2]}_{chosen.kind}.csv"
-        # With a byte order mark: spreadsheet programs take the file for UTF-8 only so.
+        # Spreadsheet programs recognize UTF-8 only with a byte order mark.
         content = descriptor_mapping_csv.write(table).encode("utf-8-sig")
         answer = HttpResponse(content, content_type="text/csv; charset=utf-8")
         answer["Content-Disposition"] = f'attachment; filename="{name}"'
@@ -166,7 +166,7 @@ def _chosen(request: HttpRequest, partner: Partner) -> MappingSet:
 
 
 def _posted(request: HttpRequest, chosen: MappingSet) -> MappingTable:
-    """What is to replace the mappings. Raises BadMappings."""
+    """Return the mappings to store. Raises BadMappings."""
     if "remove" in request.POST:
         return MappingTable()
     if refused := descriptor_mappings.problem(chosen.partner, chosen.bundle, chosen.kind):
@@ -178,7 +178,7 @@ def _posted(request: HttpRequest, chosen: MappingSet) -> MappingTable:
 
 
 def _overview(partner: Partner) -> list[dict[str, Any]]:
-    """The bundles with their descriptor types, and how many mappings the partner has of each."""
+    """Return bundles with their descriptor types, and how many mappings the partner has of each."""
     counts: dict[str, dict[str, int]] = {}
     found = DescriptorMapping.objects.filter(partner=partner).order_by()
     for bundle, kind, rows in found.values_list("bundle", "descriptor_type").annotate(Count("pk")):

@@ -1,4 +1,4 @@
-"""What the pages below a partner's admin page have in common."""
+"""What the pages below a partner's admin page share."""
 
 from typing import Any
 
@@ -13,10 +13,10 @@ from partners.models import Partner
 
 
 class PartnerPage(admin.ModelAdmin):
-    """To be mixed into the admin of partners; whoever may change the partner may use the page."""
+    """A mixin for the admin of partners. Anyone who may change the partner may use the page."""
 
     def page_url(self, tail: str, view: Any, name: str) -> URLPattern:
-        """The URL of a page at ``partners/partner/ID/tail``."""
+        """Return the URL pattern of a page at ``partners/partner/ID/tail``."""
         return path(
             f"<path:object_id>/{tail}",
             self.admin_site.admin_view(view),
@@ -24,7 +24,7 @@ class PartnerPage(admin.ModelAdmin):
         )
 
     def partner_or_404(self, request: HttpRequest, object_id: str) -> Partner:
-        """The partner, if the person may change it. Raises Http404, PermissionDenied."""
+        """Return the partner if the person may change it. Raises Http404 and PermissionDenied."""
         partner: Partner | None = self.get_object(request, unquote(object_id))
         if partner is None:
             raise Http404
@@ -35,7 +35,7 @@ class PartnerPage(admin.ModelAdmin):
     def show(
         self, request: HttpRequest, partner: Partner, template: str, title: str, **context: Any
     ) -> HttpResponse:
-        """A page of the admin, from ``templates/admin/earthbeam/partner``."""
+        """Return a page of the admin, from ``templates/admin/earthbeam/partner``."""
         everything = {
             **self.admin_site.each_context(request),
             "title": title,
@@ -47,10 +47,10 @@ class PartnerPage(admin.ModelAdmin):
 
 
 def to_page(name: str, partner: Partner, query: str = "") -> HttpResponseRedirect:
-    """To a page of the partner, such as ``school_years``."""
+    """Redirect to a page of the partner, such as ``school_years``."""
     return HttpResponseRedirect(url_of(name, partner) + query)
 
 
 def url_of(name: str, partner: Partner) -> str:
-    """The URL of a page of the partner."""
+    """Return the URL of a page of the partner."""
     return reverse(f"admin:partners_partner_{name}", args=(partner.pk,))

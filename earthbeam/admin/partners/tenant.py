@@ -1,4 +1,4 @@
-"""The tenant's page, with whether the tenant could load files, year by year."""
+"""The tenant's page, with whether the tenant could load files in each year."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ class TenantAdmin(partners.admin.TenantAdmin):
 
 
 def _years(tenant: Tenant, asked: str | None) -> list[dict[str, Any]]:
-    """The partner's enabled years; for the year ``asked``, the roster is looked for."""
+    """Return the partner's enabled years. For the year ``asked``, checks for the roster file."""
     configs = SchoolYearConfig.objects.filter(partner=tenant.partner_id, enabled=True)
     connections = {
         each.school_year_id: each

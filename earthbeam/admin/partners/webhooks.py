@@ -1,4 +1,4 @@
-"""Webhooks: where a partner's own systems hear that runs have ended."""
+"""Webhooks, which notify a partner's own systems of ended runs."""
 
 import uuid
 from datetime import timedelta
@@ -30,7 +30,7 @@ _SHOWN = 20
 
 
 class WebhookForm(forms.ModelForm):
-    """A URL that messages can be sent to: checked when it is entered, and at each message."""
+    """A URL for messages, checked when it is entered and again at each message."""
 
     url = forms.URLField(
         label="URL",
@@ -64,7 +64,7 @@ class NoticeInline(ReadOnlyInline):
     verbose_name_plural = f"the latest {_SHOWN} messages"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Notice]:
-        assert request.resolver_match is not None  # a page of the admin
+        assert request.resolver_match is not None  # it is a page of the admin
         webhook = request.resolver_match.kwargs["object_id"]
         latest = Notice.objects.filter(webhook=webhook).values("pk")[:_SHOWN]
         return super().get_queryset(request).filter(pk__in=latest).select_related("run")
@@ -88,7 +88,7 @@ class WebhookAdmin(ScopedAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Webhook]:
         rows = super().get_queryset(request)
-        # Of the newest message that arrived: finding the latest time would read them all.
+        # Of the newest delivered message, since finding the latest time would read them all.
         arrived = Notice.objects.filter(webhook=OuterRef("pk"), delivered_at__isnull=False)
         newest = arrived.order_by("-created_at").values("delivered_at")[:1]
         return rows.annotate(_delivered=Subquery(newest))
@@ -132,7 +132,7 @@ class WebhookAdmin(ScopedAdmin):
         ] + super().get_urls()
 
     def _new_secret(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Make a new secret; the old one signs along for a day."""
+        """Create a new secret. The old one also signs for a day."""
         webhook = self._webhook(request, object_id)
         try:
             old = Webhook.objects.get(pk=webhook.pk).secret
@@ -150,7 +150,7 @@ class WebhookAdmin(ScopedAdmin):
         )
 
     def _test(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Send a message about nothing, while the person waits."""
+        """Send a test message while the person waits."""
         webhook = self._webhook(request, object_id)
         body: dict[str, Any] = {"partner": webhook.partner_id}
         try:
@@ -169,7 +169,7 @@ class WebhookAdmin(ScopedAdmin):
         return self._back(webhook)
 
     def _again(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Have all that was given up of late tried again."""
+        """Retry all messages that were given up."""
         webhook = self._webhook(request, object_id)
         given_up = webhook.notices.filter(delivered_at=None, next_try_at=None)
         count = given_up.update(next_try_at=timezone.now(), tries=0)
@@ -182,7 +182,7 @@ class WebhookAdmin(ScopedAdmin):
         return self._back(webhook)
 
     def _show_secret(self, request: HttpRequest, webhook: Webhook, title: str) -> HttpResponse:
-        """In this one answer only: it is in no message, session or log."""
+        """Show the secret in this one response only. It is in no message, session, or log."""
         context = {
             **self.admin_site.each_context(request),
             "title": title,

@@ -1,4 +1,4 @@
-"""A partner's school years: all on one page, with what a change does before it is saved."""
+"""A partner's school years, all on one page, with a preview of what a change does."""
 
 from typing import Any
 
@@ -33,7 +33,7 @@ class PartnerYears(PartnerPage):
     def get_urls(self) -> list[URLPattern]:
         return [
             self.page_url("years/", self._years, "years"),
-            # Not an argument of its own: a page's URL has the partner alone.
+            # The year is in the query, since a page's URL has only the partner.
             self.page_url("years/tenants/", self._tenants, "year_tenants"),
             *super().get_urls(),
         ]
@@ -125,7 +125,7 @@ class PartnerYears(PartnerPage):
 
 
 def roster_words(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
-    """Whether the tenant's roster file is there, asked of the file storage: class and words."""
+    """Check the file storage for the tenant's roster file, and return class and words."""
     try:
         there = roster_file_exists(tenant, year)
     except OSError:
@@ -134,7 +134,7 @@ def roster_words(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
 
 
 def _rows(partner: Partner, shown: dict[str, YearSetting]) -> list[dict[str, Any]]:
-    """All years, with how ready those are that are enabled."""
+    """Return all years, and how ready the enabled ones are."""
     enabled = {year: each.sends_to_ods for year, each in shown.items() if each.enabled}
     ready = readiness(partner, enabled)
     lacking = [year for year, to_ods in enabled.items() if to_ods and ready[year].missing]
@@ -152,7 +152,7 @@ def _rows(partner: Partner, shown: dict[str, YearSetting]) -> list[dict[str, Any
 
 
 def _wanted(posted: QueryDict) -> dict[str, YearSetting]:
-    """What the form says, of the years that it showed."""
+    """Return the form's settings for the years that it showed."""
     shown = set(posted.getlist("year"))
     return {
         year.pk: YearSetting(

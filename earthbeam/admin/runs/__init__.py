@@ -1,1 +1,1 @@
-"""Pages about runs and output sets, and what the job page shows of one run."""
+"""Pages about runs and output sets, and the job page's data on one run."""

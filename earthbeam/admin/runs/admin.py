@@ -1,4 +1,4 @@
-"""Runs and all that they reported, to look at."""
+"""Runs and everything they reported, read-only."""
 
 import json
 from collections.abc import Sequence
@@ -58,7 +58,7 @@ class ErrorInline(ReadOnlyInline):
     fields = ["code", "details", "at"]
 
     def details(self, obj: RunError) -> SafeString:
-        """The payload, with the stack trace as the lines that it is."""
+        """The payload, with the stack trace on separate lines."""
         fields = dict(obj.payload)
         trace = fields.pop("stacktrace", None)
         text = json.dumps(fields, indent=1, ensure_ascii=False) if fields else ""
@@ -68,7 +68,7 @@ class ErrorInline(ReadOnlyInline):
 
 
 class PlainErrorInline(ErrorInline):
-    """For users, to whom a stack trace says nothing."""
+    """For users, who have no use for a stack trace."""
 
     fields = ["code", "at"]
 
@@ -131,7 +131,7 @@ class RunAdmin(WordSearch, ScopedAdmin):
         BundleFilter.at("job__bundle"),
         "created_at",
     ]
-    search_fields = ["id"]  # that there is a search; list_search.py says what it finds
+    search_fields = ["id"]  # enables the search; lists/search.py decides what it finds
     search_help_text = (
         "Search by run or job ID (from its start), by error code, or by any part of an assessment "
         "or tenant name."
@@ -140,7 +140,7 @@ class RunAdmin(WordSearch, ScopedAdmin):
     readonly_fields = _FIELDS
 
     def get_inlines(self, request: HttpRequest, obj: Run | None) -> list[Any]:
-        """Stack traces and the log are for superusers and the partner's admins."""
+        """Show stack traces and the log only to superusers and the partner's admins."""
         admin = obj is not None and scoping.administers(request.user, obj.job.tenant.partner_id)
         inlines = [
             *(ErrorInline if admin else PlainErrorInline, UpdateInline, MatchesInline),
@@ -158,13 +158,13 @@ class RunAdmin(WordSearch, ScopedAdmin):
         return answer
 
     def has_delete_permission(self, request: HttpRequest, obj: Run | None = None) -> bool:
-        return False  # with its job alone, or its files would stay
+        return False  # only with its job, or its files would stay
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Run]:
         return super().get_queryset(request).select_related("job__tenant", "job__school_year")
 
     def keys_called(self, words: Sequence[str]) -> list[dict[str, Sequence[Any]]]:
-        """Runs are found by the codes of their errors as well."""
+        """Find runs also by the codes of their errors."""
         found = super().keys_called(words)
         failed = RunError.objects.filter(code__in=words).order_by("-at")
         for run, code in failed.values_list("run", "code")[:MOST]:

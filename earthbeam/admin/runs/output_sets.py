@@ -19,7 +19,7 @@ _FIELDS = ("uid", "run_page", "tenant", "sent_to_ods", "path", "links", "created
 
 
 def file_links(obj: OutputSet) -> SafeString:
-    """Links to the files of a set."""
+    """Return links to the files of a set."""
     job = obj.run.job
     folder = obj.path.removeprefix(f"{paths.base_path(job)}/")
     links = [files.link(job.pk, f"{folder}/{name}", name) for name in obj.files]
@@ -42,7 +42,7 @@ class OutputSetAdmin(WordSearch, ScopedAdmin):
         BundleFilter.at("run__job__bundle"),
         "created_at",
     ]
-    search_fields = ["uid"]  # that there is a search; list_search.py says what it finds
+    search_fields = ["uid"]  # enables the search; lists/search.py decides what it finds
     search_help_text = (
         "Search by output set, run, or job ID (from its start), or by any part of an assessment "
         "or tenant name."
@@ -58,7 +58,7 @@ class OutputSetAdmin(WordSearch, ScopedAdmin):
         return False
 
     def has_delete_permission(self, request: HttpRequest, obj: OutputSet | None = None) -> bool:
-        return False  # with its job alone, or its files would stay
+        return False  # only with its job, or its files would stay
 
     def has_change_permission(self, request: HttpRequest, obj: OutputSet | None = None) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""What the job page shows of one run: its reports and files as words and figures."""
+"""The job page's data on one run: its reports and files as words and figures."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -32,13 +32,13 @@ from earthbeam.wording.run_errors import NEEDS_ROSTER, ErrorWords
 from edu.errors import sentence
 
 LOG_SHOWN = 64 * 1024
-"""Letters of a log's end that the page has; the whole can be downloaded."""
+"""How many characters of the log's end are on the page. The whole log can be downloaded."""
 UNMATCHED_FILE = "input_no_student_id_match.csv"
 
 
 @dataclass(frozen=True)
 class ShownError:
-    """An error in words, with what is for engineers."""
+    """An error in words, with details for engineers."""
 
     words: ErrorWords
     code: str
@@ -56,9 +56,9 @@ class ShownSet:
 
 
 class RunPicture:
-    """One run of ``job``; reads what it shows when that is asked for, each thing once.
+    """One run of ``job``. Loads each item once, when it is first used.
 
-    ``run`` is best read with its matches and unmatched_ids.
+    Load ``run`` with its matches and unmatched_ids to save queries.
     """
 
     def __init__(self, job: Job, run: Run, *, is_last: bool) -> None:
@@ -70,7 +70,7 @@ class RunPicture:
 
     @property
     def seconds(self) -> float:
-        """From when it was asked for to its end, or to now."""
+        """From the request to the end, or to now."""
         return ((self.run.ended_at or timezone.now()) - self.run.created_at).total_seconds()
 
     @property
@@ -113,7 +113,7 @@ class RunPicture:
 
     @cached_property
     def usual(self) -> str:
-        """How long the step usually takes for this assessment; empty where nobody knows."""
+        """How long the step usually takes for this assessment, or empty if unknown."""
         seconds = usual_seconds(self.job.bundle_id).get(self.step.action)
         return lasted(seconds) if seconds else ""
 
@@ -129,7 +129,7 @@ class RunPicture:
 
     @cached_property
     def unmatched(self) -> int | None:
-        """Rows that matched no student; None if there are some and nobody counted them."""
+        """Rows that matched no student. None if there are some but their number is unknown."""
         counted = self.matches.unmatched if self.matches else 0
         if self.unmatched_ids is None:
             return counted
@@ -141,7 +141,7 @@ class RunPicture:
 
     @cached_property
     def id_pair(self) -> tuple[str, str] | None:
-        """The column and the id type by which rows were matched."""
+        """The column and the ID type by which rows were matched."""
         if self.matches is not None:
             return self.matches.id_name, self.matches.id_type
         if self.unmatched_ids is not None:
@@ -185,7 +185,7 @@ class RunPicture:
 
     @property
     def refused(self) -> int:
-        """Records that the ODS refused."""
+        """How many records the ODS refused."""
         if not self.job.send_to_ods:
             return 0
         return sum(each.records_failed for each in self._summary)
@@ -243,18 +243,21 @@ class RunPicture:
 
     @cached_property
     def reasons(self) -> list[ShownError]:
-        """Errors that say why the run ended: not what its executor says of having been ended by
-        the app, whose own error is the first after the run's end."""
+        """Errors that say why the run ended.
+
+        The app's own error, if any, is the first after the run's end. Later ones are left out: the
+        executor only reports that it was ended.
+        """
         ended = self.run.ended_at
         late = [ended is not None and error.at >= ended for error in self._errors]
         last = late.index(True) + 1 if True in late else len(late)
         return self.errors[:last]
 
-    # --- Resources and what the ODS said --------------------------------------------------------
+    # --- Resources and the ODS's messages -------------------------------------------------------
 
     @cached_property
     def answers_problem(self) -> str:
-        """Why the ODS's answers are not shown, if they should be; reads them."""
+        """Why the ODS's messages cannot be shown, if there should be any. Reads them."""
         return self._answers[1]
 
     @cached_property
@@ -292,12 +295,12 @@ class RunPicture:
 
     @property
     def ods_said(self) -> bool:
-        """Whether there are messages of the ODS to be read."""
+        """Whether there are messages from the ODS to show."""
         return any(each.groups for each in self.resources)
 
     @property
     def figures_apart(self) -> bool:
-        """Whether it is known of each record which way it went."""
+        """Whether the destination of each record is known."""
         return all(each.sent is not None for each in self.resources)
 
     @property
@@ -312,7 +315,7 @@ class RunPicture:
 
     @cached_property
     def _replaced(self) -> set[str] | None:
-        """Files of this run that later runs have stored anew; None: one is at it."""
+        """Files of this run that later runs have replaced; None while a later one is running."""
         later = Run.objects.filter(job=self.job, created_at__gt=self.run.created_at)
         stored = list(later.values_list("status", "output_files__path"))
         if any(status in Run.UNFINISHED for status, _ in stored):
@@ -321,7 +324,7 @@ class RunPicture:
 
     @cached_property
     def files(self) -> list[dict[str, Any]]:
-        """Files out, but for those of the sets: a link, or why there is none."""
+        """Output files, except those of the sets: a link, or why there is none."""
         return [
             {"name": file.path, "size": file.size, "link": self._link(file.path)}
             for file in self._output_files
@@ -334,7 +337,7 @@ class RunPicture:
         return [each.path.removeprefix(base) for each in self._sets]
 
     def _link(self, path: str) -> Any:
-        """A link to a file of the job's ``output/``; None if it is another run's by now."""
+        """Return a link to a file of the job's ``output/``. None if another run has replaced it."""
         if not self.is_last and (self._replaced is None or path in self._replaced):
             return None
         return files.link(self.job.pk, f"output/{path}", path.rsplit("/", 1)[-1])
@@ -360,7 +363,7 @@ class RunPicture:
 
     @cached_property
     def log(self) -> dict[str, Any] | None:
-        """The end of what the run printed."""
+        """The end of the run's log."""
         log = (
             RunLog.objects.filter(run=self.run)
             .exclude(text="")

@@ -1,4 +1,4 @@
-"""A run's records by resource, as the job page shows them, and what the ODS said about them."""
+"""A run's records by resource for the job page, with the ODS's messages about them."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from earthbeam.wording.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_r
 
 @dataclass(frozen=True)
 class ShownResource:
-    """A resource's figures; None: not known apart from the others."""
+    """A resource's figures. None means that it is not known separately from the others."""
 
     name: str
     refused: int
@@ -23,8 +23,10 @@ class ShownResource:
 
 
 def stored_answers(job: Job) -> tuple[dict[str, Sent], str]:
-    """What the ODS answered the job's last run that sent to it, by resource; or why it is not
-    shown."""
+    """Return the ODS's messages on the job's last run that sent to it, by resource.
+
+    Also returns why they cannot be shown, or "".
+    """
     try:
         store = open_store(paths.app_data_base_path(job))
         with store.open(f"output/{RESULTS_FILE}") as stream:
@@ -48,8 +50,11 @@ def shown_resource(
     to_ods: bool,
     to_edu: bool,
 ) -> ShownResource:
-    """The summary's ``counts`` (processed, skipped, refused) are of both sets' records together;
-    the ODS's answers, if they are ``known``, tell them apart."""
+    """Return a resource's figures for the job page.
+
+    ``counts`` (processed, skipped, refused) in the summary cover both sets together. The ODS's
+    answers, if they are ``known``, separate them.
+    """
     processed, skipped, refused = counts
     sent: int | None = processed - skipped - refused
     for_edu: int | None = 0

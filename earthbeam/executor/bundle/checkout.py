@@ -1,10 +1,10 @@
-"""Bundle code: a local mirror of the bundle repository, and a copy of one bundle to work with.
+"""Bundle code: a local mirror of the bundle repository, and a working copy of one bundle.
 
-The mirror is fetched for each run and kept between runs; a lock makes concurrent executors take
-turns. It gets the branch that a run uses, and others where a bundle of it names them: what else is
-in the repository, broken or huge, harms nobody. Bundles name packages by the public repository's
-address: git is told, by its environment, to take that address for the mirror, so that `earthmover
-deps` needs no network and bundles no change.
+The mirror is kept between runs and fetched for each; a lock serializes concurrent executors. It
+fetches only the run's branch, and others that its bundles name, so that broken or huge content
+elsewhere in the repository does no harm. Bundles name packages by the public repository's URL.
+Environment variables make git read that URL from the mirror, so that `earthmover deps` needs no
+network and bundles need no change.
 """
 
 import fcntl
@@ -32,15 +32,15 @@ logger = logging.getLogger(__name__)
 FETCH_PAUSES = (2.0, 5.0)
 _PROJECT = Path(__file__).resolve().parents[3]
 REFUSED = "refused://"
-"""What git is given instead of an address that packages may not come from."""
+"""What git gets instead of a URL that packages may not come from."""
 REFUSED_HELPER = "remote-refused"
-"""What git says that it lacks then."""
+"""What git then reports as missing."""
 _NO_BRANCH = "couldn't find remote ref"
-"""What git says of a branch that is not there."""
+"""What git reports for a missing branch."""
 _JUST_NOW_MINUTES = 10.0
 _TRANSPORTS = ("http", "https", "git", "ssh", "ftp", "ftps", "file")
 STALE_SECONDS = 24 * 60 * 60.0
-"""A branch that was fetched within this time will do where the repository cannot be reached."""
+"""A branch fetched within this time is used if the repository cannot be reached."""
 _BRANCH_NAMED = re.compile(r"^\s*branch:\s*['\"]?([\w./-]+)", re.MULTILINE)
 
 
@@ -52,16 +52,18 @@ class Mirror:
     repository: str
 
     def redirection(self, hosts: tuple[str, ...] = ("github.com",)) -> dict[str, str]:
-        """Environment that makes git take the public repository's address for this mirror, and that
-        has it clone from no other server than ``hosts``, and by https alone."""
-        # Without a user's name and token: bundles' code sees this, and packages name no such.
+        """Return variables that make git read the public repository's URL from this mirror.
+
+        Git can then clone only from the servers ``hosts``, and only over https.
+        """
+        # Without user name and token: bundles' code sees this, and packages do not name them.
         repository = re.sub(r"://[^/@]*@", "://", self.repository)
         addresses = {repository, DEFAULT_BUNDLE_REPO, DEFAULT_BUNDLE_REPO.removesuffix(".git")}
         settings = [
             (f"url.{self.path}.insteadOf", address)
             for address in sorted(addresses, key=len, reverse=True)
         ]
-        # Git takes the longest prefix that fits: allowed hosts stay, everything else leads nowhere.
+        # Git uses the longest matching prefix: allowed hosts stay, everything else is refused.
         own = urlsplit(repository)
         allowed = {*hosts, own.netloc} if own.scheme == "https" else set(hosts)
         settings += [(f"url.https://{host}/.insteadOf", f"https://{host}/") for host in allowed]
@@ -82,12 +84,11 @@ def refresh_mirror(
     commit: str | None = None,
     pauses: tuple[float, ...] | None = None,
 ) -> Mirror:
-    """Bring ``branch`` of the mirror of ``repository`` up to date, and return the mirror; one that
-    has the ``commit`` that is wanted stays as it is.
+    """Update ``branch`` of the mirror of ``repository``, and return the mirror.
 
-    Where the repository cannot be fetched, the branch as of the last day will do, and the log says
-    so. Else raises StepFailed(bundle_git_pull): after three tries, or one more than there are
-    ``pauses``.
+    Does nothing if the mirror already has ``commit``. If the repository cannot be fetched, uses the
+    branch as of the last day, and logs that. Otherwise raises StepFailed(bundle_git_pull) after
+    three tries, or one more than there are ``pauses``.
     """
     mirror = Mirror(mirror_path(repository), repository)
     with _locked(mirror.path.with_suffix(".lock")):
@@ -112,7 +113,7 @@ def refresh_mirror(
 
 
 def warn_if_stale(mirror: Mirror, branch: str) -> bool:
-    """Whether the branch was fetched within the last day; where not just now, the log says when."""
+    """Whether the branch was fetched within the last day. If it was not just now, logs when."""
     try:
         fetched = _fetched(mirror.path, branch).stat().st_mtime
     except OSError:
@@ -131,15 +132,15 @@ def warn_if_stale(mirror: Mirror, branch: str) -> bool:
 
 
 def _fetched(mirror: Path, branch: str) -> Path:
-    """A file that is as old as the last fetch of the branch."""
+    """Return a file whose time is that of the branch's last fetch."""
     return mirror / "fetched" / quote(branch, safe="")
 
 
 def at_commit(mirror: Mirror, branch: str, commit: str, workspace: Workspace) -> Mirror:
-    """A mirror of the run's own in which ``branch``, and nothing else, is at ``commit``.
+    """Return a mirror for this run only, with only ``branch``, at ``commit``.
 
-    Packages that bundles name by the repository's address come from it too, so that no code runs
-    that is not of that commit. Raises StepFailed(bundle_git_pull) when the mirror lacks it.
+    Packages that bundles name by the repository's URL come from it too, so that only code of that
+    commit runs. Raises StepFailed(bundle_git_pull) if the mirror does not have it.
     """
     pinned = Mirror(workspace.root / "bundles.git", mirror.repository)
     if not _has(mirror, commit, workspace):
@@ -171,14 +172,14 @@ def _has(mirror: Mirror, commit: str, workspace: Workspace) -> bool:
 
 
 def mirror_path(repository: str) -> Path:
-    """Where the mirror of ``repository`` is kept on this machine."""
+    """Return where the mirror of ``repository`` is kept on this machine."""
     return _mirrors_folder() / hashlib.sha256(repository.encode()).hexdigest()[:16]
 
 
 def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspace) -> None:
-    """Copy one bundle, as it is at the head of ``branch``, to the workspace.
+    """Copy one bundle at the head of ``branch`` to the workspace.
 
-    Raises StepFailed(bundle_git_pull) when there is no such branch or no such bundle in it.
+    Raises StepFailed(bundle_git_pull) if the branch or the bundle does not exist.
     """
     archive = workspace.root / "bundle.tar"
     head = _git(
@@ -198,7 +199,7 @@ def check_out(mirror: Mirror, bundle_path: str, branch: str, workspace: Workspac
         try:
             with tarfile.open(archive) as tar:
                 _unpack(tar, workspace.bundle)
-        except tarfile.TarError as error:  # a link that leads out of the bundle, most likely
+        except tarfile.TarError as error:  # most likely a link that leads out of the bundle
             raise StepFailed(
                 "bundle_git_pull",
                 f"The bundle {bundle_path!r} cannot be unpacked ({type(error).__name__}): it must"
@@ -219,11 +220,11 @@ def _no_branch(branch: str) -> str:
 
 
 def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
-    """Unpack ``tar`` so that nothing leads or lies outside ``folder``. Raises tarfile.TarError."""
+    """Unpack ``tar`` without letting anything lead out of ``folder``. Raises tarfile.TarError."""
     if hasattr(tarfile, "data_filter"):
         tar.extractall(folder, filter="data")
         return
-    # Python 3.11.0 to 3.11.3, Debian 12's among them, have no filters.
+    # Python 3.11.0 to 3.11.3, which Debian 12 has, lack filters.
     top = folder.resolve()
     for member in tar.getmembers():
         inside = (top / member.name).resolve().is_relative_to(top)
@@ -233,10 +234,11 @@ def _unpack(tar: tarfile.TarFile, folder: Path) -> None:
 
 
 def _fetch(mirror: Mirror, branch: str, commit: str | None, workspace: Workspace) -> str | None:
-    """Fetch the branch, and the commit where it is another; None when done, else git's last words.
+    """Fetch the branch, and the commit if it differs. None if successful, else git's last output.
 
-    Shallow, since only heads are ever used. A first fetch fills a folder of its own and is moved
-    into place when it is whole, so that a killed one leaves no half mirror; the next one clears up.
+    Fetches are shallow, since only heads are used. A first fetch goes into a temporary folder and
+    is moved into place when complete, so that a killed one leaves no partial mirror. The next one
+    cleans up.
     """
     if mirror.path.is_dir():
         _remove_stale_locks(mirror.path)
@@ -260,7 +262,7 @@ def _fetch(mirror: Mirror, branch: str, commit: str | None, workspace: Workspace
 def _fetch_branch(
     path: Path, repository: str, branch: str, workspace: Workspace
 ) -> running.Completed:
-    """Fetch the branch and, as far as they can be had, those that its bundles name."""
+    """Fetch the branch and, if possible, the branches that its bundles name."""
     done = _fetch_into(path, repository, workspace, _refspec(branch))
     if done.exit_code != 0:
         return done
@@ -280,19 +282,19 @@ def _refspec(branch: str) -> str:
 
 
 def _remove_stale_locks(mirror: Path) -> None:
-    """Git's own locks, left by a fetch that was killed; ours says that nobody else is fetching."""
+    """Remove git's locks left by a killed fetch. Our own lock keeps others from fetching."""
     for lock in mirror.rglob("*.lock"):
         logger.warning("removed %s, which a fetch that was killed has left", lock.name)
         lock.unlink(missing_ok=True)
 
 
 def half_fetched(mirror: Mirror) -> Path:
-    """Where a mirror lies until its first fetch is whole."""
+    """Return where a mirror is until its first fetch is complete."""
     return mirror.path.with_suffix(".fetching")
 
 
 def _fetch_into(path: Path, repository: str, workspace: Workspace, what: str) -> running.Completed:
-    # From a shallow clone on this machine git takes nothing without being told to.
+    # By default, git refuses to fetch from a local shallow clone.
     depth = "--update-shallow" if _is_local(repository) else "--depth=1"
     fetch = ("fetch", "--quiet", "--force", "--no-tags", depth, "--", repository, what)
     return _git(("-C", str(path), *fetch), workspace)
@@ -310,7 +312,7 @@ def _git(
 
 
 def _plain_git() -> dict[str, str]:
-    """Git without the machine's settings and without questions."""
+    """Return variables that make git ignore the machine's settings and never prompt."""
     return {
         "GIT_TERMINAL_PROMPT": "0",
         "GIT_CONFIG_NOSYSTEM": "1",
@@ -323,7 +325,7 @@ def _is_local(repository: str) -> bool:
 
 
 def _mirrors_folder() -> Path:
-    """Where mirrors are kept: beside the code, or with the temporary files if that is read-only."""
+    """Return the mirrors' folder: beside the code, or in the temporary folder if read-only."""
     folder = _PROJECT / "var" / "bundle-mirrors"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -335,7 +337,7 @@ def _mirrors_folder() -> Path:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
-    """Hold an exclusive lock on ``path``; the kernel frees it however this process ends."""
+    """Hold an exclusive lock on ``path``. The kernel frees it however this process ends."""
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -1,4 +1,4 @@
-"""A partner's own descriptor mappings: they replace the bundle's seeds of the same name."""
+"""A partner's own descriptor mappings, which replace the bundle's seeds of the same name."""
 
 import csv
 from pathlib import Path
@@ -10,9 +10,9 @@ from earthbeam.executor.job import invalid
 def write_seeds(mappings: dict[str, list[dict[str, Any]]], bundle: Path) -> None:
     """Overwrite ``seeds/TYPE.csv`` for each type: its other columns, then ``edfi_descriptor``.
 
-    The seed's edfi_descriptor is filled with the partner's local descriptor, as earthmover joins
-    on what the partner's ODS knows; null becomes blank. Raises StepFailed(invalid_job) when the
-    rows of a type differ in their columns.
+    The seed's edfi_descriptor gets the partner's local descriptor, since earthmover joins on what
+    the partner's ODS knows; null becomes blank. Raises StepFailed(invalid_job) if the rows of a
+    type have different columns.
     """
     for kind, rows in mappings.items():
         if not rows:

@@ -1,9 +1,9 @@
-"""Child process of a launcher: brings a bundle repository's mirror up to date, and prints its path.
+"""Child process of a launcher: update a bundle repository's mirror, and print its path.
 
     python -m earthbeam.executor.bundle.refresh_mirror REPOSITORY BRANCH [COMMIT]
 
-So the executor is given a mirror that it need not, and cannot, write to. Exit status 1: it could
-not be fetched. The executor then tries for itself, and reports why that fails.
+The executor then gets a mirror that it cannot, and need not, write to. Exit status 1 means that it
+could not be fetched. The executor then fetches by itself, and reports why that fails.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""A bundle's own code, as text: what is written there is no student's."""
+"""A bundle's own code, as text. Nothing in it is a student's."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ _LONGEST_FILE = 1024 * 1024
 
 
 def source_of(bundle: Path) -> str:
-    """The text of the bundle's code, its packages' included, without its sample data."""
+    """Return the text of the bundle's code and its packages, without sample data."""
     return "\n".join(
         path.read_text(encoding="utf-8", errors="replace")
         for path in sorted(bundle.rglob("*"))

@@ -1,4 +1,4 @@
-"""earthmover, kept warm: one process a run, which forks for each thing there is to do."""
+"""A warm earthmover: one process per run, which forks for each task."""
 
 import json
 import os
@@ -12,13 +12,13 @@ from earthbeam.executor.earthmover.earthmover_server import ANSWER
 from earthbeam.executor.processes import running
 from earthbeam.executor.workspace.folders import Workspace
 
-# Started by path, in Python's isolated mode: nothing of ours is importable for it.
+# Started by path, in Python's isolated mode, so that it can import none of our code.
 _SERVER = Path(__file__).with_name("earthmover_server.py")
 
 
 @dataclass(frozen=True)
 class Program:
-    """One of the scripts beside the server's, to be run with an environment of its own."""
+    """One of the scripts in the server's folder, with its own environment."""
 
     label: str
     script: str
@@ -27,7 +27,7 @@ class Program:
 
 
 class Earthmover:
-    """Starts importing earthmover at once; a context manager that ends its process."""
+    """Starts importing earthmover at once. A context manager that ends its process."""
 
     def __init__(self, workspace: Workspace) -> None:
         self._companion = running.Companion(
@@ -50,9 +50,9 @@ class Earthmover:
         self._companion.__exit__(kind, error, trace)
 
     def run(self, *programs: Program, cwd: Path) -> running.Completed:
-        """Run programs, at once if there are cores for it; returns how the worst of them ended.
+        """Run programs, concurrently if there are enough cores, and return the worst result.
 
-        Raises StepFailed when one was killed by somebody else, or the process has vanished.
+        Raises StepFailed if another process killed one, or if earthmover's process is gone.
         """
         together: Sequence[Sequence[Program]] = [programs]
         if len(os.sched_getaffinity(0)) < len(programs):

@@ -1,16 +1,16 @@
-"""Child process: earthmover, imported once for a run and forked for each thing it has to do.
+"""Child process: imports earthmover once per run, and forks for each task.
 
     python -I earthmover_server.py
 
 Importing earthmover takes most of a second, several times what a small file needs. So it is
 imported once, while the bundle and the roster are still being fetched. Then each line on standard
-input asks for one or more programs at once, as JSON:
+input starts one or more programs at once, as JSON:
 
     {"cwd": FOLDER, "programs": [
         {"label": …, "script": NAME, "arguments": […], "environment": {…}}, …]}
 
-Each runs in a fork of its own, with that environment alone; when all have ended, a line on standard
-output answers with their exit codes. Whatever else is printed is the programs'.
+Each runs in its own fork, with that environment only. When all have ended, a line on standard
+output has their exit codes. All other output is the programs'.
 """
 
 import ctypes
@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Any
 
 ANSWER = "\x1eanswer "
-"""Begins the line that answers."""
+"""The beginning of a line with an answer."""
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _SCRIPTS = ("prepare_bundle.py", "fast_earthmover.py")
@@ -40,7 +40,7 @@ def main() -> None:
         request = json.loads(line)
         children = [_start(program, request["cwd"], modules) for program in request["programs"]]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
-        # On a line of its own, whether or not the programs have ended theirs.
+        # On its own line, even if a program's output did not end with one.
         sys.stdout.write(f"\n{ANSWER}{json.dumps(codes)}\n")
         sys.stdout.flush()
 
@@ -54,7 +54,7 @@ def _load(script: Path) -> Any:
 
 
 def _start(program: dict[str, Any], cwd: str, modules: dict[str, Any]) -> int:
-    """Fork a child that runs the program; returns its process id."""
+    """Fork a child that runs the program, and return its process ID."""
     sys.stdout.flush()
     server = os.getpid()
     pid = os.fork()
@@ -83,7 +83,7 @@ def _start(program: dict[str, Any], cwd: str, modules: dict[str, Any]) -> int:
 
 
 def _die_with(server: int) -> None:
-    """Have the kernel kill this process when the one that forked it dies, and at once if it has."""
+    """Have the kernel kill this process when the one that forked it dies, or now if it has."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
         if os.getppid() != server:
@@ -91,7 +91,7 @@ def _die_with(server: int) -> None:
 
 
 def _label_log(label: str) -> None:
-    """Tell two programs that run at once apart in what earthmover logs."""
+    """Label what earthmover logs, so that concurrent programs can be told apart."""
     for handler in logging.getLogger("earthmover").handlers:
         handler.setFormatter(logging.Formatter(f"{label} | %(levelname)s %(message)s"))
 

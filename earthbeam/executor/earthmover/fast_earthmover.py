@@ -1,25 +1,25 @@
-"""Child process: earthmover's own `run`, without the work that it repeats.
+"""Child process: earthmover's own `run`, without its repeated work.
 
     python -I fast_earthmover.py run RESULTS_JSON [--matched CSV] -- -c earthmover.yaml …
     python -I fast_earthmover.py dump NODE CSV -- -c earthmover.yaml …
 
-``run`` makes what `earthmover run` makes. ``--matched`` puts a file with each row's student in the
-place of ``$transformations.input``'s source, as the student_ids package does when a bundle is
-composed with it. ``dump`` writes the rows of one node: the ones to match, where they are not those
-of the raw file.
+``run`` produces the same output as `earthmover run`. ``--matched`` replaces the source of
+``$transformations.input`` with a file that has each row's student, as the student_ids package does
+when a bundle is composed with it. ``dump`` writes the rows of one node: the rows to match, if they
+are not the raw file's.
 
-Four things differ from stock earthmover, each measured (docs/executor.md):
+It differs from stock earthmover in four ways, each measured (docs/executor.md):
 
 - dask names every task by hashing what it closes over, which for templates and earthmover's own
   objects falls back to pickling half of the loaded modules. Here those objects get a token that is
-  unique to the object, by dask's extension point ``normalize_token``.
-- Each destination recomputes all nodes above it. Here every node is computed once and kept, as long
-  as the input is small enough to be held in memory.
-- Adding, changing or renaming columns costs dask work for every column of the frame, for each one
-  anew. Here an operation handles a whole partition as pandas does, by its own code. Nor does dask
-  here describe every column of each frame for notebooks that nobody opens.
-- With `--results-file` stock earthmover recomputes the whole graph for each node, to count its
-  rows. Here each destination's records are counted from its file, into a file of that shape.
+  unique to the object, through dask's extension point ``normalize_token``.
+- Each destination recomputes all nodes above it. Here every node is computed once and kept, if the
+  input is small enough to be held in memory.
+- Adding, changing, or renaming columns makes dask process every column of the frame again for each
+  one. Here an operation processes a whole partition with pandas, using its own code. dask also no
+  longer describes every column of each frame for notebooks.
+- With `--results-file`, stock earthmover recomputes the whole graph for each node to count its
+  rows. Here each destination's records are counted from its file, into a file of that format.
 """
 
 import argparse
@@ -54,10 +54,10 @@ STUDENT_ID_COLUMN = "edFi_studentUniqueID"
 _MATCHED = "matched_input"
 
 KEEP_NODES_BELOW_BYTES = 64 * 1024 * 1024
-"""Inputs up to this size are held in memory, every node of the graph; above it nodes stay lazy."""
+"""Up to this input size, every node of the graph is held in memory. Above it, nodes stay lazy."""
 
 _serial = itertools.count()
-# Not id(): it is given anew after an object is gone, and would merge different tasks.
+# Not id(): it is reused after an object is gone, and would merge different tasks.
 _tokens: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()
 
 
@@ -74,7 +74,10 @@ def use_identity_tokens() -> None:
 
 
 class _Partition(pandas.DataFrame):
-    """A partition as earthmover's column operations take a dask frame: ``apply`` with ``meta``."""
+    """A partition that earthmover's column operations can treat as a dask frame.
+
+    Its ``apply`` accepts ``meta``.
+    """
 
     def apply(self, func: Any, axis: Any = 0, meta: Any = None, **kwargs: Any) -> Any:
         if self.empty:
@@ -90,12 +93,12 @@ def compute_columns_by_partition() -> None:
         RenameColumnsOperation,
     ):
         kind.execute = _by_partition(kind.execute)
-    # Only dates are read by a function of dask's rather than a frame's own; a partition is pandas'.
+    # Only dates use a dask function rather than a frame's own method; a partition needs pandas'.
     dask.dataframe.to_datetime = pandas.to_datetime
 
 
 def _by_partition(execute: Any) -> Any:
-    """An operation's ``execute`` that does all of its columns in one task a partition."""
+    """Wrap an operation's ``execute`` to process all of its columns in one task per partition."""
 
     def execute_by_partition(operation: Any, data: Any, **kwargs: Any) -> Any:
         meta = data._meta.copy()
@@ -113,7 +116,7 @@ def _by_partition(execute: Any) -> Any:
 
 
 def _columns_made(operation: Any, meta: Any) -> list[str]:
-    """The columns that an operation adds or fills anew."""
+    """Return the columns that an operation adds or overwrites."""
     match operation:
         case AddColumnsOperation():
             return list(operation.columns_dict)
@@ -126,16 +129,16 @@ def _columns_made(operation: Any, meta: Any) -> list[str]:
 
 
 def leave_out_descriptions() -> None:
-    """Have dask not describe each column of each frame, for notebooks."""
+    """Keep dask from describing each column of each frame for notebooks."""
     frame = dask.dataframe.core
     frame.DataFrame.__init__ = frame._Frame.__init__
 
 
 class FastEarthmover(Earthmover):
-    """Earthmover that computes each node once, and lets the student that was matched through."""
+    """Earthmover that computes each node once, and keeps the matched student's column."""
 
     matched: Path | None = None
-    """A file with the rows to transform and their students, instead of the raw input."""
+    """A file with the rows to transform and their students, in place of the raw input."""
 
     def inject_cli_overrides(self, configs: Any, prefix: str | None = None) -> Any:
         configs = super().inject_cli_overrides(configs, prefix)
@@ -162,7 +165,7 @@ def _read_input_from(matched: Path, configs: Any) -> None:
 
 
 def _let_student_through(configs: Any) -> None:
-    """A source that lists its columns would drop the one that matching has added."""
+    """Keep the column that matching added, which a source that lists its columns would drop."""
     columns = configs["sources"].get("input", {}).get("columns")
     if columns and STUDENT_ID_COLUMN not in columns:
         columns.append(STUDENT_ID_COLUMN)
@@ -197,7 +200,7 @@ class NodeDump(Earthmover):
 
 
 def count_records(output: Path) -> dict[str, int]:
-    """Records of each destination, keyed as earthmover's results file does."""
+    """Count the records of each destination, with the keys of earthmover's results file."""
     counts = {}
     for file in sorted(path for path in output.glob("*.jsonl") if path.is_file()):
         with file.open("rb") as lines:
@@ -206,11 +209,11 @@ def count_records(output: Path) -> dict[str, int]:
 
 
 def _run_earthmover(kind: type[Earthmover], arguments: list[str]) -> Any:
-    """Go through earthmover's own entry point with ``kind`` in the place of its Earthmover."""
+    """Run earthmover's own entry point with ``kind`` in place of its Earthmover."""
     use_identity_tokens()
     compute_columns_by_partition()
     leave_out_descriptions()
-    # The work is Python's: threads would only take turns.
+    # The work is in Python, so threads would only take turns.
     dask.config.set(scheduler="synchronous")
     made: list[Any] = []
 

@@ -1,9 +1,9 @@
-"""Child process: install a bundle's packages and tell how it reads its input.
+"""Child process: install a bundle's packages, and describe how it reads its input.
 
     python -I prepare_bundle.py EARTHMOVER_YAML DESCRIPTION_JSON
 
-Bundles are untrusted code, so this runs apart from the executor, with earthmover's own loader. The
-description holds what matching must know: see ``BundleDescription`` in transform.py.
+Bundles are untrusted code, so this runs apart from the executor, with earthmover's own loader. For
+the description see ``BundleDescription`` in transform.py.
 """
 
 import json

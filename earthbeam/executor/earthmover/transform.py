@@ -1,4 +1,4 @@
-"""earthmover as child processes: a bundle made ready, and run once for each output set."""
+"""Run earthmover as child processes: prepare a bundle, then run it once for each output set."""
 
 import json
 import re
@@ -23,33 +23,33 @@ from earthbeam.executor.workspace.input_files import local_path
 from earthbeam.matching import DEFAULT_REQUIRED_RATE
 
 STUDENT_ID_COLUMN = "edFi_studentUniqueID"
-"""The column that matching adds, and that every bundle reads the student from."""
+"""The column that matching adds, from which every bundle reads the student."""
 
 RAW_INPUT = "$sources.input"
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _LAST_ENCODING = "iso-8859-1"
-"""In which every file is valid."""
+"""Every file is valid in it."""
 _PACKAGE = re.compile(r"^\s*git:\s*['\"]?(?:\w+://)?(?:[^\s/@'\"]*@)?([^\s/:'\"]+)", re.MULTILINE)
 _LONGEST_DESCRIPTION = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class BundleDescription:
-    """What matching must know of how a bundle reads its input."""
+    """What matching needs to know about how a bundle reads its input."""
 
     source: dict[str, Any]
     parameters: dict[str, str]
 
     def parameter(self, name: str, job: Job) -> str | None:
-        """A parameter's value: the job's, else the bundle's default."""
+        """Return a parameter's value: the job's, else the bundle's default."""
         return job.input_params.get(name) or self.parameters.get(name)
 
     def node_to_match(self, job: Job) -> str:
-        """The node whose rows are matched to students: the raw input, for most bundles."""
+        """Return the node whose rows are matched to students: usually the raw input."""
         return self.parameter("EARTHMOVER_NODE_TO_XWALK", job) or RAW_INPUT
 
     def raw_delimiter(self, job: Job, input_file: Path) -> str | None:
-        """How the raw input is delimited; None where the rows to match are not simply its own."""
+        """Return the raw input's delimiter, or None if the rows to match are not simply its own."""
         kind = str(self.source.get("type") or input_file.suffix.lstrip(".").lower())
         simple_header = str(self.source.get("header_rows", 1)).isdecimal()
         if self.node_to_match(job) != RAW_INPUT or not simple_header:
@@ -71,7 +71,7 @@ class BundleDescription:
 class RowsToMatch:
     """The rows to find students for.
 
-    ``raw_encoding`` is None where they are the raw input's own; else what that is encoded in.
+    ``raw_encoding`` is None if they are the raw input's own, else the raw input's encoding.
     """
 
     file: DelimitedFile
@@ -85,7 +85,7 @@ def prepare_bundle(
     earthmover: Earthmover,
     hosts: tuple[str, ...] = DEFAULT_BUNDLE_HOSTS,
 ) -> BundleDescription:
-    """Install the packages that the bundle names, compile it, and tell how it reads its input.
+    """Install the bundle's packages, compile it, and return how it reads its input.
 
     Raises StepFailed(earthmover_deps).
     """
@@ -117,7 +117,7 @@ def prepare_bundle(
 
 
 def _other_hosts(workspace: Workspace, hosts: tuple[str, ...]) -> list[str]:
-    """Hosts that the bundle, or a package of it, names and that are not among ``hosts``."""
+    """Return hosts that the bundle or its packages name and that are not among ``hosts``."""
     named: set[str] = set()
     for path in workspace.bundle.rglob("earthmover.y*ml"):
         if is_plain_file(path) and path.stat().st_size <= _LONGEST_DESCRIPTION:
@@ -126,7 +126,7 @@ def _other_hosts(workspace: Workspace, hosts: tuple[str, ...]) -> list[str]:
 
 
 def _read_description(path: Path) -> BundleDescription | None:
-    """What the child has told; None if it is not what it should be."""
+    """Read the child's description. None if it is invalid."""
     if not is_plain_file(path) or path.stat().st_size > _LONGEST_DESCRIPTION:
         return None
     try:
@@ -144,9 +144,9 @@ def rows_to_match(
     workspace: Workspace,
     earthmover: Earthmover,
 ) -> RowsToMatch:
-    """The rows whose ids are matched: those of the raw input, or of the node that the bundle names.
+    """Return the rows to match: those of the raw input, or of the node that the bundle names.
 
-    A node's rows are earthmover's to make, from a transformation, from fixed widths or several
+    Only earthmover can produce a node's rows, from a transformation, fixed widths, or several
     header rows. Raises BadFile, or StepFailed(earthmover_run).
     """
     delimiter = bundle.raw_delimiter(job, input_file)
@@ -176,11 +176,11 @@ def transform_sets(
     results_files: Mapping[str, Path],
     earthmover: Earthmover,
 ) -> dict[str, Path]:
-    """Run the bundle on each set's rows; returns the folders with their JSONL files.
+    """Run the bundle on each set's rows, and return the folders with their JSONL files.
 
     A set's file is read instead of the raw input or, if that has a ``raw_encoding``, instead of the
-    node that was matched. Writes earthmover's results (records a destination) to the set's results
-    file. Raises StepFailed(earthmover_run) unless all of them succeed.
+    node that was matched. Writes earthmover's results (records per destination) to the set's
+    results file. Raises StepFailed(earthmover_run) unless all of them succeed.
     """
     programs = []
     for name, set_input in set_inputs.items():
@@ -191,7 +191,7 @@ def transform_sets(
         else:
             command += ["--matched", str(set_input)]
         environment = _environment(job, workspace, inputs, workspace.set_output(name))
-        # What the matcher has written is UTF-8, whatever the file came in.
+        # The matcher writes UTF-8, whatever the input's encoding.
         programs.append(_program(command, name, raw_encoding or "utf-8", environment, workspace))
     done = earthmover.run(*programs, cwd=workspace.bundle)
     if done.exit_code != 0:
@@ -236,7 +236,7 @@ def _inputs(job: Job, workspace: Workspace) -> dict[str, Path]:
 def _environment(
     job: Job, workspace: Workspace, inputs: dict[str, Path], output: Path
 ) -> dict[str, str]:
-    """The variables that bundles expect: contract section 7, "Bundle conventions"."""
+    """Return the variables that bundles expect: contract section 7, "Bundle conventions"."""
     private = workspace.folder("earthmover")
     return {
         **job.input_params,
@@ -248,7 +248,7 @@ def _environment(
         "ASSESSMENT_BUNDLE_BRANCH": job.bundle_branch,
         "REQUIRED_ID_MATCH_RATE": str(DEFAULT_REQUIRED_RATE),
         "TEMPORARY_DIRECTORY": str(workspace.folder("tmp")),
-        # Bundles may expand these; unset, a file or folder of that literal name would appear.
+        # Bundles may expand these. If unset, a file or folder of that literal name would appear.
         "STATE_FILE": str(private / f"{output.parent.name}-runs.csv"),
         "STATE_DIR": str(private),
     }

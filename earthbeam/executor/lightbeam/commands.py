@@ -1,4 +1,4 @@
-"""lightbeam as a child process: the only one that gets the ODS's credentials."""
+"""Run lightbeam as a child process, the only one that gets the ODS's credentials."""
 
 import sys
 from collections.abc import Callable
@@ -14,7 +14,7 @@ _PROGRAM = Path(__file__).with_name("guarded_lightbeam.py")
 
 
 class Lightbeam:
-    """lightbeam for one ODS. What it keeps between two commands lies in a new folder."""
+    """lightbeam for one ODS. A new folder holds what it keeps between commands."""
 
     def __init__(self, ods: Ods, settings: BundleSettings, workspace: Workspace) -> None:
         self._ods, self._settings, self._workspace = ods, settings, workspace
@@ -27,7 +27,7 @@ class Lightbeam:
         page_size: int | None = None,
         stop_when: Callable[[str], bool] = lambda line: False,
     ) -> running.Completed:
-        """Run a command on the files in ``data``, with a configuration of ours."""
+        """Run a command on the files in ``data``, with our own configuration."""
         configuration = self.folder / "lightbeam.yaml"
         config.write(configuration, self._settings, self._ods, page_size)
         return running.run(

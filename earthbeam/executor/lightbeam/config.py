@@ -1,9 +1,8 @@
-"""lightbeam's configuration: written here, with a few plain values of the bundle's own.
+"""lightbeam's configuration: written here, with a few plain values from the bundle's own.
 
-lightbeam expands environment variables over its whole configuration, with the ODS's secret among
-them. So a bundle's file is read as data, before any of the bundle's code has run, and of it only
-the values below are taken, each checked. Everything else, addresses and credentials above all, is
-ours.
+lightbeam expands environment variables in its whole configuration, including the ODS's secret. So a
+bundle's file is read as data, before any of the bundle's code has run, and only the values below
+are taken, each checked. Everything else, above all URLs and credentials, is ours.
 """
 
 import json
@@ -23,7 +22,7 @@ _MODES = ("shared_instance", "sandbox", "district_specific", "year_specific")
 
 @dataclass(frozen=True)
 class BundleSettings:
-    """What a bundle may say of how its records are sent; lightbeam's own defaults otherwise."""
+    """A bundle's settings for sending its records. Defaults are lightbeam's own."""
 
     namespace: str = "ed-fi"
     namespace_overrides: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -37,9 +36,9 @@ class BundleSettings:
 
 
 def read(path: Path) -> BundleSettings:
-    """The bundle's settings in ``path``; a value that is missing, odd, or no literal is left out.
+    """Return the bundle's settings in ``path``, without missing, odd, or non-literal values.
 
-    A file that cannot be read at all counts as empty: lightbeam needs nothing of it.
+    A file that cannot be read counts as empty, since lightbeam needs nothing from it.
     """
     try:
         text = path.read_text(encoding="utf-8") if path.stat().st_size <= _LONGEST_FILE else ""
@@ -65,9 +64,9 @@ def read(path: Path) -> BundleSettings:
 
 
 def write(path: Path, settings: BundleSettings, ods: Ods, page_size: int | None) -> None:
-    """Write the configuration that ``variables`` completes: no credentials and no address in it.
+    """Write the configuration that ``variables`` completes. It contains no credentials and no URL.
 
-    JSON is YAML, and lightbeam expands each variable once: no value can be more than itself.
+    JSON is YAML, and lightbeam expands each variable once, so no value can be more than itself.
     """
     configuration: dict[str, Any] = {
         "state_dir": "${STATE_DIR}",
@@ -103,7 +102,7 @@ def write(path: Path, settings: BundleSettings, ods: Ods, page_size: int | None)
 
 
 def variables(ods: Ods, data: Path, state: Path) -> dict[str, str]:
-    """The environment that completes what ``write`` has written."""
+    """Return the variables that complete what ``write`` has written."""
     return {
         "DATA_DIR": str(data),
         "STATE_DIR": str(state),
@@ -122,7 +121,7 @@ def _name(value: Any) -> str | None:
 
 
 def _overrides(value: Any) -> dict[str, tuple[str, ...]]:
-    """Those whose names are plain, resources and all."""
+    """Return those whose names, including their resources', are plain."""
     return {
         name: tuple(resources)
         for name, resources in _mapping(value).items()
@@ -133,7 +132,7 @@ def _overrides(value: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _number(value: Any, least: float, most: float, *, whole: bool = True) -> float | None:
-    """A number, brought into its range."""
+    """Return a number, limited to its range."""
     kinds = int if whole else (int, float)
     if not isinstance(value, kinds) or isinstance(value, bool) or value != value:
         return None

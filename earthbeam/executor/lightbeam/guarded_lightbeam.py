@@ -1,13 +1,12 @@
-"""Child process: lightbeam's own command line, whose requests never leave the ODS that is meant.
+"""Child process: lightbeam's own command line, whose requests go only to the intended ODS.
 
     python -I guarded_lightbeam.py -c lightbeam.yaml send …
 
-lightbeam repeats a call that failed by https over http, its credentials in the clear, and follows
-wherever a redirect leads. Here, for an ODS whose address (EDFI_API_BASE_URL) begins with https:
-
-no request leaves by http. An address by http on the ODS's own host, as an ODS behind a proxy that
-ends TLS names it, is asked for by https instead; any other is refused. And for every ODS, a
-redirect is followed to the same scheme, host, and port only.
+lightbeam repeats a failed https call over http, with its credentials in the clear, and follows any
+redirect. Here, for an ODS whose URL (EDFI_API_BASE_URL) begins with https, no request is sent over
+http. An http URL on the ODS's own host, as from an ODS behind a proxy that ends TLS, is requested
+over https instead; any other is refused. For every ODS, redirects are followed only to the same
+scheme, host, and port.
 """
 
 import os
@@ -22,11 +21,11 @@ from yarl import URL
 
 
 class Refused(requests.ConnectionError):
-    """A request that would leave by http though the ODS's address is https."""
+    """A request would use http although the ODS's URL is https."""
 
 
 def safe_url(url: str, base: str) -> str:
-    """``url``, by https if ``base`` is. Raises Refused for another host's http address."""
+    """Return ``url``, with https if ``base`` has it. Raises Refused for another host's http URL."""
     asked, ods = urlsplit(url), urlsplit(base)
     if ods.scheme != "https" or asked.scheme == "https":
         return url
@@ -46,7 +45,7 @@ def _origin(parts: SplitResult) -> tuple[str, str | None, int | None]:
 
 
 def guard(base: str) -> None:
-    """Have all requests of this process, by requests or by aiohttp, keep to the rules above."""
+    """Make all requests of this process, by requests or by aiohttp, follow the rules above."""
     adapter: Any = requests.adapters.HTTPAdapter
     session: Any = requests.Session
     client: Any = aiohttp.ClientSession

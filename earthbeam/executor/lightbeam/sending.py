@@ -1,4 +1,4 @@
-"""Sending a set to the ODS, and what lightbeam says came of it."""
+"""Send a set to the ODS, and read lightbeam's results."""
 
 import json
 import logging
@@ -17,13 +17,13 @@ logger = logging.getLogger(__name__)
 
 RESULTS_NAME = "lb-send-results.json"
 AGAIN_PAUSES = (2.0, 5.0, 10.0, 15.0, 30.0)
-"""Seconds before each further go at what the ODS put off."""
+"""Seconds before each retry of what the ODS put off."""
 _ALL_SKIPPED = 99
 
 
 @dataclass
 class Counts:
-    """Records of one resource: the contract's summary."""
+    """Counts of one resource's records, for the contract's summary."""
 
     processed: int = 0
     skipped: int = 0
@@ -44,13 +44,12 @@ def send(
     redact: Callable[[str], str],
     told: Callable[[int], None] = lambda records: None,
 ) -> dict[str, Counts]:
-    """Send the JSONL files in ``output`` to the ODS; returns the counts of each resource.
+    """Send the JSONL files in ``output`` to the ODS, and return the counts of each resource.
 
-    What the ODS put off (429, 5xx) or what got lost on the way is sent again, as long as that gets
-    further. Records that it refuses are counted, and fail nothing. ``redact`` takes secrets out of
-    what is stored. Raises
-    StepFailed(lightbeam_send) when it took none of them, or could not be reached. ``told`` hears
-    how many records the ODS has answered.
+    Records that the ODS put off (429, 5xx) or that were lost are sent again, as long as that makes
+    progress. Records that it refuses are counted, but are not an error. ``redact`` removes secrets
+    from what is stored. ``told`` is called with the number of records the ODS has answered. Raises
+    StepFailed(lightbeam_send) if the ODS accepted none or could not be reached.
     """
     done, results = _send_once(lightbeam, output, heard=_Answered(told))
     if results is None:
@@ -73,7 +72,7 @@ def send(
         if more is None or in_vain > 1:
             break
         results, latest = _together(results, more), more
-    # Users download this: an ODS's answer, or a fault of lightbeam's, may quote the secret.
+    # Users download this, and a response or a lightbeam error may quote the secret.
     workspace.draft(RESULTS_NAME).write_text(redact(json.dumps(results, indent=4)))
     workspace.publish(RESULTS_NAME)
     summary = _counts(results)
@@ -90,7 +89,7 @@ def _send_once(
     *options: str,
     heard: Callable[[str], bool] = lambda line: False,
 ) -> tuple[running.Completed, dict[str, Any] | None]:
-    """One go of lightbeam's, and its results if it got as far as to write them."""
+    """Run lightbeam once, and return its results if it wrote any."""
     path = lightbeam.folder / RESULTS_NAME
     path.unlink(missing_ok=True)
     done = lightbeam.run(
@@ -100,7 +99,7 @@ def _send_once(
 
 
 class _Answered:
-    """Hears lightbeam count the ODS's answers by status, resource by resource; stops nothing."""
+    """Reads lightbeam's counts of the ODS's answers, by status and resource. Stops nothing."""
 
     _COUNTS = re.compile(r"\(\.\.\. status counts: \{(.*)\}\)")
     _ONE = re.compile(r"\d+: (\d+)")
@@ -119,7 +118,7 @@ class _Answered:
 
 
 def _worth_another_try(results: dict[str, Any]) -> list[int]:
-    """The statuses to send again; none if nothing was put off or lost, for then nothing changes."""
+    """Return the statuses to send again; empty if nothing was put off or lost."""
     refused = {
         failure["status_code"]
         for counts in results["resources"].values()
@@ -129,12 +128,12 @@ def _worth_another_try(results: dict[str, Any]) -> list[int]:
     lost = any(
         counts["records_failed"] < _failed(counts) for counts in results["resources"].values()
     )
-    # With what was put off goes what refers to it (409).
+    # Includes records that refer to what was put off (409).
     return sorted(refused | {429}) if put_off or lost else []
 
 
 def _together(first: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
-    """The results of sending, and of sending again what had not arrived, as of one go."""
+    """Merge the results of sending and of resending into one."""
     resources = {}
     for name, counts in first["resources"].items():
         later = more["resources"].get(name, {})
@@ -159,7 +158,7 @@ def _sent(results: dict[str, Any]) -> int:
 
 
 def _failed(counts: dict[str, Any]) -> int:
-    """Records of a resource that did not arrive: refused, or out of lightbeam's sight."""
+    """Return how many records of a resource did not arrive: refused, or lost by lightbeam."""
     sent = sum(success["count"] for success in counts.get("successes", []))
     return int(counts["records_processed"] - counts["records_skipped"] - sent)
 

@@ -1,1 +1,1 @@
-"""Child processes and threads: started, limited, watched, and ended with the run."""
+"""Child processes and threads: start, limit, watch, and end them with the run."""

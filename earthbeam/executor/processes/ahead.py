@@ -1,8 +1,8 @@
-"""Work that is begun before its step, in a thread: transfers, while other steps wait for programs.
+"""Start work before its step, in a thread: transfers, while other steps wait for programs.
 
-The step that needs it waits for it in the main thread, where the time limit and SIGTERM interrupt
-the waiting, and gets what it returned or raised. So a failure is that step's own, reported in its
-turn; and where another step fails first, it is forgotten. It ends with the process at the latest.
+The step that needs the result waits for it in the main thread, where the time limit and SIGTERM can
+interrupt, and gets what the work returned or raised. A failure is thus reported as that step's own.
+If another step fails first, the result is discarded. The work ends with the process at the latest.
 """
 
 import threading
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Ahead(Generic[T]):
-    """Runs ``work`` at once; what it writes must lie where nobody looks before ``result``."""
+    """Starts ``work`` at once. Nothing may read its output before ``result``."""
 
     def __init__(self, name: str, work: Callable[[], T]) -> None:
         self._future: Future[T] = Future()
@@ -28,8 +28,8 @@ class Ahead(Generic[T]):
             self._future.set_exception(error)
 
     def result(self) -> T:
-        """Wait for the work to end; returns what it returned, raises what it raised."""
+        """Wait for the work to end. Returns what it returned, or raises what it raised."""
         while not self._future.done():
-            # With a limit: a signal that another thread gets does not end this one's waiting.
+            # With a timeout: a signal delivered to another thread does not end this wait.
             wait([self._future], timeout=1)
         return self._future.result()

@@ -1,9 +1,9 @@
-"""Ending a run from outside: its time limit and SIGTERM, as an exception wherever the program is.
+"""End a run from outside: the time limit and SIGTERM raise an exception wherever the program is.
 
-A signal may come at any line, and twice: into the clean-up after the first one, or where Python
-swallows what is raised (a finalizer). So what must not be torn apart is put off (``held``), a cause
-is raised once and then leaves the clean-up alone for a while, and it is raised again if the run
-should still be going after that.
+A signal may come at any line, even twice: during the clean-up after the first one, or where Python
+swallows exceptions (a finalizer). So code that must not be interrupted postpones it (``held``). An
+interruption is raised once, then not for a while, to allow the clean-up, and again if the run is
+still going after that.
 """
 
 import math
@@ -36,10 +36,10 @@ _state = _State()
 
 @contextmanager
 def interruptible(timeout_seconds: float) -> Iterator[None]:
-    """Raise TimedOut or Terminated, wherever the program is, until the block is left.
+    """Raise TimedOut or Terminated, wherever the program is, until the block ends.
 
-    Afterwards nothing interrupts any more, so that the outcome can be reported in peace. For the
-    main thread, which signals reach.
+    After that, nothing interrupts any more, so that the outcome can be reported. Main thread only,
+    since signals go there.
     """
     global _state
     _state = _State()
@@ -58,7 +58,7 @@ def interruptible(timeout_seconds: float) -> Iterator[None]:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Put interruptions off until the block is left."""
+    """Postpone interruptions until the block ends."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -72,7 +72,7 @@ def held() -> Iterator[None]:
 
 @contextmanager
 def let_through() -> Iterator[None]:
-    """Within ``held``: interruptions may come here, before all one that was put off."""
+    """Allow interruptions within ``held``, above all one that was postponed."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

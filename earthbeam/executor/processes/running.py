@@ -1,9 +1,9 @@
-"""The one place where the executor starts other programs.
+"""Start other programs. No other module of the executor does.
 
-A child gets a session of its own, an environment that is spelt out, and no standard input. Its
-output goes to the log line by line while a bounded tail is kept. However the wait ends (the child
-exits, the run's time is over, somebody is told to stop), its whole group is gone afterwards. If the
-executor itself is killed, Linux kills the child: nothing is sent for a run that has failed.
+A child gets its own session, an explicit environment, and no standard input. Its output is logged
+line by line, and a bounded tail is kept. However the wait ends (exit, time limit, request to stop),
+the child's whole group is gone afterwards. If the executor itself is killed, Linux kills the child,
+so that nothing is sent for a run that has failed.
 """
 
 import ctypes
@@ -35,7 +35,7 @@ _LINE_BYTES = 8 * 1024
 _LOGGED_BYTES = 2 * 1024 * 1024
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
+_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux only
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Completed:
 
 
 class StoppedEarly(Exception):
-    """The watcher of a child's output asked to end it; ``tail`` are its last lines."""
+    """A child was ended at the request of its output's watcher. ``tail`` has its last lines."""
 
     def __init__(self, tail: str) -> None:
         super().__init__("ended early")
@@ -62,14 +62,14 @@ def run(
     cwd: Path,
     stop_when: Callable[[str], bool] = lambda line: False,
 ) -> Completed:
-    """Run ``argv`` to its end and return how it ended.
+    """Run ``argv`` until it ends, and return how it ended.
 
-    ``label`` precedes its lines in the log; None keeps them out of it. ``stop_when`` sees every
-    line; answering True ends the child and raises StoppedEarly. Raises StepFailed when somebody
-    else killed the child, as the system does when memory runs out.
-    An exception raised meanwhile by a signal handler passes through, after the group is gone.
+    ``label`` precedes its lines in the log; with None they are not logged. ``stop_when`` gets every
+    line; returning True ends the child and raises StoppedEarly. Raises StepFailed if another
+    process killed the child, as the system does when memory runs out. An exception from a signal
+    handler passes through after the group is gone.
     """
-    # An interruption must neither lose a child that has just started nor spare one that is ending.
+    # An interruption must not lose a child that has just started, or spare one that is ending.
     with interruption.held():
         child = _start(argv, env, cwd, stdin=subprocess.DEVNULL)
         stop_asked = threading.Event()
@@ -96,7 +96,7 @@ def run(
 
 
 def completed(exit_code: int, name: str, tail: str) -> Completed:
-    """How a child ended. Raises StepFailed if it was killed, though not by us."""
+    """Return how a child ended. Raises StepFailed if another process killed it."""
     if exit_code == -signal.SIGKILL:
         raise _killed(name, tail)
     return Completed(exit_code, tail)
@@ -113,16 +113,16 @@ def _start(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         start_new_session=True,
-        # Runs after fork; the function is bound already, so that it takes no lock there.
+        # Runs after fork. The function is already bound, so that it takes no lock there.
         preexec_fn=_die_with_executor if _prctl else None,
     )
 
 
 class Companion:
-    """A child that stays: it is sent lines, and answers each with a line that begins with a mark.
+    """A child that stays: it gets lines, and answers each with a line that begins with a mark.
 
-    What else it prints goes to the log, as with ``run``. A context manager: whatever ends the
-    block, the child's whole group is gone afterwards.
+    Its other output is logged, as with ``run``. A context manager: whatever ends the block, the
+    child's whole group is gone afterwards.
     """
 
     def __init__(
@@ -150,21 +150,21 @@ class Companion:
             self._output.close()
 
     def ask(self, line: str) -> tuple[str, str]:
-        """Send a line; returns the answer, without its mark, and the last lines printed till then.
+        """Send a line. Returns the answer, without its mark, and the last lines printed before it.
 
-        Raises StepFailed when the child has ended instead.
+        Raises StepFailed if the child has ended instead.
         """
         self._output.forget()
         stdin = self._child.stdin
         assert stdin is not None
-        with suppress(OSError):  # it has ended, as will be seen
+        with suppress(OSError):  # the child has ended, which the loop detects
             stdin.write(line.encode() + b"\n")
             stdin.flush()
         while True:
             gone = self._child.poll() is not None or not self._output.is_open()
             with suppress(queue.Empty):
                 answer = self._answers.get(timeout=0.2)
-                # What it has started for this must not see what is done next, with credentials.
+                # What the child started for this must not see what follows, with credentials.
                 strays.end_all_but(self._child.pid)
                 return answer, self._output.tail()
             if gone:
@@ -172,13 +172,13 @@ class Companion:
 
     def _is_answer(self, line: str) -> bool:
         if not line.startswith(self._mark):
-            return not line  # the empty line before an answer is nobody's
+            return not line  # drops the empty line before an answer
         self._answers.put(line.removeprefix(self._mark))
         return True
 
 
 def _killed(name: str, tail: str) -> StepFailed:
-    """For a child that was killed, though not by us; the app may try again with more memory."""
+    """Return the failure of a child that was killed. The app may retry with more memory."""
     return StepFailed(
         "unknown",
         f"The system killed {name}, most often because memory ran out. Split the file into smaller"
@@ -209,12 +209,12 @@ def _signal_group(child: "subprocess.Popen[bytes]", number: signal.Signals) -> N
 
 
 class _Output:
-    """Reads a child's output in a thread of its own, so that a full pipe never blocks the child."""
+    """Reads a child's output in a separate thread, so that a full pipe never blocks the child."""
 
     def __init__(
         self, child: "subprocess.Popen[bytes]", label: str | None, watch: Callable[[str], bool]
     ) -> None:
-        """``watch`` sees each line; those to which it says True are nobody else's."""
+        """``watch`` sees each line. If it returns True, the line is not kept or logged."""
         self._stream = child.stdout
         self._label = label
         self._watch = watch
@@ -229,7 +229,7 @@ class _Output:
     def _read(self) -> None:
         stream = self._stream
         assert stream is not None
-        with suppress(ValueError, OSError):  # closed under us, when a grandchild keeps the pipe
+        with suppress(ValueError, OSError):  # closed if a grandchild keeps the pipe open
             for raw in iter(lambda: stream.readline(_LINE_BYTES), b""):
                 line = raw.decode("utf-8", errors="replace").replace("\0", "").rstrip()
                 if not self._watch(line):
@@ -245,7 +245,7 @@ class _Output:
                 self._logged = _LOGGED_BYTES + 1
 
     def forget(self) -> None:
-        """Begin anew: with the last lines, and with how much may be logged."""
+        """Reset the last lines and the limit on logged output."""
         self._tail.clear()
         self._logged = 0
 
@@ -261,5 +261,5 @@ class _Output:
 
 
 def wait(seconds: float) -> None:
-    """Pause, between tries; a signal handler's exception ends it."""
+    """Pause between tries. A signal handler's exception ends it."""
     time.sleep(seconds)

@@ -1,7 +1,7 @@
-"""What children leave running in sessions of their own, where the end of their group misses it.
+"""End processes that children leave running in other sessions, outside their group.
 
-On Linux the executor becomes the parent of every orphan below it, and kills those there are when
-nothing of its own is at work.
+On Linux the executor becomes the parent of every orphan below it, and kills them when none of its
+own children are running.
 """
 
 import ctypes
@@ -17,10 +17,10 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 STRAYS_SECONDS = 5.0
-"""How long to go after processes that start others faster than they are killed."""
+"""How long to keep killing processes that start others faster than they are killed."""
 
 _PR_SET_CHILD_SUBREAPER = 36  # linux/prctl.h
-_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux has it
+_prctl: Any = getattr(ctypes.CDLL(None), "prctl", None)  # Linux only
 
 _adopted = False
 _children = 0
@@ -28,23 +28,23 @@ _lock = threading.Lock()
 
 
 def adopt() -> None:
-    """Become the parent of every orphan below this process, to end them.
+    """Become the parent of every orphan below this process, in order to end them.
 
-    For a program that starts processes by processes.py alone: any other child is killed too.
+    For a program that starts processes only through running.py: any other child is killed too.
     """
     global _adopted
     _adopted = bool(_prctl) and _prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
 
 
 def child_started() -> None:
-    """One of the executor's own children is at work."""
+    """Note that one of the executor's own children is running."""
     global _children
     with _lock:
         _children += 1
 
 
 def child_ended() -> None:
-    """One child less. After the last one, whatever is below this process is a stray."""
+    """Note that a child has ended. After the last one, kill everything below this process."""
     global _children
     with _lock:
         _children -= 1
@@ -53,7 +53,7 @@ def child_ended() -> None:
 
 
 def end_all_but(companion: int) -> None:
-    """End what there is but for the process ``companion``, if that is the only child."""
+    """End everything except the process ``companion``, if that is the only child."""
     with _lock:
         if _children == 1:
             _kill(spared={companion})

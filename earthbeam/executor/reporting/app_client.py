@@ -1,4 +1,4 @@
-"""The app, as the executor sees it: the handshake, the job, reports and the roster stream."""
+"""The executor's client of the app: the handshake, the job, reports, and the roster stream."""
 
 import logging
 import re
@@ -18,19 +18,19 @@ from earthbeam.executor.unreachable import FAILED, cause_of
 logger = logging.getLogger(__name__)
 
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds between tries of a report: an app that restarts within a minute loses nothing."""
+"""Seconds between tries of a report. An app that restarts within a minute loses nothing."""
 _FEW_TRIES = 3
-"""Where waiting cannot help, as with a certificate that is not trusted."""
+"""If waiting cannot help, as with a certificate that is not trusted."""
 
 _TIMEOUT = (10, 60)  # seconds to connect, seconds without a byte
 _ROSTER_TIMEOUT = (10, 300)  # EDU's warehouse may have to wake up before the first byte
 _CHUNK = 1024 * 1024
 BUSY = re.compile(r'"code": ?"(roster_streams|edu_pool)_exhausted"')
-"""What the app's answer says while it has no place for another stream."""
+"""The app's answer while it has no capacity for another stream."""
 
 
 class Refused(Exception):
-    """The app answered, and not with what the contract promises; ``status`` is its HTTP status."""
+    """The app's answer is not what the contract promises. ``status`` is its HTTP status."""
 
     def __init__(self, what: str, response: requests.Response) -> None:
         super().__init__(f"the app answered {what} with status {response.status_code}")
@@ -38,9 +38,11 @@ class Refused(Exception):
 
 
 class BrokenRoster(Exception):
-    """The roster stream could not be had, or not to its end; unless ``final``, trying again may
-    help, after ``retry_after`` seconds if the app has said so. With ``busy`` nothing is broken:
-    others have all the places."""
+    """The roster stream failed or was incomplete.
+
+    Unless ``final``, a retry may help, after ``retry_after`` seconds if the app sent that. With
+    ``busy``, other runs are using all of the app's streams.
+    """
 
     def __init__(
         self,
@@ -57,7 +59,7 @@ class BrokenRoster(Exception):
 
 
 class AppClient:
-    """Speaks for one run. Reports are sent in order, each until the app took it.
+    """Sends one run's requests. Reports are sent in order, each until the app accepts it.
 
     With ``roster_gzip`` it asks the app to compress the roster, for a slow link between the two.
     """
@@ -67,12 +69,12 @@ class AppClient:
         self._session = _session()
 
     def init(self, url: str, token: str) -> tuple[str, str]:
-        """Trade the init token for an access token; returns it and the job's URL.
+        """Trade the init token for an access token, and return that and the job's URL.
 
-        Tried again while the app cannot be reached or fails. Of several uses of a token the app
-        lets one win; so if a later try is refused, an earlier one, whose answer was lost, may have
-        begun the run, and there is no telling: then as always nobody works on it but who got the
-        access token. Raises Refused or AppUnreachable.
+        Retries while the app cannot be reached or fails. The app accepts a token only once. So if a
+        retry is refused, an earlier try whose response was lost may have begun the run. Then
+        nothing carries the run out, since no executor has its access token. Raises Refused or
+        AppUnreachable.
         """
         answer_lost = False
         for tries, pause in enumerate((*PAUSES, None), start=1):
@@ -110,18 +112,19 @@ class AppClient:
         return access_token, job_url
 
     def job(self, url: str) -> Any:
-        """The job payload, unchecked. Raises Refused or AppUnreachable."""
+        """Return the job payload, unchecked. Raises Refused or AppUnreachable."""
         return self._until_answered("GET", url, None, 200).json()
 
     def report(self, url: str, body: dict[str, Any], *, once: bool = False) -> None:
-        """Post a report. Raises Refused (the app will never take it) or AppUnreachable.
+        """Post a report. Raises Refused (the app will never accept it) or AppUnreachable.
 
-        ``once``: the app answers 409 to a repeat, so after a lost answer that means it has it.
+        ``once``: the app answers a repeat with 409, so after a lost response that means it has the
+        report.
         """
         self._until_answered("POST", url, body, *((201, 409) if once else (201,)))
 
     def offer(self, url: str | None, body: dict[str, Any]) -> None:
-        """Post a report that the app may have no use for: nothing that it answers fails the run."""
+        """Post a report that the app may not support. No answer to it fails the run."""
         if url is None:
             return
         try:
@@ -152,7 +155,7 @@ class AppClient:
         raise AppUnreachable(f"{method} {url}: {problem}, in {tries} tries", cause)
 
     def whereabouts(self, url: str | None) -> Whereabouts:
-        """Tells the app at ``url``, if it is one that wants to know, how far a step is."""
+        """Return a reporter of a step's progress, which does nothing if ``url`` is None."""
         return Whereabouts(url, {"Authorization": str(self._session.headers["Authorization"])})
 
     def download_roster(
@@ -160,10 +163,10 @@ class AppClient:
     ) -> None:
         """Stream EDU's roster to ``target``: all of it, or BrokenRoster and no file.
 
-        ``told`` hears, again and again, how many students have come.
+        ``told`` is called repeatedly with the number of students so far.
 
-        The stream has no in-band error, so every sign of a cut is one: an incomplete read, a body
-        whose end is not marked, a last line without its end.
+        The stream cannot report an error itself, so every sign of a cut counts as one: an
+        incomplete read, a body whose end is not marked, or a last line without its end.
         """
         partial = target.with_suffix(".partial")
         headers = {
@@ -172,7 +175,7 @@ class AppClient:
             "Accept-Encoding": self._roster_encoding,
         }
         try:
-            # A session of its own, since reports may be posted meanwhile.
+            # A separate session, since reports may be posted meanwhile.
             with (
                 _session() as session,
                 session.get(
@@ -204,7 +207,7 @@ class AppClient:
 
 def _session() -> requests.Session:
     session = requests.Session()
-    session.trust_env = False  # no proxy, no .netrc: we talk to the app and nobody else
+    session.trust_env = False  # no proxy, no .netrc: only the app is contacted
     session.max_redirects = 0
     return session
 
@@ -231,7 +234,7 @@ def _check_roster_answer(response: requests.Response) -> None:
 
 
 def _roster_lines(response: requests.Response) -> Iterator[bytes]:
-    """The body, unpacked here: urllib3 would take a gzip stream that was cut for a whole one."""
+    """Yield the decompressed body. urllib3 would accept a gzip stream that was cut off."""
     encoding = response.headers.get("Content-Encoding", "identity").lower()
     if encoding == "identity":
         yield from _roster_bytes(response)
@@ -244,7 +247,7 @@ def _roster_lines(response: requests.Response) -> Iterator[bytes]:
 
 
 def _roster_bytes(response: requests.Response) -> Iterator[bytes]:
-    """What came over the wire, and all of it."""
+    """Yield the body as received. Raises BrokenRoster if it is not complete."""
     received = 0
     for chunk in response.raw.stream(_CHUNK, decode_content=False):
         received += len(chunk)

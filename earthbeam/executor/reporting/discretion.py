@@ -1,7 +1,7 @@
-"""Keeping students out of error reports: earthmover's errors quote the cells that they fail on.
+"""Keep student data out of error reports: earthmover's errors quote the cells they fail on.
 
-Which words of a text are a student's cannot be told from the text alone. So they are looked up in
-the input files, when there is a text to report; what the bundle's own code says is left readable.
+The text alone does not show which words are a student's. So its words are looked up in the input
+files when there is a text to report. Text from the bundle's own code stays readable.
 """
 
 import re
@@ -18,10 +18,10 @@ _SHORTEST_NUMBER = 5
 
 
 def mask_words_of(inputs: Iterable[Path], bundle: Path, text: str) -> str:
-    """``text`` without the words that occur in the ``inputs``, unless they are the ``bundle``'s.
+    """Return ``text`` without words that occur in the ``inputs``, unless they are the ``bundle``'s.
 
-    Quoted text is masked as a whole if any word of it is an input's. Elsewhere only words that may
-    tell who somebody is are: those with a capital, and long numbers.
+    Quoted text is masked as a whole if any word of it is in an input. Elsewhere only words that may
+    identify somebody are masked: those with a capital letter, and long numbers.
     """
     theirs = _words_in(inputs, set(_WORD.findall(text)))
     if not theirs:
@@ -49,7 +49,7 @@ def _may_identify(word: str) -> bool:
 
 
 def _words_in(inputs: Iterable[Path], wanted: set[str]) -> set[str]:
-    """Which of the ``wanted`` words occur in the files."""
+    """Return which of the ``wanted`` words occur in the files."""
     found: set[str] = set()
     for path in inputs:
         try:

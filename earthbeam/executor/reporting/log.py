@@ -1,7 +1,7 @@
-"""The executor's log: lines on standard output, in which secrets and student ids are masked.
+"""The executor's log: lines on standard output, with secrets and student IDs masked.
 
-The launcher keeps this output as the run's log. Bundles and tools print what they like, so masking
-happens here, on every line, and on stack traces before they are reported.
+The launcher keeps this output as the run's log. Bundles and tools print what they like, so every
+line is masked here, and stack traces are masked before they are reported.
 """
 
 import base64
@@ -14,40 +14,40 @@ from urllib.parse import quote, quote_plus
 
 MASK = "***"
 CHILD_LINE = "%s | %s"
-"""How a line of a child's output is logged: by its label, and as it is."""
+"""The format of a line of a child's output: its label, then the line."""
 _SHORTEST = 4
 """Shorter texts are not masked: they occur everywhere, and identify nobody."""
 
-# One "word" of a line: ids consist of these characters, however they are quoted or separated.
+# One "word" of a line. IDs consist of these characters, however they are quoted or separated.
 _WORD = re.compile(r"[^\s,;:|'\"`()\[\]{}<>=/\\]+")
 
 
 class Redactor:
-    """Masks what it was told of: secrets anywhere in a text, ids where they stand as words."""
+    """Masks what was added to it: secrets anywhere in a text, IDs only as whole words."""
 
     def __init__(self) -> None:
         self._secrets: set[str] = set()
         self._ids: set[str] = set()
 
     def add_secrets(self, *secrets: str | None) -> None:
-        """Mask these texts wherever they occur, in JSON's, a URL's, and base64's spelling too."""
+        """Mask these texts wherever they occur, also as encoded in JSON, a URL, or base64."""
         for secret in secrets:
             if secret and len(secret) >= _SHORTEST:
                 self._secrets |= _spellings(secret)
 
     def add_ids(self, ids: Iterable[str]) -> None:
-        """Mask these ids where they occur as whole words."""
+        """Mask these IDs where they occur as whole words."""
         self._ids.update(value for value in ids if len(value) >= _SHORTEST)
 
     def redact(self, text: str) -> str:
-        """``text`` without anything that was added so far."""
+        """Return ``text`` with everything masked that was added so far."""
         text = self.redact_secrets(text)
         if not self._ids:
             return text
         return _WORD.sub(lambda word: MASK if self._knows(word.group()) else word.group(), text)
 
     def redact_secrets(self, text: str) -> str:
-        """``text`` without the secrets."""
+        """Return ``text`` with the secrets masked."""
         for secret in sorted(self._secrets, key=len, reverse=True):
             text = text.replace(secret, MASK)
         return text
@@ -69,9 +69,9 @@ def _spellings(secret: str) -> set[str]:
 
 
 class _ErrorsLater(logging.Filter):
-    """Holds back what earthmover prints from its first error on: it quotes the cells it fails on.
+    """Holds back earthmover's output from its first error on, which quotes the cells it fails on.
 
-    The run's failure logs it all, when it is known which words are the input's (discretion.py).
+    The run's failure logs all of it, once the input's words can be masked (discretion.py).
     """
 
     _ERROR = re.compile(r"\b(ERROR|CRITICAL|Traceback)\b")
@@ -99,7 +99,7 @@ class _RedactingFormatter(logging.Formatter):
 
 
 def set_up(redactor: Redactor) -> None:
-    """Send the log of the executor and its libraries to standard output, masked, a line at once."""
+    """Send the log of the executor and its libraries to standard output, masked, line by line."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(_RedactingFormatter(redactor))
     handler.addFilter(_ErrorsLater())

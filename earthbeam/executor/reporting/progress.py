@@ -1,4 +1,4 @@
-"""Telling the app where a run is: steps in order, then how it ended."""
+"""Report to the app where a run is: its steps in order, then how it ended."""
 
 import json
 import logging
@@ -13,15 +13,15 @@ from earthbeam.executor.reporting.app_client import AppClient
 logger = logging.getLogger(__name__)
 
 STACK_TRACE_BYTES = 6 * 1024
-"""Of a stack trace, as JSON: its end says most."""
+"""The limit for a stack trace, as JSON. Its end is kept, since that is the most useful part."""
 _FIELD_BYTES = 1024
-"""Of any other text; an error report stays under 8 kB."""
+"""The limit for any other text. An error report stays under 8 kB."""
 
 
 class Progress:
-    """Posts the steps: one succeeds when the next begins; the one current in a failure failed.
+    """Posts the steps. One succeeds when the next begins; the current one fails with the run.
 
-    ``redact`` takes secrets and students out of a text that is to be reported.
+    ``redact`` removes secrets and student data from a text to report.
     """
 
     def __init__(self, app: AppClient, urls: AppUrls, redact: Callable[[str], str]) -> None:
@@ -33,7 +33,7 @@ class Progress:
         self._whereabouts = app.whereabouts(urls.progress)
 
     def begin(self, action: str) -> None:
-        """The next step begins, so the current one has succeeded."""
+        """Report the next step as begun, and the current one as succeeded."""
         self._end_current("success")
         logger.info("== %s", action)
         self._current = action
@@ -41,23 +41,23 @@ class Progress:
         self._whereabouts.begin(action)
 
     def at(self, done: int, total: int | None, unit: str, *, steps: Collection[str] = ()) -> None:
-        """How far the current step is, for those who watch; see whereabouts.py.
+        """Report how far the current step is; see whereabouts.py.
 
-        With ``steps`` it counts only while one of them is current: what is fetched ahead is not
-        about the step that happens to be.
+        With ``steps``, only while one of them is current: what is fetched ahead does not belong to
+        whatever step is running.
         """
         if not steps or self._current in steps:
             self._whereabouts.tell(done, total, unit)
 
     def succeed(self) -> None:
-        """The run has done all it had to."""
+        """Report that the run has succeeded."""
         self._end_current("success")
         self._post("done", "success")
 
     def fail(self, error: StepFailed) -> None:
-        """The run cannot go on: the current step failed, why, and that was it."""
+        """Report why the current step, and with it the run, has failed."""
         if self._unconfirmed is not None:
-            # Interrupted as it was being posted; a repeat does no harm.
+            # Interrupted while it was being posted; a repeat does no harm.
             self._post(*self._unconfirmed)
         payload = self._error_payload(error)
         logger.error("failed: %s %s\n%s", error.code, error.message, payload["stacktrace"])
@@ -93,8 +93,10 @@ class Progress:
 
 
 def _end_of(text: str, size: int) -> str:
-    """The end of ``text`` that takes at most ``size`` bytes as JSON, where a letter outside ASCII
-    or a control character takes six."""
+    """Return the end of ``text`` that takes at most ``size`` bytes as JSON.
+
+    There, a non-ASCII letter or a control character takes six.
+    """
     end = text[-size:]
     while _size(end) > size:
         end = end[len(end) // 8 + 1 :]

@@ -1,8 +1,8 @@
-"""Telling the app how far a step is, for the people who watch: never needed, never in the way.
+"""Report to the app how far a step is, for people who watch. Optional, and never blocks a run.
 
-The latest word is posted from a thread of its own, on a connection of its own, at most every two
-seconds and ever less often the longer a step takes. What cannot be posted at once is dropped.
-Counts alone go out: nothing of a file's content.
+The latest count is posted from a separate thread and connection, at most every two seconds, and
+less often the longer a step takes. What cannot be posted at once is dropped. Only counts are sent,
+nothing of a file's content.
 """
 
 import threading
@@ -12,7 +12,7 @@ from typing import Any
 import requests
 
 PAUSE = 2.0
-"""Seconds between two words on a step, at first."""
+"""Seconds between two reports on a step, at first."""
 _LONGEST_PAUSE = 15.0
 _SLOWER = 1.2
 _TIMEOUT = (1.0, 2.0)
@@ -20,7 +20,7 @@ _FAILURES_MAX = 3
 
 
 class Whereabouts:
-    """Posts to ``url`` with ``headers``; without a URL nothing is told to anybody."""
+    """Posts to ``url`` with ``headers``. Without a URL it does nothing."""
 
     def __init__(self, url: str | None, headers: dict[str, str]) -> None:
         self._url = url
@@ -31,18 +31,18 @@ class Whereabouts:
         self._thread: threading.Thread | None = None
 
     def begin(self, action: str) -> None:
-        """The next step begins; what was to be told of the last one no longer matters."""
+        """Start the next step, and drop what is left to report on the previous one."""
         with self._changed:
             self._action, self._word = action, None
 
     def tell(self, done: int, total: int | None, unit: str) -> None:
-        """The current step has done ``done``, of ``total`` if that is known. Returns at once."""
+        """Report ``done``, of ``total`` if that is known, for the current step. Returns at once."""
         if self._url is None or not self._action:
             return
         with self._changed:
             self._word = {"action": self._action, "done": done, "total": total, "unit": unit}
             if self._thread is None:
-                # A daemon: the executor's end waits for nobody here.
+                # A daemon, so that the executor's end does not wait for it.
                 self._thread = threading.Thread(target=self._post, name="whereabouts", daemon=True)
                 self._thread.start()
             self._changed.notify()

@@ -1,1 +1,1 @@
-"""Rosters: this year's from the ODS, the roster of all years from EDU, or a file."""
+"""Rosters: this year's from the ODS, all years' from EDU, or a file."""

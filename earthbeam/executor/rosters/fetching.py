@@ -1,4 +1,4 @@
-"""The rosters: this year's from the ODS, all years' from EDU, or a file."""
+"""Fetch rosters: this year's from the ODS, all years' from EDU, or a file."""
 
 import json
 import logging
@@ -18,18 +18,20 @@ RESOURCE = "studentEducationOrganizationAssociations"
 ROSTER_NAME = f"{RESOURCE}.jsonl"
 CROSS_YEAR_ROSTER_NAME = "cross_year_roster.jsonl"
 PAGE_SIZE = 500
-"""Students a page: the most that an Ed-Fi ODS gives."""
+"""Students per page: the most that an Ed-Fi ODS returns."""
 
 STREAM_PAUSES = (2.0, 10.0, 30.0)
-"""Seconds before each further try of a roster stream that broke: an app that is away for half a
-minute costs a run nothing."""
+"""Seconds before each retry of a broken roster stream.
+
+An app that is unavailable for half a minute does not fail a run.
+"""
 
 QUEUE_PAUSE = 15.0
 LONGEST_QUEUE = 15 * 60.0
-"""Seconds between two tries, and in all, while others have all of the app's places for streams."""
+"""Seconds between tries, and in total, while other runs use all of the app's streams."""
 
 FETCH_PAUSES = (2.0, 5.0)
-"""Seconds before each further try of the ODS's roster, whose fetch ends with any connection."""
+"""Seconds before each retry of the ODS's roster. One broken connection ends the fetch."""
 
 _REFUSED = "OAuth token could not be obtained"
 _KEPT_KEYS = ("studentIdentificationCodes", "educationOrganizationReference", "studentReference")
@@ -38,14 +40,14 @@ _THROTTLED_PAGES_MAX = 1000
 
 
 class _HopelessPages:
-    """Sees lightbeam ask for a page that fails again and again, without a pause, until the end."""
+    """Detects that lightbeam keeps requesting a page that fails, without a pause, until the end."""
 
     def __init__(self) -> None:
         self.failed = self.throttled = 0
 
     def __call__(self, line: str) -> bool:
         if "Unable to load records for" in line:
-            throttled = "429 API response" in line  # passes, unlike the others
+            throttled = "429 API response" in line  # temporary, unlike the others
             self.throttled += throttled
             self.failed += not throttled
         return (
@@ -56,11 +58,11 @@ class _HopelessPages:
 
 
 def fetch_ods_roster(lightbeam: Lightbeam, workspace: Workspace, target: Path) -> Path:
-    """This year's roster, by lightbeam, with the keys that matching needs, to ``target``.
+    """Fetch this year's roster with lightbeam, keeping the keys that matching needs, to ``target``.
 
-    Without lightbeam's ``-k``: that takes a page's keys from its first student, and would lose the
-    codes of a whole page whose first student has none. A broken connection is tried again, a page
-    that keeps failing is not. Raises StepFailed: lightbeam_fetch, or missing_ods_roster when the
+    Does not use lightbeam's ``-k``, which takes a page's keys from its first student, and would
+    lose the codes of a whole page if its first student has none. Retries a broken connection, but
+    not a page that keeps failing. Raises StepFailed: lightbeam_fetch, or missing_ods_roster if the
     ODS has no students.
     """
     folder = workspace.folder("roster")
@@ -117,12 +119,11 @@ def _keep_keys(fetched: Path, roster: Path) -> int:
 def stream_edu_roster(
     app: AppClient, url: str, target: Path, told: Callable[[int], None] = lambda students: None
 ) -> Path:
-    """The roster of all years, from EDU through the app, to ``target``.
+    """Stream the roster of all years from EDU, through the app, to ``target``.
 
-    A broken stream is tried again, three times; an app whose places for streams are all taken is
-    waited for beside that, and one that says no is not asked again. ``told`` hears how many
-    students have come. Raises StepFailed(cross_year_roster_fetch) when it stays broken, or when EDU
-    knows no student.
+    Retries a broken stream three times. While the app has no free stream, waits in addition to
+    that. Does not retry after a refusal. ``told`` is called with the number of students so far.
+    Raises StepFailed(cross_year_roster_fetch) if it stays broken, or if EDU has no students.
     """
     pauses, queued = iter(STREAM_PAUSES), 0.0
     while True:
@@ -151,12 +152,12 @@ def stream_edu_roster(
 
 
 def download_roster_file(location: str, target: Path) -> Path:
-    """The roster in the file store, to ``target``. Raises StepFailed(missing_ods_roster)."""
+    """Download the roster file to ``target``. Raises StepFailed(missing_ods_roster)."""
     folder, _, name = location.rpartition("/")
     try:
         open_store(folder).download(name, target)
     except (FileNotFoundError, PermissionError):
-        # S3 says "denied" of what is not there to whoever may not list.
+        # Without permission to list, S3 answers "denied" for missing files.
         raise StepFailed(
             "missing_ods_roster",
             "There is no roster file for this district and year, or it may not be read.",

@@ -1,4 +1,4 @@
-"""Reading a gzip stream that may have been cut, in memory of a fixed size."""
+"""Decompress a gzip stream that may have been cut off, in constant memory."""
 
 import zlib
 from collections.abc import Iterable, Iterator
@@ -7,11 +7,11 @@ _GZIP = 31  # zlib's window bits for a gzip header and trailer
 
 
 class BrokenGzip(Exception):
-    """The bytes are no gzip stream, or end elsewhere than it does: nothing read of them counts."""
+    """The bytes are not one complete gzip stream. Nothing read from them is valid."""
 
 
 def inflate(pieces: Iterable[bytes], size: int) -> Iterator[bytes]:
-    """The bytes that one gzip member holds, at most ``size`` at a time.
+    """Yield the bytes of one gzip member, at most ``size`` at a time.
 
     Raises BrokenGzip, at the latest at the end, unless the pieces hold all of it, its checksum and
     length are right, and nothing follows.

@@ -1,4 +1,4 @@
-"""What a run leaves behind: artifacts and output sets, stored below the job's ``output/``."""
+"""Store a run's artifacts and output sets in the job's ``output/``."""
 
 import logging
 from pathlib import Path
@@ -19,9 +19,9 @@ class Artifacts:
         self._stored: set[str] = set()
 
     def store(self, name: str) -> None:
-        """Store one artifact that must be there.
+        """Store one artifact, which must exist.
 
-        Raises StepFailed: artifact_not_found, artifact_empty or artifact_s3_upload.
+        Raises StepFailed: artifact_not_found, artifact_empty, or artifact_s3_upload.
         """
         path = self._folder / name
         if not is_plain_file(path):
@@ -42,7 +42,7 @@ class Artifacts:
         self._stored.add(name)
 
     def store_rest(self) -> None:
-        """Store what exists and is not stored yet; a failure is logged, since the run has one."""
+        """Store what exists and is not stored yet. Only logs failures."""
         for path in sorted(self._folder.iterdir()):
             if path.name not in self._stored and is_plain_file(path) and path.stat().st_size:
                 try:
@@ -51,7 +51,7 @@ class Artifacts:
                     logger.warning("%s could not be stored: %s", path.name, error)
 
     def store_set(self, name: str, output: Path) -> bool:
-        """Store a set's JSONL files that are not empty; whether there were any."""
+        """Store a set's non-empty JSONL files, and return whether there were any."""
         files = [path for path in sorted(output.glob("*.jsonl")) if path.stat().st_size]
         for path in files:
             self._upload(path, f"output/{name}/{path.name}")

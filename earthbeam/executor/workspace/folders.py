@@ -1,7 +1,7 @@
-"""A run's scratch folder: everything it writes lies here, and goes with it.
+"""A run's scratch folder, which holds everything it writes and is removed at the end.
 
-Names are lower-case on purpose: bundles read facts from the input file's path (STAR looks for
-``SM`` and ``SR`` in it), so nothing above the file's own name may look like one.
+Names are lower-case on purpose: bundles parse the input file's path (STAR looks for ``SM`` and
+``SR`` in it), so nothing above the file's own name may look like such a code.
 """
 
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 ODS_SET, OTHER_SET = "ods", "non-ods"
-"""The two output sets, by the name of their folder below ``output/``."""
+"""The two output sets, by the name of their folder in ``output/``."""
 
 
 class Workspace:
@@ -31,7 +31,7 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # More than once: a thread that fetches something (ahead.py) may be writing to it.
+        # More than once, since a thread that fetches something (ahead.py) may be writing to it.
         for _ in range(20):
             remove(self.root)
             if not self.root.exists():
@@ -39,18 +39,18 @@ class Workspace:
             time.sleep(0.05)
 
     def folder(self, *parts: str) -> Path:
-        """The folder below the root, made if it is not there."""
+        """Return the folder below the root. Creates it if it does not exist."""
         path = self.root.joinpath(*parts)
         path.mkdir(parents=True, exist_ok=True)
         return path
 
     def fresh_folder(self, name: str) -> Path:
-        """A new folder, in which no bundle's code can have left anything."""
+        """Create a new folder, in which no bundle's code can have left anything."""
         return Path(tempfile.mkdtemp(prefix=f"{name}-", dir=self.root))
 
     @property
     def bundle(self) -> Path:
-        """The assessment bundle: a copy of our own, to run and to change."""
+        """The assessment bundle: the run's own copy, to run and to change."""
         return self.root / "bundle"
 
     @property
@@ -59,15 +59,15 @@ class Workspace:
 
     @property
     def artifacts(self) -> Path:
-        """Files that become the run's artifacts under their own names, whole ones only."""
+        """Files that become the run's artifacts under their own names; complete ones only."""
         return self.folder("artifacts")
 
     def draft(self, name: str) -> Path:
-        """Where an artifact is written, until ``publish`` finds it good and whole."""
+        """Return where to write an artifact until ``publish``."""
         return self.folder("drafts") / name
 
     def publish(self, name: str) -> Path:
-        """Make a draft an artifact."""
+        """Make a complete draft an artifact."""
         return self.draft(name).replace(self.artifacts / name)
 
     def set_input(self, name: str) -> Path:
@@ -77,7 +77,7 @@ class Workspace:
         return self.folder("sets", name, "output")
 
     def child_environment(self) -> dict[str, str]:
-        """What every child process gets, and nothing else of ours: no token, no credentials."""
+        """Return all variables of every child process: no token, no credentials."""
         return {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(self.folder("home")),
@@ -89,7 +89,7 @@ class Workspace:
 
 
 def is_plain_file(path: Path) -> bool:
-    """Whether a file that a child wrote is one: no link to elsewhere, no pipe to wait for."""
+    """Whether a file that a child wrote is a plain file, not a link or a pipe."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except OSError:
@@ -97,7 +97,7 @@ def is_plain_file(path: Path) -> bool:
 
 
 def remove_all_but_plain_files(folder: Path) -> None:
-    """Leave nothing in ``folder``, where a child wrote its results, but files."""
+    """Remove everything but plain files from ``folder``, where a child wrote its results."""
     for path in folder.iterdir():
         if path.is_dir() and not path.is_symlink():
             remove(path)
@@ -106,7 +106,7 @@ def remove_all_but_plain_files(folder: Path) -> None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it, however its children left their modes."""
+    """Remove a folder and its content, whatever permissions children have set."""
     for parent, names, _ in os.walk(folder):
         for path in (Path(parent, name) for name in names):
             if not path.is_symlink():

@@ -1,7 +1,7 @@
-"""Input files: fetched from where the job's files lie, and under which names they lie here.
+"""Fetch input files, and choose their local names.
 
-The names come from people, and bundles put them, as they are, into YAML that is Jinja at the same
-time: a name may break the one, run as the other, or be taken for a pattern of many files.
+The names come from people, and bundles insert them unchanged into YAML that is also Jinja: a name
+may break the one, run as the other, or be taken for a pattern of many files.
 """
 
 from collections.abc import Mapping
@@ -13,11 +13,13 @@ from earthbeam.files import FileStore
 from earthbeam.plain_text import is_letter_or_digit
 
 LONGEST_NAME = 200
-"""Bytes of a file's name: file systems take 255, and some tools append to it."""
+"""In bytes. File systems accept 255, and some tools append to a name."""
 
 _SIGNS = " ._-+()"
-"""What a name keeps beside letters and digits: nothing that YAML, Jinja, earthmover's parameters,
-or file patterns read as more than a character."""
+"""What a name keeps besides letters and digits.
+
+YAML, Jinja, earthmover's parameters, and file patterns give none of these a special meaning.
+"""
 
 
 def download(store: FileStore, names: Mapping[str, str], folder: Path) -> None:
@@ -31,7 +33,7 @@ def download(store: FileStore, names: Mapping[str, str], folder: Path) -> None:
         try:
             store.download(f"input/{name}", target)
         except (OSError, ValueError) as error:
-            # S3 says "denied" of what is not there to whoever may not list.
+            # Without permission to list, S3 answers "denied" for missing files.
             gone = isinstance(error, FileNotFoundError | PermissionError | ValueError)
             raise StepFailed(
                 "input_s3_download",
@@ -46,8 +48,10 @@ def download(store: FileStore, names: Mapping[str, str], folder: Path) -> None:
 
 
 def check(names: Mapping[str, str], folder: Path) -> None:
-    """See that the files lie in ``folder`` as they were fetched, and lead nowhere else: bundles'
-    code may have run since. Raises StepFailed(input_s3_download)."""
+    """Verify that ``folder`` has the files as plain files, since bundles' code may have run.
+
+    Raises StepFailed(input_s3_download).
+    """
     for key, name in names.items():
         path = local_path(folder, key, name)
         if not is_plain_file(path) or path.resolve() != path:
@@ -61,19 +65,19 @@ def check(names: Mapping[str, str], folder: Path) -> None:
 
 
 def local_path(folder: Path, key: str, stored_name: str) -> Path:
-    """Where the input file ``key`` is put below ``folder``.
+    """Return the local path of the input file ``key`` below ``folder``.
 
-    Each key has a folder of its own, lower-case on purpose, so that two files may have one name.
+    Each key has its own folder, lower-case on purpose, so that two files may have the same name.
     """
     return folder / key.lower() / local_name(key, stored_name)
 
 
 def local_name(key: str, stored_name: str) -> str:
-    """An input file's name here: as its user named it, since bundles read facts from it.
+    """Return an input file's local name: the user's own, since bundles parse it.
 
-    ``/`` becomes ``__``, and what is no letter, digit, blank, or one of ``._-+()`` becomes ``_``.
-    Raises StepFailed(input_s3_download) for a name that is too long: cutting it might change the
-    facts.
+    ``/`` becomes ``__``, and everything but letters, digits, blanks, and ``._-+()`` becomes ``_``.
+    Raises StepFailed(input_s3_download) for a name that is too long, since cutting it might change
+    what bundles read from it.
     """
     name = stored_name.removeprefix(f"{key}__").replace("/", "__")
     name = "".join(map(_harmless, name)).strip(" ")

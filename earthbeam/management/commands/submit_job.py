@@ -17,7 +17,7 @@ from earthbeam.runs import follow
 from partners.models import SchoolYear, Tenant
 
 RUN_FAILED = 3
-"""An exit status; 2 is a wrong command line."""
+"""An exit status. 2 is a wrong command line."""
 
 
 class Command(BaseCommand):
@@ -73,7 +73,7 @@ class Command(BaseCommand):
 
 
 def _submit(request: JobRequest, files: dict[str, Path]) -> Run:
-    """The queued run of a job with its files stored; no job is left when that goes wrong."""
+    """Return the queued run of a job with its files stored. On failure, no job remains."""
     if found := list(problems(request)):
         raise CommandError("\n".join(str(problem) for problem in found))
     client = f"submit_job by {operator()}"

@@ -1,4 +1,4 @@
-"""`manage.py sync_bundles`: make the bundles what the registry says."""
+"""`manage.py sync_bundles`: update the bundles to match the registry."""
 
 from typing import Any
 

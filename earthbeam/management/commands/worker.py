@@ -1,4 +1,4 @@
-"""`manage.py worker`: launches queued runs, and does the housekeeping beside it."""
+"""`manage.py worker`: launch queued runs, and do the housekeeping."""
 
 import asyncio
 import logging
@@ -41,17 +41,17 @@ class Command(BaseCommand):
         if options["concurrency"] < 1:
             raise CommandError("--concurrency must be at least 1.")
         if settings.EXECUTOR_LAUNCHER == "local":
-            with suppress(LauncherMisconfigured):  # which `check`, and every launch, reports
+            with suppress(LauncherMisconfigured):  # `check` and every launch report it
                 logger.info("%s", sandbox.describe())
         with app.replace_connector(app.connector.get_worker_connector()):
             asyncio.run(_serve(options["concurrency"]))
 
 
 async def _serve(concurrency: int) -> None:
-    """Serve the queues until SIGTERM or SIGINT; launches in progress are then told to end.
+    """Serve the queues until SIGTERM or SIGINT, which also end launches in progress.
 
-    Launches block a thread each, and asyncio's own pool of threads is smaller than it sounds
-    (six on two cores), so the pool is made to measure.
+    Each launch blocks a thread, and asyncio's own thread pool is small (six on two cores), so the
+    pool is sized for the concurrency.
     """
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(concurrency + _OTHER_THREADS))

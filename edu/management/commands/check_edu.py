@@ -1,4 +1,4 @@
-"""manage.py check_edu PARTNER: whether the partner's EDU works, and if not, what to do."""
+"""manage.py check_edu PARTNER: check whether the partner's EDU works, and if not, what to do."""
 
 from typing import Any
 
@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from edu.diagnosis import Step, check_connection, check_everything
 
 FAILED, UNWELL = 1, 3
-"""Exit statuses; 2 is a wrong command line."""
+"""Exit statuses. 2 is a wrong command line."""
 
 
 class Command(BaseCommand):
@@ -16,7 +16,7 @@ class Command(BaseCommand):
         "the roster. Exit status: 0 all is well; 1 somebody has to fix something; "
         "3 AWS or EDU could not be asked now, which may pass by itself."
     )
-    requires_system_checks: list[str] = []  # what they would say of EDU, the steps say better
+    requires_system_checks: list[str] = []  # the steps report more on EDU
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("partner", help="the partner's code")

@@ -1,4 +1,4 @@
-"""Serves the ODS stand-in until it is terminated: ``python -m runway.sandbox.ods --port 8401``."""
+"""Serve the ODS stand-in until it is terminated: ``python -m runway.sandbox.ods --port 8401``."""
 
 import argparse
 import signal
@@ -8,7 +8,7 @@ from runway.sandbox.population import CURRENT_YEAR, students
 
 
 def main() -> None:
-    """Parse the command line, print the base URL as the first line and serve."""
+    """Parse the command line, print the base URL as the first line, and serve."""
     parser = argparse.ArgumentParser(prog="python -m runway.sandbox.ods", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")

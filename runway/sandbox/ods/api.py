@@ -1,4 +1,4 @@
-"""The ODS stand-in's answers, apart from sockets: requests in, status and JSON out."""
+"""The ODS stand-in's responses, without sockets: requests in, status and JSON out."""
 
 import base64
 import binascii
@@ -15,18 +15,18 @@ from runway.sandbox.ods.resources import RESOURCES, dependencies, swagger
 from runway.sandbox.ods.store import ROSTER, Refused, Store, invalid, problem
 
 MAX_LIMIT = 500
-"""Largest page that Ed-Fi gives."""
+"""The largest page that Ed-Fi returns."""
 
 _DATA = re.compile(r"/data/v3(?:/\d{4})?/ed-fi/(?P<resource>\w+)/?")
 
 
 class ConnectionReset(Exception):
-    """The request gets no answer; its connection is reset."""
+    """The request gets no response; its connection is reset."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """An HTTP request; ``base_url`` is how its client reached the server."""
+    """An HTTP request. ``base_url`` is how its client reached the server."""
 
     method: str
     target: str
@@ -37,7 +37,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """An HTTP answer; a ``body`` of None is an empty one."""
+    """An HTTP response. A ``body`` of None is empty."""
 
     status: int
     body: Any = None
@@ -45,7 +45,7 @@ class Answer:
 
 
 class Api:
-    """Answers like an Ed-Fi ODS / API 7, plus ``/sandbox/…`` to look inside and to set faults."""
+    """Responds like an Ed-Fi ODS / API 7, plus ``/sandbox/…`` to look inside and to set faults."""
 
     def __init__(self, store: Store, client_id: str, client_secret: str, faults: Faults) -> None:
         self.store = store
@@ -54,7 +54,7 @@ class Api:
         self._tokens: set[str] = set()
 
     def answer(self, request: Request) -> Answer:
-        """The answer to a request. Raises ConnectionReset when a fault wants that."""
+        """Return the response to a request. Raises ConnectionReset if a fault requires it."""
         path = urlsplit(request.target).path
         if data := _DATA.fullmatch(path):
             try:
@@ -154,7 +154,7 @@ class Api:
         return Answer(200, records, {"Total-Count": str(total)} if wanted else {})
 
     def _sandbox(self, request: Request, path: str) -> Answer:
-        """Not Ed-Fi: what was received, and the faults."""
+        """Handle calls that Ed-Fi does not have: what was received, and the faults."""
         kind, _, resource = path.partition("/")
         match (request.method, kind, resource):
             case ("GET", "received", ""):

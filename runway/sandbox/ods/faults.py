@@ -1,4 +1,4 @@
-"""What the ODS stand-in does wrong on demand."""
+"""Faults of the ODS stand-in, on demand."""
 
 import threading
 from dataclasses import dataclass, fields
@@ -7,9 +7,9 @@ from typing import Any, Literal, Self
 
 @dataclass(frozen=True)
 class Faults:
-    """Knobs for the ways in which an ODS fails; without any, everything works.
+    """Settings for the ways in which an ODS fails. By default, everything works.
 
-    A "data request" is one below ``/data/v3`` that carries a good token. Pages count from 1.
+    A "data request" is one below ``/data/v3`` that has a valid token. Pages count from 1.
     """
 
     refuse_credentials: bool = False
@@ -22,38 +22,38 @@ class Faults:
     """The roster page that ``roster_page_status`` is about."""
 
     roster_page_status: int | None = None
-    """Answer that page with this status, such as 403 or 500."""
+    """Respond to that page with this status, such as 403 or 500."""
 
     roster_page_times: int | None = None
-    """Do so this many times, then answer properly; None: for ever."""
+    """Do so this many times, then respond properly. None means always."""
 
     token_requests: int | None = None
-    """A token is good for this many data requests, then it answers 401 and a new one is needed."""
+    """A token is valid for this many data requests. After that, they get 401 and need a new one."""
 
     throttle_every: int | None = None
-    """Every this many data requests one is answered 429 with a Retry-After of one second."""
+    """Every this many data requests, one gets 429 with a Retry-After of one second."""
 
     reject_posts: bool = False
-    """Every POST is refused with a validation error."""
+    """Refuse every POST with a validation error."""
 
     reject_every: int | None = None
-    """Every this many POSTs one is refused with a validation error."""
+    """Refuse one of every this many POSTs with a validation error."""
 
     reject_resource: str = ""
-    """Refuse and count POSTs of this resource only; empty: of every resource."""
+    """Refuse and count POSTs of this resource only. Empty means every resource."""
 
     delay_seconds: float = 0.0
-    """Every data request waits this long before it is answered."""
+    """Delay the response to every data request by this long."""
 
     post_delay_seconds: float = 0.0
-    """Every POST waits this long, and longer by that than other data requests."""
+    """Delay every POST by this long, in addition to ``delay_seconds``."""
 
     reset_after: int | None = None
-    """After this many data requests every further one has its connection reset."""
+    """After this many data requests, reset the connection of every further one."""
 
     @classmethod
     def from_json(cls, knobs: Any) -> Self:
-        """Faults from a JSON object. Raises ValueError naming a knob or a value that is wrong."""
+        """Read faults from a JSON object. Raises ValueError that names a wrong fault or value."""
         if not isinstance(knobs, dict):
             raise ValueError('Faults are a JSON object, such as {"reject_posts": true}.')
         known = {field.name: field.default for field in fields(cls)}
@@ -80,7 +80,7 @@ def _fits(value: Any, default: Any) -> bool:
 
 
 class FaultCounter:
-    """Counts requests and says which of them go wrong. Safe to use from several threads."""
+    """Counts requests, and decides which of them fail. Thread-safe."""
 
     def __init__(self, faults: Faults) -> None:
         self.faults = faults
@@ -91,13 +91,13 @@ class FaultCounter:
         self._lock = threading.Lock()
 
     def token_expired(self, token: str) -> bool:
-        """Count one use of a token; True if that is one too many."""
+        """Count one use of a token. True if that is one too many."""
         with self._lock:
             self._token_uses[token] = uses = self._token_uses.get(token, 0) + 1
         return self.faults.token_requests is not None and uses > self.faults.token_requests
 
     def data_request(self) -> Literal["reset", "throttle"] | None:
-        """Count a data request and say what happens to it, if anything does."""
+        """Count a data request, and return its fault, if any."""
         with self._lock:
             self._data_requests += 1
             count = self._data_requests
@@ -108,7 +108,7 @@ class FaultCounter:
         return None
 
     def post_refused(self, resource: str) -> bool:
-        """Count a POST of a resource; True if it is to be refused."""
+        """Count a POST of a resource. True if it must be refused."""
         if self.faults.reject_resource not in ("", resource):
             return False
         with self._lock:
@@ -118,7 +118,7 @@ class FaultCounter:
         return self.faults.reject_posts or (every is not None and count % max(every, 1) == 0)
 
     def page_status(self, page: int) -> int | None:
-        """The status that this roster page fails with, or None. Counts the failures."""
+        """Return the status with which this roster page fails, or None. Counts the failures."""
         faults = self.faults
         if faults.roster_page_status is None or page != faults.roster_page:
             return None

@@ -1,7 +1,7 @@
-"""The Ed-Fi resources that the ODS stand-in knows: their order, keys, required fields and swagger.
+"""The ODS stand-in's Ed-Fi resources: their order, keys, required fields, and OpenAPI documents.
 
 A small part of the Ed-Fi Data Standard, with its names: what assessment bundles send and what
-lightbeam asks for.
+lightbeam requests.
 """
 
 from dataclasses import dataclass
@@ -44,12 +44,12 @@ MAX_LENGTHS = {
     "studentAssessmentIdentifier": 60,
     "studentUniqueId": 32,
 }
-"""Longest text that Ed-Fi takes for a field."""
+"""The longest text that Ed-Fi accepts for a field."""
 
 
 @dataclass(frozen=True)
 class Resource:
-    """``identity`` is the natural key, as dotted paths into a record; all of it is required."""
+    """``identity`` is the natural key, as dotted paths into a record. All of it is required."""
 
     name: str
     order: int
@@ -101,7 +101,7 @@ RESOURCES: dict[str, Resource] = {
 
 
 def dependencies() -> list[dict[str, Any]]:
-    """The resources in the order in which they can be loaded, as Ed-Fi's metadata lists them."""
+    """Return the resources in the order in which they can be loaded, like Ed-Fi's metadata."""
     return [
         {
             "resource": f"/ed-fi/{resource.name}",
@@ -113,7 +113,7 @@ def dependencies() -> list[dict[str, Any]]:
 
 
 def swagger(kind: str, base_url: str) -> dict[str, Any]:
-    """The OpenAPI document of the "resources" or the "descriptors", as much as clients look at."""
+    """Return the OpenAPI document of the "resources" or "descriptors", as clients use it."""
     chosen = [
         r for r in RESOURCES.values() if r.name.endswith("Descriptors") == (kind != "resources")
     ]

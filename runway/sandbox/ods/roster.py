@@ -1,4 +1,4 @@
-"""The roster that the ODS stand-in holds, in the shape of Ed-Fi's resource."""
+"""The ODS stand-in's roster, in the format of Ed-Fi's resource."""
 
 import uuid
 from collections.abc import Iterable
@@ -16,10 +16,10 @@ _SYSTEM = "uri://ed-fi.org/StudentIdentificationSystemDescriptor"
 
 
 def roster(students: Iterable[Student], year: int) -> list[dict[str, Any]]:
-    """studentEducationOrganizationAssociations of the sample district's students of ``year``.
+    """Return the sample district's students of ``year`` as Ed-Fi associations.
 
-    Three of them are odd, as in real districts: one comes without studentIdentificationCodes, one
-    twice under different education organisations, and two share a State id (population.py).
+    Some of them are odd, as in real districts: one has no studentIdentificationCodes, one occurs
+    twice under different education organizations, and two share a State ID (population.py).
     """
     rows: list[dict[str, Any]] = []
     for student in students:

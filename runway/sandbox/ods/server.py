@@ -23,9 +23,9 @@ CLIENT_SECRET = "sandbox-secret"  # noqa: S105 -- of a server that lives on this
 class SandboxOds:
     """An Ed-Fi ODS with a roster made from ``students``, serving on ``host`` and ``port``.
 
-    Port 0 takes a free one. ``descriptor_namespaces`` are those whose descriptors the ODS already
-    has; any other descriptor must be sent before it is used. Usable as a context manager, which
-    serves in a thread and stops at the end.
+    Port 0 takes a free one. The ODS already has the descriptors of ``descriptor_namespaces``; any
+    other descriptor must be sent before it is used. Usable as a context manager, which serves in a
+    thread and stops at the end.
     """
 
     def __init__(
@@ -48,13 +48,13 @@ class SandboxOds:
 
     @property
     def url(self) -> str:
-        """The base URL, without a slash at its end."""
+        """The base URL, without a trailing slash."""
         host, port = self._server.server_address[:2]
         return f"http://{host!s}:{port}"
 
     @property
     def faults(self) -> Faults:
-        """What goes wrong from now on. Setting it starts all of its counts anew."""
+        """The current faults. Setting them resets all counts."""
         return self._api.faults.faults
 
     @faults.setter
@@ -62,19 +62,19 @@ class SandboxOds:
         self._api.faults = FaultCounter(faults)
 
     def received(self, resource: str) -> list[dict[str, Any]]:
-        """The records of a resource that were accepted, in order of arrival, each key once."""
+        """Return the accepted records of a resource, in order of arrival, each key once."""
         return self._store.received(resource)
 
     def received_counts(self) -> dict[str, int]:
-        """How many records of each resource were accepted."""
+        """Return how many records of each resource were accepted."""
         return self._store.counts()
 
     def serve_forever(self) -> None:
-        """Serve in this thread, until ``close`` is called in another."""
+        """Serve in this thread until another one calls ``close``."""
         self._server.serve_forever(poll_interval=0.05)
 
     def close(self) -> None:
-        """Stop serving: open connections are closed and the port is free again."""
+        """Stop serving, close open connections, and free the port."""
         self._server.shutdown()
         self._server.server_close()
         self._server.close_connections()
@@ -110,17 +110,17 @@ class _Server(ThreadingHTTPServer):
     def close_connections(self) -> None:
         with self._lock:
             for connection in self._connections:
-                with suppress(OSError):  # it is going already
+                with suppress(OSError):  # it is closing already
                     connection.shutdown(socket.SHUT_RDWR)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A client that goes away is no news."""
+        """Do not log clients that disconnect."""
 
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet, or Nagle's algorithm costs 40 ms an answer
+    wbufsize = -1  # head and body in one packet, or Nagle's algorithm costs 40 ms per response
     timeout = 60
 
     def do_GET(self) -> None:
@@ -150,10 +150,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def _reset(self) -> None:
-        # Closing a socket that lingers for no time sends RST instead of FIN.
+        # Closing a socket with a linger time of 0 sends RST instead of FIN.
         self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         os.close(self.connection.detach())
         self.close_connection = True
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Not logged: the paths and counts are to be had at /sandbox."""
+        """Do not log requests: /sandbox has the counts."""

@@ -1,4 +1,4 @@
-"""The records of the ODS stand-in: upserts by natural key, refused as Ed-Fi refuses them."""
+"""The ODS stand-in's records: upserts by natural key, with Ed-Fi's refusals."""
 
 import threading
 import uuid
@@ -13,7 +13,7 @@ ROSTER = "studentEducationOrganizationAssociations"
 
 
 class Refused(Exception):
-    """A record that the ODS does not take: the HTTP status and the body of the answer."""
+    """The ODS refuses a record: the HTTP status and body of the response."""
 
     def __init__(self, status: int, kind: str, title: str, detail: str, **more: Any) -> None:
         super().__init__(detail)
@@ -22,7 +22,7 @@ class Refused(Exception):
 
 
 def problem(status: int, kind: str, title: str, detail: str) -> Record:
-    """An Ed-Fi 7 problem report; ``message`` is for clients of the versions before."""
+    """Return an Ed-Fi 7 problem report. ``message`` is for clients of earlier versions."""
     return {
         "detail": detail,
         "type": f"urn:ed-fi:api:{kind}",
@@ -34,7 +34,7 @@ def problem(status: int, kind: str, title: str, detail: str) -> Record:
 
 
 def invalid(errors: dict[str, list[str]]) -> Refused:
-    """The refusal of a record whose fields are wrong: JSON path to messages."""
+    """Return the refusal of a record with wrong fields: JSON path to messages."""
     return Refused(
         400,
         "bad-request:data-validation-failed",
@@ -45,7 +45,7 @@ def invalid(errors: dict[str, list[str]]) -> Refused:
 
 
 class Store:
-    """What the ODS holds. Safe to use from several threads."""
+    """The ODS's data. Thread-safe."""
 
     def __init__(self, roster: list[Record], descriptor_namespaces: tuple[str, ...]) -> None:
         self._roster = roster
@@ -55,23 +55,23 @@ class Store:
         self._lock = threading.Lock()
 
     def page(self, resource: str, offset: int, limit: int) -> tuple[list[Record], int]:
-        """Records of a resource and how many there are in all."""
+        """Return a page of a resource's records, and how many there are in total."""
         with self._lock:
             records = self._roster if resource == ROSTER else list(self._records[resource].values())
         return records[offset : offset + limit], len(records)
 
     def received(self, resource: str) -> list[Record]:
-        """The records that were sent here, each as it was last sent, in order of arrival."""
+        """Return the records that were sent here, each as last sent, in order of arrival."""
         with self._lock:
             return list(self._records[resource].values())
 
     def counts(self) -> dict[str, int]:
-        """How many records of each resource were sent here; resources without any are left out."""
+        """Return how many records of each resource were sent here, without those that have none."""
         with self._lock:
             return {name: len(records) for name, records in self._records.items() if records}
 
     def upsert(self, name: str, record: Any) -> bool:
-        """Take a record; True if its key is new. Raises Refused."""
+        """Store a record. True if its key is new. Raises Refused."""
         resource = RESOURCES[name]
         if not isinstance(record, dict):
             raise invalid({"$": ["The request body must be a JSON object."]})
@@ -120,7 +120,7 @@ class Store:
                 continue
             namespace, _, code = value.partition("#")
             if namespace.rpartition("/")[0] in self._descriptor_namespaces:
-                continue  # the ODS came with these
+                continue  # built into the ODS
             if (namespace, code) not in self._records.get(f"{field}s", {}):
                 title = field[0].upper() + field[1:]
                 errors[path] = [f"{title} value '{value}' does not exist."]
@@ -154,7 +154,7 @@ def _references(record: Record) -> Iterator[tuple[str, Record]]:
 
 
 def _walk(value: Any, path: str = "$") -> Iterator[tuple[str, Any]]:
-    """Every value inside ``value`` with its JSON path."""
+    """Yield every value inside ``value`` with its JSON path."""
     inner: list[tuple[str, Any]] = []
     if isinstance(value, dict):
         inner = [(f"{path}.{name}", item) for name, item in value.items()]

@@ -1,9 +1,9 @@
-// Fields that Django completes, for those who do not see them: select2 names its parts after nothing.
+// Names Django's autocomplete fields for screen readers, since select2 leaves its parts unnamed.
 (($) => {
   const labelOf = (select) => document.querySelector(`label[for="${select.id}"]`);
   const fieldOf = (select) => select.nextElementSibling?.querySelector('[role="combobox"]');
 
-  // After Django's own script, which makes the fields when the page is ready.
+  // After Django's own script, which creates the fields when the page is ready.
   $(() => {
     document.querySelectorAll("select.admin-autocomplete").forEach((select) => {
       const label = labelOf(select);
@@ -11,7 +11,7 @@
       if (!label || !field) { return; }
       label.id ||= `${select.id}_label`;
       const chosen = field.querySelector('[role="textbox"]');
-      // It shows the choice, and takes no text.
+      // It shows the choice, and accepts no text.
       ["role", "aria-readonly"].forEach((name) => chosen?.removeAttribute(name));
       field.setAttribute("aria-labelledby", [label.id, chosen?.id].filter(Boolean).join(" "));
       field.querySelector('[role="searchbox"]')?.setAttribute("aria-labelledby", label.id);

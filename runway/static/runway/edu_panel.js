@@ -1,5 +1,5 @@
-// The EDU panel of a partner's page, loaded beside the page: looking credentials up may take long.
-// It is asked again while processes have yet to follow a reset.
+// The EDU panel of a partner's page, loaded separately, since looking up credentials may take long.
+// It reloads until all processes have followed a reset.
 (function load() {
   const panel = document.getElementById("edu-panel");
   if (!panel) { return; }

@@ -1,5 +1,5 @@
-// A search field that hides the children of a list that do not have its words. Without this script
-// there is no search, and all of them are seen.
+// A search field that hides the children of a list that do not contain its words. Without this
+// script there is no search, and all children are visible.
 document.querySelectorAll("[data-filter-list]").forEach((field) => {
   const items = [...document.getElementById(field.dataset.filterList).children];
   const row = field.closest("[hidden]");

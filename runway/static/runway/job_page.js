@@ -1,5 +1,5 @@
-/* Follows a run: asks for what has changed, and counts seconds in between. Without it the page is
-   whole, but has to be reloaded. */
+/* Follows a run: requests what has changed, and counts seconds in between. Without it the page is
+   complete, but has to be reloaded. */
 "use strict";
 
 (function () {
@@ -34,7 +34,7 @@
     }
   }
 
-  /* What has not changed stays as it is, with what a reader has opened or focused. */
+  /* Leaves unchanged parts alone, to keep what a reader has opened or focused. */
   function replace(news) {
     for (const piece of news.querySelectorAll("[data-live]")) {
       const old = page.querySelector(`[data-live="${piece.dataset.live}"]`);
@@ -67,7 +67,7 @@
   function signedOut() {
     trouble("You have been signed out. ");
     const again = document.createElement("a");
-    again.href = location.href; // leads to the sign-in page, and back
+    again.href = location.href; // leads to the sign-in page and back
     again.textContent = "Sign in again";
     document.getElementById("job-trouble").append(again, " to follow this job.");
   }

@@ -1,9 +1,9 @@
-// The new-job page: shows what the chosen assessment asks for without a reload, checks files as they
-// are chosen, and uploads each as a separate job. Without this script the page's forms do it all.
+// The new-job page: shows the chosen assessment's fields without a reload, checks files as they are
+// chosen, and uploads each as a separate job. Without this script, the page's forms do all of it.
 (function () {
   "use strict";
 
-  const HASHED_UP_TO = 128 * 1024 * 1024; // WebCrypto wants the whole content in memory
+  const HASHED_UP_TO = 128 * 1024 * 1024; // WebCrypto needs the whole content in memory
   let rows = []; // the chosen files: {key, main, file, found, state, ...}
   let busy = false;
 
@@ -28,7 +28,7 @@
 
   // --- Tenant and assessment: the page for them replaces this one's content -------------------
 
-  let turns = 0; // answers may come in another order than they were asked for
+  let turns = 0; // responses may arrive in a different order than their requests
 
   async function choose() {
     const turn = turns += 1;
@@ -45,12 +45,12 @@
       if (turn !== turns) { return; }
       if (!answer.ok || answer.redirected || !next) { throw new Error(answer.status); }
       focused = document.activeElement && document.activeElement.id;
-      const kept = values(); // also what was chosen while this was under way
+      const kept = values(); // includes what was chosen in the meantime
       page.replaceChildren(...next.childNodes);
       restore(kept);
     } catch (error) {
       if (turn !== turns) { return; }
-      location.assign(url); // as without a script
+      location.assign(url); // the same as without a script
       return;
     }
     page.removeAttribute("aria-busy");
@@ -59,7 +59,7 @@
     if (focused && document.getElementById(focused)) { document.getElementById(focused).focus(); }
   }
 
-  // Back at what is shown: what was asked for in between is not wanted any more.
+  // Returns to what is shown, and drops pending requests.
   function stay() {
     turns += 1;
     page.removeAttribute("aria-busy");
@@ -85,7 +85,7 @@
     const where = document.getElementById("where");
     if (where) {
       const chosen = () => new URLSearchParams(new FormData(where)).toString();
-      const shown = chosen(); // a select may tell of a change that is shown already
+      const shown = chosen(); // a select may report a change that is already shown
       where.querySelectorAll("select, input[list]").forEach((each) => each.addEventListener("change", () => {
         const listed = each.list && ![...each.list.options].some((option) => option.value === each.value);
         if (!each.value || listed || busy) { return; }
@@ -108,13 +108,13 @@
   function setUpDrop(drop) {
     const input = drop.querySelector("input[type=file]");
     const several = "several" in drop.dataset;
-    input.required = false; // the list below says what is chosen, not the input
+    input.required = false; // the list below has the chosen files, not the input
     input.classList.add("rw-nameless");
     const hint = make("p", "rw-drop-hint", several ? "Drop files here, or choose them:" : "Drop a file here, or choose it:");
     input.before(hint);
     const take = () => { add(drop, [...input.files]); input.value = ""; };
     input.addEventListener("change", take);
-    if (input.files.length) { take(); }  // chosen before this script was there
+    if (input.files.length) { take(); }  // chosen before this script was loaded
     for (const name of ["dragenter", "dragover"]) {
       drop.addEventListener(name, (event) => { event.preventDefault(); if (!busy) { drop.classList.add("is-over"); } });
     }
@@ -140,7 +140,7 @@
     render();
   }
 
-  // What is wrong with the file, asked of the server with its beginning; never the whole file.
+  // Has the server check the beginning of the file, never the whole file.
   function check(row) {
     row.state = "checking";
     row.checked = (async () => {
@@ -351,7 +351,7 @@
     document.getElementById("outcome").replaceChildren();
     mains.forEach((row) => { row.state = "waiting"; row.errors = []; });
     const names = new Set([...form().querySelectorAll(".rw-drop input[type=file]")].map((input) => input.name));
-    const fields = [...new FormData(form())].filter(([name]) => !names.has(name)); // as they are now, for all
+    const fields = [...new FormData(form())].filter(([name]) => !names.has(name)); // the current values, for all jobs
     render();
     for (const row of mains) {
       if (row.state !== "waiting") { continue; }
@@ -403,7 +403,7 @@
 
   function answered(row, request, end) {
     let answer = null;
-    try { answer = JSON.parse(request.responseText); } catch (error) { /* a page, not an answer */ }
+    try { answer = JSON.parse(request.responseText); } catch (error) { /* a page, not JSON */ }
     if (request.status === 201 && answer) {
       row.job = answer.url;
       if (!row.sha256) { row.found.warnings.push(...answer.warnings); }

@@ -1,4 +1,4 @@
-// The passkey button of a page: django-allauth's script asks the browser, this one says what went wrong.
+// A page's passkey button: django-allauth's script calls the browser, and this one shows what went wrong.
 "use strict";
 
 (function () {
@@ -25,7 +25,7 @@
     button.focus();
   });
   button.addEventListener("click", () => say(""));
-  // Enter in the field of its name: without a passkey there is nothing to submit.
+  // Ignores Enter in the name field: without a passkey there is nothing to submit.
   button.form.addEventListener("submit", (event) => { event.preventDefault(); button.click(); });
   window.allauth.webauthn.forms[button.dataset.passkey]({
     ids: { credential: "id_credential", add: "passkey", authenticate: "passkey" },

@@ -1,9 +1,9 @@
-// Warns before the session ends without use, and keeps what is typed on the page when it has ended.
+// Warns before an unused session ends, and keeps what was typed on the page after it has ended.
 "use strict";
 
 (function () {
   const { url, signIn, seconds } = document.currentScript.dataset;
-  const WARN = 120, WRITTEN_EVERY = 60; // seconds; the server writes use down once a minute
+  const WARN = 120, WRITTEN_EVERY = 60; // seconds; the server records use once a minute
   const bar = document.createElement("div");
   let due, timer = null, shown = "";
 
@@ -31,7 +31,7 @@
     timer = setTimeout(() => ask("GET"), 1000 * after);
   }
 
-  // Who signed in again, in another tab, has a new token; forms that are open have the old one.
+  // After signing in again in another tab, the token is new, but open forms have the old one.
   function renew() {
     const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
     if (!token) { return; }

@@ -1,5 +1,5 @@
-// The table of unmatched rows: counts what has changed, takes pasted columns, moves by keyboard.
-// Without this script the form works as well; the server does the checking either way.
+// The table of unmatched rows: counts changes, accepts pasted columns, and supports the keyboard.
+// The form also works without this script. The server does the checking either way.
 "use strict";
 (() => {
   const form = document.getElementById("unmatched-form");
@@ -44,7 +44,7 @@
     mark(input);
   }
 
-  // A column fills the cells below the first; two columns are old and new ids, in any order of rows.
+  // One column fills the cells below the first. Two columns are old and new IDs, with rows in any order.
   function paste(input, text) {
     const lines = text.replace(/\r\n?/g, "\n").replace(/\n$/, "").split("\n").map((line) => line.split("\t"));
     if (lines.length === 1 && lines[0].length === 1) { return false; }

@@ -25,7 +25,10 @@ class Command(BaseCommand):
 
 
 def end_by_sigterm() -> None:
-    """Have SIGTERM end this process until its run begins, also where it is process 1 of a sandbox,
-    whom a signal without a handler does nothing. The launcher has it blocked until here."""
+    """Have SIGTERM end this process until its run begins.
+
+    As process 1 of a sandbox, it would ignore a signal without a handler. The launcher has it
+    blocked until here.
+    """
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
