@@ -3,7 +3,7 @@
 gunicorn lets a client that sends half a header, or a byte of a body now and then, keep its thread
 without limit. Here a request has HEAD_SECONDS, plus time for what it has sent, so a body of any
 size may arrive at BYTES_PER_SECOND or faster. Put a server that buffers requests in front all the
-same (README): then such clients never get a thread at all.
+same (docs/deploy.md): then such clients never get a thread at all.
 """
 
 import errno
