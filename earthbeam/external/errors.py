@@ -40,7 +40,7 @@ class Conflict(APIException):
 
 class StorageAway(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_detail = "The file storage does not answer, or refuses. Try again in a few minutes."
+    default_detail = "The file storage does not respond, or refuses. Try again in a few minutes."
     default_code = "storage_away"
     wait = 60
     """Seconds, sent as Retry-After."""

@@ -188,6 +188,8 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
     """
     missing = [file.template_key for file in job.files.all() if file.size is None]
     if missing or not job.files.exists():
+        if not Job.objects.filter(pk=job.pk).exists():
+            raise errors.JobGone
         raise errors.FilesMissing(", ".join(missing) or "all")
     if job.send_to_ods and not has_ods_connection(job.tenant, job.school_year):
         raise errors.NoOdsConnection(tenant=job.tenant, year=job.school_year)

@@ -118,7 +118,7 @@ def test_school_years_are_changed_after_a_look_at_what_changes(open_page, partne
         page.get_by_text("1 job is queued or running. It continues as submitted.")
     ).to_be_visible()
     look(page, "years-confirm")
-    page.get_by_role("button", name="Change something").click()
+    page.get_by_role("button", name="Edit").click()
     expect(page.get_by_label("2023-24: enabled")).to_be_checked()
     page.get_by_role("button", name="Review changes").click()
     page.get_by_role("button", name="Save").click()

@@ -129,7 +129,7 @@ def roster_words(tenant: Tenant, year: SchoolYear) -> tuple[str, str]:
     try:
         there = roster_file_exists(tenant, year)
     except OSError:
-        return "rw-warn", "The file storage does not answer"
+        return "rw-warn", "The file storage does not respond"
     return ("rw-good", "Roster file found") if there else ("rw-bad", "No roster file")
 
 
