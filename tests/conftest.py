@@ -1,5 +1,6 @@
 """Fixtures that several packages' tests share: AWS, by moto's server in this process, and EDU."""
 
+import gc
 import itertools
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -36,6 +37,11 @@ botocore.session.create_loader = lru_cache(botocore.session.create_loader)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slow files first, so that no process is left with one when the others are done."""
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+
+
+def pytest_collection_finish() -> None:
+    """What has been imported and collected stays: no collection of garbage looks at it again."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
