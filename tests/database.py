@@ -102,3 +102,5 @@ def _empty_all() -> None:
     # The queue's are procrastinate's own: Django does not know them, and every later test of the
     # process would find its work.
     empty(QUEUE)
+    with connection.cursor() as cursor:
+        cursor.execute("reset deadlock_timeout")  # tests of the whole stack are patient till here
