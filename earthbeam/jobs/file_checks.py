@@ -129,7 +129,7 @@ def check(head: bytes, size: int, expected: Expected, *, limit: int) -> Findings
     if whole and rows == 1:
         if "txt" not in kinds:  # a line of a fixed-width file may be a student
             return Findings((errors.OnlyAHeader(key),), encoding=name)
-        warnings.append("The file has one line only. Check that it is complete.")
+        warnings.append("The file has only one line. Check that it is complete.")
     return Findings((), tuple(warnings), name, notes)
 
 
