@@ -209,9 +209,8 @@ class JobAnswer(serializers.ModelSerializer[Job]):
     class Meta:
         model = Job
         fields: list[str] = [
-            *("uid", "partner", "tenant", "schoolYear", "bundle", "status", "outcome"),
-            "sendsToOds",
-            *("createdAt", "createdBy"),
+            *("uid", "partner", "tenant", "schoolYear", "bundle"),
+            *("status", "outcome", "sendsToOds", "createdAt", "createdBy"),
         ]
 
     def get_schoolYear(self, row: Job) -> str:

@@ -53,14 +53,32 @@ def ods():
 
 
 def run_of(database, note: str) -> dict[str, Any]:
-    """The run of the job with that note, as the database has it."""
+    """The last run of the job with that note, as the database has it."""
     cursor = database.cursor(row_factory=psycopg.rows.dict_row)
     query = """
         select run.id::text, run.status, job.files_base from earthbeam_run run
-        join earthbeam_job job on job.id = run.job_id
+        join earthbeam_job job on job.last_run_id = run.id
         join earthbeam_jobnote note on note.job_id = job.id where note.text = %s
     """
     return cursor.execute(query, [note]).fetchone()
+
+
+def add_ended_run(database, *, refused: int) -> str:
+    """A run that succeeded with problems: refused records, or else rows that matched no student."""
+    database.execute("create temp table ended as select * from earthbeam_run limit 1")
+    (run_id,) = database.execute(
+        """update ended set id = gen_random_uuid(), status = 'success', has_problems = true
+        returning id::text"""
+    ).fetchone()
+    database.execute("insert into earthbeam_run select * from ended")
+    database.execute("drop table ended")
+    database.execute(
+        """insert into earthbeam_resourcesummary
+            (run_id, resource, records_processed, records_skipped, records_failed)
+        values (%s, 'studentAssessments', 9, 0, %s)""",
+        [run_id, refused],
+    )
+    return run_id
 
 
 def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(database, ods, tmp_path):
@@ -96,6 +114,7 @@ def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(database, ods,
         store = open_store(f"{files}/{partner}/{tenant}/{year}/{job}")
         store.upload(sample.path, f"input/{template_key}__{name}")
 
+    ended = {add_ended_run(database, refused=1): True, add_ended_run(database, refused=0): False}
     for command in ("migrate", "sync_bundles"):
         subprocess.run(
             (sys.executable, "manage.py", command),
@@ -104,6 +123,9 @@ def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(database, ods,
             check=True,
             capture_output=True,
         )
+
+    has_errors = "select id::text, has_errors from earthbeam_run where id::text = any(%s)"
+    assert dict(database.execute(has_errors, [list(ended)]).fetchall()) == ended
 
     with Services(tmp_path / "logs") as services:
         services.start(
