@@ -32,6 +32,10 @@ def _ipc(table: pyarrow.Table) -> bytes:
     return bytes(sink.getvalue())
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the usual 5, a burst's connections may wait for seconds
+
+
 class ChunkedSnowflake:
     """The server, as a context manager. Its attributes may be changed while it runs."""
 
@@ -46,7 +50,7 @@ class ChunkedSnowflake:
         """Faults. Each gets the request handler, and returns True if it has responded itself."""
         self.logins = self.queries = 0
         self.sessions: set[str] = set()
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
 
     @property

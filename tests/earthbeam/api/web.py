@@ -133,3 +133,5 @@ def serving(
             process.kill()
             process.wait()
             raise
+        finally:
+            sys.stdout.write(server.log)  # shown with a test that fails

@@ -325,7 +325,7 @@ def test_a_storage_that_does_not_answer_is_no_missing_roster(admin, partner, set
     loop.symlink_to(loop)
     settings.FILES_BASE = f"file://{loop}"
     shown = text(admin.get(page("year_tenants"), {"year": "2526"}))
-    assert "No roster file" in shown or "does not answer" in shown
+    assert "No roster file" in shown or "does not respond" in shown
 
 
 def put_roster(tenant, year):
