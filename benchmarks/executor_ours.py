@@ -8,7 +8,7 @@ from pathlib import Path
 
 from earthbeam.executor.bundle import checkout
 from earthbeam.executor.earthmover import transform
-from earthbeam.executor.earthmover.companion import Earthmover
+from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.job import AppUrls, Job
 from earthbeam.executor.match_step import match_students
 from earthbeam.executor.reporting.log import Redactor

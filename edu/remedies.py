@@ -7,7 +7,7 @@ NEW_KEY = (
     "public key, and store the base64 of the private key's PEM."
 )
 EMPTY = "EDU has loaded nothing yet, or the credentials name another schema than EDU's staging one."
-SHAPE = "Compare the tables' columns with EDU's documentation: one may hold another type."
+SHAPE = "Compare the tables' columns with EDU's documentation: a column may have another type."
 CONTEXT = {
     "database": "Fix the credentials' database, or GRANT USAGE ON DATABASE … TO ROLE … there.",
     "schema": "Fix the credentials' schema, or GRANT USAGE ON SCHEMA … TO ROLE … there.",
@@ -18,14 +18,14 @@ CONTEXT = {
 
 _BY_CODE = {
     "edu_not_configured": "Set ENVLABEL to the prefix of this deployment's AWS secrets.",
-    "edu_credential_lookup_failed": "AWS was unwell or out of reach: check region and network, "
-    "and try again.",
+    "edu_credential_lookup_failed": "AWS could not be reached, or it had an error. Check the "
+    "region and the network, and try again.",
     "edu_credentials_denied": "AccessDenied or DecryptionFailure: allow this app's role "
     "secretsmanager:GetSecretValue on the secret, and kms:Decrypt on its key. Otherwise: the "
-    "secret may be scheduled for deletion, or the app's own AWS credentials are of no use.",
-    "edu_credentials_malformed": "Store the secret anew: as text, a JSON object.",
+    "secret may be scheduled for deletion, or the app's own AWS credentials are not valid.",
+    "edu_credentials_malformed": "Store the secret again, as text: a JSON object.",
     "edu_key_unreadable": "The key is stored as the base64 of an unencrypted PEM: "
-    "base64 -w0 rsa_key.p8. Store it anew.",
+    "base64 -w0 rsa_key.p8. Store it again like that.",
     "edu_login_rejected": "Most often the user has another public key: compare RSA_PUBLIC_KEY_FP "
     "of DESC USER … in Snowflake with the private key's fingerprint. Otherwise the user's name, "
     "the role or the account is wrong, the user is disabled, or a network policy bars this app.",
@@ -41,7 +41,7 @@ _BY_NUMBER = {
     ),
     904: (
         "A column is missing.",
-        "EDU's staging tables are of another version: update EDU, or tell Runway's developers.",
+        "EDU's staging tables are from another version. Update EDU, or ask Runway's developers.",
     ),
     2003: (
         "It does not exist, or the role may not see it.",

@@ -103,7 +103,7 @@ class Reporter:
         try:
             self.round()
         except Exception as error:  # noqa: BLE001  (the next round tries again)
-            logger.warning("EDU connections could not be told: %s", type(error).__name__)
+            logger.warning("EDU connections could not be recorded: %s", type(error).__name__)
         finally:
             connection.close()
 

@@ -8,7 +8,7 @@ from typing import Any
 from earthbeam.delimited import BadFile
 from earthbeam.executor.bundle import checkout, descriptor_mappings
 from earthbeam.executor.earthmover import transform
-from earthbeam.executor.earthmover.companion import Earthmover
+from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job, Ods
@@ -22,7 +22,7 @@ from earthbeam.executor.match_step import (
     Matched,
     match_students,
 )
-from earthbeam.executor.processes.ahead import Ahead
+from earthbeam.executor.processes.background import Background
 from earthbeam.executor.reporting.app_client import AppClient
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.reporting.progress import Progress
@@ -105,7 +105,7 @@ class Pipeline:
             self.job, mirror, self.workspace, earthmover, self.environment.bundle_hosts
         )
 
-    def begin_roster(self) -> Ahead[Path] | None:
+    def begin_roster(self) -> Background[Path] | None:
         """Begin fetching a roster that needs no program.
 
         lightbeam waits for its turn: no process has the ODS's credentials while a bundle's code is
@@ -115,15 +115,15 @@ class Pipeline:
         if job.ods is not None:
             return None
         if job.cross_year_match_available:
-            return Ahead("roster", lambda: self._stream_edu_roster(draft))
+            return Background("roster", lambda: self._stream_edu_roster(draft))
         location = job.roster_file_path
         assert location is not None  # checked when the payload was read
-        return Ahead("roster", lambda: fetching.download_roster_file(location, draft))
+        return Background("roster", lambda: fetching.download_roster_file(location, draft))
 
-    def get_student_roster(self, ahead: Ahead[Path] | None) -> Path:
+    def get_student_roster(self, background: Background[Path] | None) -> Path:
         self.progress.begin("get_student_roster")
-        if ahead is not None:
-            ahead.result()
+        if background is not None:
+            background.result()
         else:
             assert self.job.ods is not None
             draft = self.workspace.draft(ROSTER_NAME)
@@ -161,7 +161,7 @@ class Pipeline:
             ),
         )
 
-    def begin_input_files(self) -> Ahead[Path]:
+    def begin_input_files(self) -> Background[Path]:
         """Begin fetching the input files, into a folder that no bundle reads yet."""
         folder = self.workspace.folder("incoming")
 
@@ -169,12 +169,12 @@ class Pipeline:
             input_files.download(self.store, self.job.input_files, folder)
             return folder
 
-        return Ahead("input files", download)
+        return Background("input files", download)
 
-    def get_input_files(self, ahead: Ahead[Path]) -> Path:
+    def get_input_files(self, background: Background[Path]) -> Path:
         self.progress.begin("get_input_files")
         folder, names = self.workspace.input, self.job.input_files
-        ahead.result().replace(folder)
+        background.result().replace(folder)
         input_files.check(names, folder)
         return input_files.local_path(folder, "INPUT_FILE", names["INPUT_FILE"])
 

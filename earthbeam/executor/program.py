@@ -22,7 +22,7 @@ from earthbeam.executor.processes import strays
 from earthbeam.executor.processes.interruption import interruptible
 from earthbeam.executor.reporting import log
 from earthbeam.executor.reporting.app_client import AppClient, Refused
-from earthbeam.executor.reporting.discretion import mask_words_of
+from earthbeam.executor.reporting.masking import mask_words_of
 from earthbeam.executor.reporting.progress import Progress
 from earthbeam.executor.workspace.folders import Workspace
 

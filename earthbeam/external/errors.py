@@ -38,10 +38,10 @@ class Conflict(APIException):
     default_code = "conflict"
 
 
-class StorageAway(APIException):
+class StorageUnavailable(APIException):
     status_code = status.HTTP_503_SERVICE_UNAVAILABLE
     default_detail = "The file storage does not respond, or refuses. Try again in a few minutes."
-    default_code = "storage_away"
+    default_code = "storage_unavailable"
     wait = 60
     """Seconds, sent as Retry-After."""
 
@@ -66,7 +66,7 @@ def refusal(error: Exception, context: dict[str, Any]) -> Response | None:
     """
     if isinstance(error, OSError) and not isinstance(error, UnreadablePostError):
         logger.error("%s: %s", context["request"].path, fault(error))
-        error = StorageAway()
+        error = StorageUnavailable()
     answer = exception_handler(error, context)
     if answer is not None and isinstance(answer.data, dict):
         of_no_field = answer.data.pop(api_settings.NON_FIELD_ERRORS_KEY, None)

@@ -11,7 +11,7 @@ from django.views.decorators.csrf import csrf_exempt
 
 from earthbeam import errors, paths
 from earthbeam.external import file_links
-from earthbeam.external.errors import StorageAway
+from earthbeam.external.errors import StorageUnavailable
 from earthbeam.files import fault, open_store
 from earthbeam.jobs.lifecycle import store_file
 from earthbeam.models import Job
@@ -67,7 +67,7 @@ class FileView(View):
         except Incomplete:
             return _refusal(400, "The upload ended too early. Send the file again.")
         except OSError as error:
-            return _storage_away(job, error)
+            return _storage_unavailable(job, error)
         return HttpResponse(status=200)
 
     def get(self, request: HttpRequest, token: str) -> HttpResponseBase:
@@ -81,7 +81,7 @@ class FileView(View):
         except FileNotFoundError:
             return _refusal(404, "The file is not there any more.")
         except OSError as error:
-            return _storage_away(job, error)
+            return _storage_unavailable(job, error)
         audit.record(job, "file fetched by link", kind=key.rpartition("/")[0])
         return FileResponse(
             stream,
@@ -105,10 +105,10 @@ def _refusal(status: int, detail: str) -> JsonResponse:
     return JsonResponse({"detail": detail}, status=status)
 
 
-def _storage_away(job: Job, error: OSError) -> JsonResponse:
+def _storage_unavailable(job: Job, error: OSError) -> JsonResponse:
     logger.error("a file of job %s cannot be stored or read: %s", job.pk, fault(error))
-    answer = _refusal(StorageAway.status_code, StorageAway.default_detail)
-    answer.headers["Retry-After"] = str(StorageAway.wait)
+    answer = _refusal(StorageUnavailable.status_code, StorageUnavailable.default_detail)
+    answer.headers["Retry-After"] = str(StorageUnavailable.wait)
     return answer
 
 

@@ -174,8 +174,8 @@ def _delete_files(job: Job, keys: Iterable[str]) -> bool:
         try:
             store.delete(key)
         except OSError as error:
-            told = "a file of %s, a job that was not made, may be left: %s"
-            logger.warning(told, job.pk, fault(error))
+            message = "a file of %s, a job that was not made, may be left: %s"
+            logger.warning(message, job.pk, fault(error))
             all_gone = False
     return all_gone
 

@@ -10,10 +10,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.utils import timezone
 
-from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, status_of
+from earthbeam.jobs.status import NEEDS_ATTENTION, JobStatus, status_of
 from earthbeam.models import Job
 
-RESOLVABLE = (JobStatus.WAITING, *NEEDS_SOMEBODY)
+RESOLVABLE = (JobStatus.WAITING, *NEEDS_ATTENTION)
 """Jobs that are complete, queued, or running have nothing to resolve."""
 
 Outcome = dict[Job, JobStatus]

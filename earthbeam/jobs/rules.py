@@ -81,7 +81,7 @@ def year_problem(
             return errors.EduUnavailable(tenant=tenant, year=year)
         return errors.NoRoster(tenant=tenant, year=year)
     except OSError:
-        logger.exception("whether %s has a roster file cannot be told", tenant)
+        logger.exception("it cannot be determined whether %s has a roster file", tenant)
         return errors.RosterNotKnown(tenant=tenant, year=year)
 
 

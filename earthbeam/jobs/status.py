@@ -52,7 +52,7 @@ _ENDED_SO = {
     ),
 }
 
-NEEDS_SOMEBODY = (
+NEEDS_ATTENTION = (
     JobStatus.ERROR,
     JobStatus.COMPLETE_WITH_ERRORS,
     JobStatus.COMPLETE_UNMATCHED,

@@ -168,14 +168,14 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
     )
 
 
-def read(run: Run, told: Unmatched) -> UnmatchedFile:
+def read(run: Run, found: Unmatched) -> UnmatchedFile:
     """Return the rows that a successful run left unmatched. Raises NotFixable."""
-    if told.count is not None and told.count > MAX_ROWS:
+    if found.count is not None and found.count > MAX_ROWS:
         raise NotFixable(
-            f"There are {told.count:,} unmatched rows; more than {MAX_ROWS:,} are easier to fix "
+            f"There are {found.count:,} unmatched rows; more than {MAX_ROWS:,} are easier to fix "
             "in a spreadsheet."
         )
-    if "," in told.id_name:
+    if "," in found.id_name:
         raise NotFixable("The ID column has a comma in its name.")
     stored = run.output_files.filter(path=ARTIFACT).first()
     if stored is None:
@@ -186,7 +186,7 @@ def read(run: Run, told: Unmatched) -> UnmatchedFile:
     try:
         with store.open(f"output/{ARTIFACT}") as stream:
             content = stream.read(MAX_BYTES + 1)
-        file = parse(content, told.id_name, told.count)
+        file = parse(content, found.id_name, found.count)
         if len(file.rows) > MAX_ROWS:
             raise NotFixable(f"More than {MAX_ROWS:,} rows are easier to fix in a spreadsheet.")
         if _head_of_input(run, store, file) != file.head:

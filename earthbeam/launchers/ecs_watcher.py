@@ -115,10 +115,10 @@ def _adopt_other_task(cluster: str, run: Run) -> bool:
 
 def _ran_out_of_memory(task: dict[str, Any]) -> bool:
     """Whether ECS reports it, or the kernel killed the container without a request to stop."""
-    told = [task.get("stoppedReason", "")]
-    told += [container.get("reason", "") for container in task["containers"]]
+    reasons = [task.get("stoppedReason", "")]
+    reasons += [container.get("reason", "") for container in task["containers"]]
     killed = any(container.get("exitCode") == _KILLED for container in task["containers"])
-    return any("OutOfMemory" in text for text in told) or (
+    return any("OutOfMemory" in text for text in reasons) or (
         killed and task.get("stopCode") == "EssentialContainerExited"
     )
 

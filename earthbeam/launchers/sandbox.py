@@ -196,8 +196,8 @@ def _arguments(environment: dict[str, str], view: View) -> Iterator[str]:
 @cache
 def _newer_options() -> tuple[str, ...]:
     """Return options that bubblewrap has since 0.8. They keep a bundle without capabilities."""
-    told = subprocess.run(("bwrap", "--help"), capture_output=True, check=False)  # noqa: S607
-    return ("--disable-userns",) if b"--disable-userns" in told.stdout + told.stderr else ()
+    usage = subprocess.run(("bwrap", "--help"), capture_output=True, check=False)  # noqa: S607
+    return ("--disable-userns",) if b"--disable-userns" in usage.stdout + usage.stderr else ()
 
 
 def _mounts(view: View) -> dict[Path, tuple[str, ...]]:

@@ -13,15 +13,15 @@ def follow(run: Run) -> Iterator[str]:
 
     Every run ends: the worker's housekeeping ends the ones that nothing else does.
     """
-    told: set[tuple[str, str]] = set()
+    reported: set[tuple[str, str]] = set()
     yield "Queued"
     while True:
         run.refresh_from_db()  # before its updates, which are complete once it has ended
         for update in run.updates.all():
             step = (update.action, update.status)
-            if step not in told and (line := _line(update)):
+            if step not in reported and (line := _line(update)):
                 yield line
-            told.add(step)
+            reported.add(step)
         if run.status not in Run.UNFINISHED:
             break
         time.sleep(POLL_SECONDS)

@@ -65,10 +65,10 @@ def outcome(facts: Facts) -> Outcome:
     """Return the words and the picture for ``facts``."""
     if not facts.succeeded:
         return _failed(facts)
-    told = _by_rows(facts, facts.rows) if facts.rows and facts.rows.total else _by_sets(facts)
-    sentences = [*told.sentences, *_about_records(facts), *_about_unmatched(facts)]
+    base = _by_rows(facts, facts.rows) if facts.rows and facts.rows.total else _by_sets(facts)
+    sentences = [*base.sentences, *_about_records(facts), *_about_unmatched(facts)]
     tone = "rw-flawed" if facts.refused else "rw-good" if facts.unmatched == 0 else "rw-warn"
-    return Outcome(tone, told.headline, tuple(sentences), told.parts)
+    return Outcome(tone, base.headline, tuple(sentences), base.parts)
 
 
 def _failed(facts: Facts) -> Outcome:

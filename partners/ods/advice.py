@@ -8,8 +8,8 @@ from http import HTTPStatus
 import requests
 import urllib3
 
-from partners.ods import careful_http
-from partners.ods.careful_http import Answer
+from partners.ods import restricted_http
+from partners.ods.restricted_http import Answer
 
 ROSTER = "studentEducationOrganizationAssociations"
 
@@ -37,7 +37,7 @@ def root_problem(answer: Answer) -> Problem:
 
 def root_redirect(answer: Answer, asked: str) -> Problem:
     """Advise on a root document that redirects."""
-    if careful_http.origin(answer.location) == careful_http.origin(asked):
+    if restricted_http.origin(answer.location) == restricted_http.origin(asked):
         return (
             "The address redirects in a loop.",
             "Enter the ODS's own address.",
@@ -158,12 +158,12 @@ def unreachable(error: BaseException, step: str) -> tuple[str, str]:
         )
     if has(requests.exceptions.ConnectTimeout, urllib3.exceptions.ConnectTimeoutError):
         return (
-            f"The server took no connection within {careful_http.CONNECT_SECONDS:.0f} seconds.",
+            f"The server took no connection within {restricted_http.CONNECT_SECONDS:.0f} seconds.",
             "Check the ODS URL. A firewall may have to let Runway's addresses in.",
         )
     if has(requests.exceptions.Timeout, urllib3.exceptions.TimeoutError, TimeoutError):
         return (
-            f"At {step} there was no answer within {careful_http.READ_SECONDS:.0f} seconds.",
+            f"At {step} there was no answer within {restricted_http.READ_SECONDS:.0f} seconds.",
             "The ODS is slow or overloaded now. Test again in a few minutes.",
         )
     if has(requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema, ValueError):

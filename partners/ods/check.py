@@ -20,9 +20,9 @@ from django.conf import settings
 from requests.auth import HTTPBasicAuth
 
 from partners import addresses
-from partners.ods import advice, allowed_addresses, careful_http
+from partners.ods import advice, allowed_addresses, restricted_http
 from partners.ods.advice import ROSTER
-from partners.ods.careful_http import Answer
+from partners.ods.restricted_http import Answer
 
 MAX_SHOWN = 300
 """How many characters of a response a person sees."""
@@ -65,16 +65,16 @@ NOTHING_THERE = OdsCheck(
 
 
 def check(url: str, client_id: str, client_secret: str) -> OdsCheck:
-    """Test the credentials. Takes at most TOTAL_SECONDS of careful_http.py, and never raises."""
+    """Test the credentials. Takes at most TOTAL_SECONDS of restricted_http.py, and never raises."""
     if reason := allowed_addresses.problem(url):
         return OdsCheck(False, "This address was not tried.", reason)
     attempt = _Attempt(url, client_id, client_secret)
     try:
-        return careful_http.within_time(attempt.run)
-    except careful_http.TookTooLong:
+        return restricted_http.within_time(attempt.run)
+    except restricted_http.TookTooLong:
         return OdsCheck(
             False,
-            f"The test did not end within {careful_http.TOTAL_SECONDS:.0f} seconds.",
+            f"The test did not end within {restricted_http.TOTAL_SECONDS:.0f} seconds.",
             "The ODS is slow or overloaded now, or something between holds answers back. "
             "Try again in a few minutes.",
         )
@@ -135,7 +135,7 @@ class _Attempt:
         return not all(map(addresses.is_public, found))
 
     def _token_url(self) -> str:
-        answer = careful_http.get(self._url)
+        answer = restricted_http.get(self._url)
         if answer.is_redirect:
             raise _Failed(*advice.root_redirect(answer, self._url))
         if answer.status != HTTPStatus.OK:
@@ -179,7 +179,7 @@ class _Attempt:
                 "character.",
             ) from None
         auth = HTTPBasicAuth(self._id, self._secret)
-        answer = careful_http.post_form(url, {"grant_type": "client_credentials"}, auth)
+        answer = restricted_http.post_form(url, {"grant_type": "client_credentials"}, auth)
         if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
             raise _Failed(*advice.token_problem(answer))
         token = _object(answer.body).get("access_token")
@@ -193,7 +193,7 @@ class _Attempt:
 
     def _read_roster(self) -> OdsCheck:
         url = f"{self._base}/data/v3/ed-fi/{ROSTER}?limit=1&totalCount=true"
-        answer = careful_http.get(url, careful_http.BearerAuth(self._token))
+        answer = restricted_http.get(url, restricted_http.BearerAuth(self._token))
         if answer.status != HTTPStatus.OK:
             raise _Failed(*advice.roster_problem(answer))
         if not isinstance(_parsed(answer.body), list):

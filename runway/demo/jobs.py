@@ -120,21 +120,21 @@ class _Person:
 def _watch(run: Run) -> None:
     """Show each step as it happens, until the run has ended."""
     began = time.monotonic()
-    told: set[str] = set()
+    shown: set[str] = set()
     while True:
         run.refresh_from_db()
         ended = run.status not in Run.UNFINISHED
         updates = list(run.updates.exclude(action=_ACTIONS.DONE))
         times = {(update.action, update.status): update.at for update in updates}
         for update in updates:
-            if update.status != "begin" and update.action not in told:
-                told.add(update.action)
+            if update.status != "begin" and update.action not in shown:
+                shown.add(update.action)
                 seconds = (update.at - times[update.action, "begin"]).total_seconds()
                 mark = "✓" if update.status == "success" else "✗"
                 _line(f"  {mark} {_ACTIONS(update.action).label:<28}{seconds:6.1f} s", end="\n")
         if ended:
             break
-        current = next((u for u in reversed(updates) if u.action not in told), None)
+        current = next((u for u in reversed(updates) if u.action not in shown), None)
         doing = _ACTIONS(current.action).label if current else "Waiting for the executor"
         if sys.stdout.isatty():
             _line(f"  … {doing:<28}{time.monotonic() - began:6.1f} s", end="\r")

@@ -178,7 +178,7 @@ def test_the_page_follows_a_run_to_its_end_without_being_loaded_again(open_page)
     page.clock.install()
     page.reload()
     page.evaluate("window.loadedOnce = true")
-    told = page.locator("#job-told")
+    told = page.locator("#job-announcer")
     expect(page.get_by_role("heading", name="Queued")).to_be_visible()
     page.get_by_label("Add a note").fill("half a thought")
 

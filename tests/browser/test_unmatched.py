@@ -91,10 +91,10 @@ def test_a_whole_column_is_pasted_with_its_header_and_the_blank_cells_below(open
     paste(page, 1, "StudentID\r\n604001\r\n604002\r\n604003\r\n\r\n\r\n")
     for number in (1, 2, 3):
         expect(field(page, number)).to_have_value(f"60400{number}")
-    expect(page.locator("[data-told]")).to_have_text("3 IDs pasted.")
+    expect(page.locator("[data-announce]")).to_have_text("3 IDs pasted.")
     paste(page, 1, "StudentID\tNew\r\n900002\t604009\r\n\t\r\n")
     expect(field(page, 2)).to_have_value("604009")
-    expect(page.locator("[data-told]")).to_have_text("1 row got a new ID.")
+    expect(page.locator("[data-announce]")).to_have_text("1 row got a new ID.")
 
 
 def test_two_pasted_columns_go_by_the_old_id(open_page):

@@ -284,7 +284,7 @@ def test_a_secret_that_is_no_json_object_has_to_be_stored_anew(in_production, mo
         monkeypatch.setenv("AWS_ENDPOINT_URL", aws.url)
         done = check()
     assert (done.status, done.titles) == (1, ["CREDENTIALS"])
-    assert "Store the secret anew" in done.output
+    assert "Store the secret again" in done.output
     assert "hunter2" not in done.output + done.error
 
 

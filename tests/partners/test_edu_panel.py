@@ -222,7 +222,7 @@ def test_a_database_that_fails_does_not_end_the_telling(pools, partner, caplog, 
         patch.setattr(reporter, "round", fail)
         patch.setattr("partners.edu_processes.connection.close", lambda: None)
         reporter._safe_round()
-    assert "could not be told: OSError" in caplog.text
+    assert "could not be recorded: OSError" in caplog.text
     assert "secret" not in caplog.text
     reporter.round()
     assert EduProcess.objects.exists()

@@ -22,8 +22,8 @@ from earthbeam.admin.dashboard.first_steps import Step, first_steps
 from earthbeam.admin.dashboard.matches_chart import Chart, chart
 from earthbeam.admin.jobs.checks import MAIN_KEY
 from earthbeam.admin.jobs.list import RELATED, row_counts
-from earthbeam.admin.lists.filters import IN_PROGRESS, TO_LOOK_AT
-from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, has_status, label_of, status_of
+from earthbeam.admin.lists.filters import IN_PROGRESS, NEEDS_ATTENTION_GROUP
+from earthbeam.jobs.status import NEEDS_ATTENTION, JobStatus, has_status, label_of, status_of
 from earthbeam.models import Job, JobFile, Run, RunUpdate
 from partners import readiness, scoping
 
@@ -49,8 +49,8 @@ class Line:
 
 @dataclass(frozen=True)
 class Dashboard:
-    to_look_at: Sequence[Line]
-    to_look_at_count: int | str
+    needs_attention: Sequence[Line]
+    needs_attention_count: int | str
     in_progress: Sequence[Line]
     running: int
     queued: int
@@ -71,7 +71,7 @@ class Dashboard:
 
     @property
     def all_is_well(self) -> bool:
-        return not (self.to_look_at or self.edu_trouble or self.ods_trouble or self.gaps)
+        return not (self.needs_attention or self.edu_trouble or self.ods_trouble or self.gaps)
 
 
 def dashboard(user: User) -> Dashboard:
@@ -79,13 +79,13 @@ def dashboard(user: User) -> Dashboard:
     jobs = scoping.visible(
         Job.objects.order_by("-created_at"), user, partner="tenant__partner", tenant="tenant"
     )
-    to_look_at = _newest(jobs.filter(has_status(*NEEDS_SOMEBODY)))
+    needs_attention = _newest(jobs.filter(has_status(*NEEDS_ATTENTION)))
     at_work = _at_work(jobs)
     troubled, gaps = ods_trouble(user), readiness.gaps(user)
     partners = {each.tenant.partner_id for each in troubled} | {gap.partner.pk for gap in gaps}
     return Dashboard(
-        to_look_at=_lines(jobs.filter(pk__in=to_look_at[:SHOWN])),
-        to_look_at_count=f"more than {COUNTED}" if len(to_look_at) > COUNTED else len(to_look_at),
+        needs_attention=_lines(jobs.filter(pk__in=needs_attention[:SHOWN])),
+        needs_attention_count=_counted(needs_attention),
         in_progress=_lines(_with_steps(jobs)[:SHOWN]) if at_work else [],
         running=at_work.get(Run.Status.RUNNING, 0),
         queued=at_work.get(Run.Status.NEW, 0),
@@ -99,7 +99,7 @@ def dashboard(user: User) -> Dashboard:
         links={
             "new_job": reverse("admin:earthbeam_job_add"),
             "jobs": _list(),
-            "to_look_at": _list(status=TO_LOOK_AT),
+            "needs_attention": _list(status=NEEDS_ATTENTION_GROUP),
             "in_progress": _list(status=IN_PROGRESS),
             "failed_odss": reverse(
                 "admin:partners_odsconnection_changelist",
@@ -120,6 +120,10 @@ def _list(**query: str) -> str:
 def _newest(jobs: QuerySet[Job]) -> list[Any]:
     """Return the keys of the newest of ``jobs``, up to one more than are counted."""
     return list(jobs.values_list("pk", flat=True)[: COUNTED + 1])
+
+
+def _counted(newest: Sequence[Any]) -> str | int:
+    return f"more than {COUNTED}" if len(newest) > COUNTED else len(newest)
 
 
 def _at_work(jobs: QuerySet[Job]) -> dict[str, int]:

@@ -49,7 +49,7 @@ def earlier_job(jobs: QuerySet[Job], tenant_id: int, sha256: str) -> Job | None:
     return same.order_by("-created_at").first()
 
 
-def told_earlier(job: Job) -> dict[str, str]:
+def same_file_warning(job: Job) -> dict[str, str]:
     """Return the warning about a job with the same content: text, and link with its own text."""
     name = job.bundle_template.get("display_name", job.bundle_id)
     return {

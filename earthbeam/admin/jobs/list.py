@@ -33,7 +33,7 @@ RELATED = (
 class JobList(JobBulkActions, JobSearch):
     """A mixin for the admin of jobs."""
 
-    list_display = ["assessment", "stands", "district", "rows", "created"]
+    list_display = ["assessment", "shown_status", "district", "rows", "created"]
     list_filter = [
         JobStatusFilter,
         PartnerFilter.at("tenant__partner"),
@@ -66,7 +66,7 @@ class JobList(JobBulkActions, JobSearch):
         return format_html('{}<br><span class="rw-quiet">{}</span>', name, files)
 
     @admin.display(description="status")
-    def stands(self, obj: Job) -> SafeString:
+    def shown_status(self, obj: Job) -> SafeString:
         return pill(obj)
 
     @admin.display(description="tenant", ordering="tenant__code")

@@ -161,9 +161,9 @@ class NewJob(admin.ModelAdmin):
             if job := submission.job:
                 self.log_addition(request, job, [{"added": {}}])
                 if chosen.parent:
-                    told = f"Submitted a revised file: job {job.pk}."
-                    self.log_change(request, chosen.parent, told)
-                warnings += self._told_earlier(request, job)
+                    message = f"Submitted a revised file: job {job.pk}."
+                    self.log_change(request, chosen.parent, message)
+                warnings += self._same_file_warning(request, job)
             answers.append((submission, warnings))
         if _wants_json(request):
             (submission, warnings), *_ = answers
@@ -175,11 +175,11 @@ class NewJob(admin.ModelAdmin):
             return HttpResponseRedirect(_url(submissions[0].job))
         return HttpResponseRedirect(reverse("admin:earthbeam_job_changelist"))
 
-    def _told_earlier(self, request: HttpRequest, job: Job) -> list[dict[str, str]]:
+    def _same_file_warning(self, request: HttpRequest, job: Job) -> list[dict[str, str]]:
         main = job.files.filter(template_key=checks.MAIN_KEY).first()
         others = self.get_queryset(request).exclude(pk=job.pk)
         earlier = main and checks.earlier_job(others, job.tenant_id, main.sha256)
-        return [checks.told_earlier(earlier)] if earlier else []
+        return [checks.same_file_warning(earlier)] if earlier else []
 
     def _tell(
         self, request: HttpRequest, submission: Submission, warnings: list[dict[str, str]]
@@ -221,7 +221,7 @@ class NewJob(admin.ModelAdmin):
         warnings = [{"text": text} for text in found.warnings]
         sha256 = request.POST.get("sha256", "").lower()
         if earlier := checks.earlier_job(self.get_queryset(request), tenant.pk, sha256):
-            warnings.append(checks.told_earlier(earlier))
+            warnings.append(checks.same_file_warning(earlier))
         return JsonResponse(
             {
                 "refusals": [str(each) for each in found.refusals],

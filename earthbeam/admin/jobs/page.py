@@ -18,7 +18,7 @@ from earthbeam.admin.jobs import files
 from earthbeam.admin.jobs.actions import JobActions, NoteForm, actions
 from earthbeam.admin.jobs.checks import MAIN_KEY
 from earthbeam.admin.jobs.new import new_job_url
-from earthbeam.admin.runs.picture import RunPicture
+from earthbeam.admin.runs.shown_run import ShownRun
 from earthbeam.bundles.template import BundleTemplate
 from earthbeam.jobs.lineage import LinkedJobs, linked_jobs
 from earthbeam.jobs.status import label_of, status_of
@@ -122,29 +122,29 @@ class JobPage(JobActions):
 
     def _live_context(self, request: HttpRequest, job: Job) -> dict[str, Any]:
         run = _chosen_run(request, job)
-        picture = None
+        shown = None
         if run is not None:
-            picture = RunPicture(job, run, is_last=run.pk == job.last_run_id)
+            shown = ShownRun(job, run, is_last=run.pk == job.last_run_id)
         status = status_of(job)
-        unmatched = picture is not None and picture.is_last and picture.has_unmatched
-        told = linked_jobs(job) if unmatched else None
+        unmatched = shown is not None and shown.is_last and shown.has_unmatched
+        linked = linked_jobs(job) if unmatched else None
         return {
             "job": job,
-            "linked": told,
-            "taken_over": told is not None and told.here.open == 0,
+            "linked": linked,
+            "taken_over": linked is not None and linked.here.open == 0,
             "status": status,
             "status_label": label_of(job),
             # Changes with everything on the page that a reader may have in hand.
             "version": f"{status}.{job.last_run_id}",
             "unfinished": job.last_run is not None and job.last_run.status in Run.UNFINISHED,
             "actions": actions(job),
-            "picture": picture,
+            "shown": shown,
             "sees_internals": self._sees_internals(request, job),
             "unmatched_url": _url_of_unmatched(job),
             "revise_url": new_job_url(parent=job.pk),
         }
 
-    def _around(self, request: HttpRequest, job: Job, told: LinkedJobs | None) -> dict[str, Any]:
+    def _around(self, request: HttpRequest, job: Job, linked: LinkedJobs | None) -> dict[str, Any]:
         runs = list(job.runs.select_related(*_REPORTED).order_by("-created_at")[:_MANY])
         for run in runs:
             took = (run.ended_at - run.created_at).total_seconds() if run.ended_at else None
@@ -153,7 +153,7 @@ class JobPage(JobActions):
         return {
             "around": True,
             "runs": runs,
-            "linked": told or linked_jobs(job),
+            "linked": linked or linked_jobs(job),
             "history": _history(job),
             "submitter": job.created_by.get_username() if job.created_by else job.api_client,
         }

@@ -59,34 +59,34 @@ class JobUnmatched(admin.ModelAdmin):
 
     def _unmatched(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         job = self._visible_job(request, job_id)
-        run, told = job.last_run, None
+        run, found = job.last_run, None
         if run is not None and run.status == Run.Status.SUCCESS:
-            told = unmatched.of_run(run)
-        if run is None or told is None:
+            found = unmatched.of_run(run)
+        if run is None or found is None:
             return self._show(request, job, {})
         try:
-            file = unmatched.read(run, told)
+            file = unmatched.read(run, found)
             taken = rerun_rows.taken_rows(job, file)
         except NotFixable as reason:
-            return self._show(request, job, {"told": told, "why_not": str(reason)})
+            return self._show(request, job, {"found": found, "why_not": str(reason)})
         except OSError:
             why_not = "The job's files cannot be read right now. Try again later."
-            return self._show(request, job, {"told": told, "why_not": why_not})
+            return self._show(request, job, {"found": found, "why_not": why_not})
         if len(taken) < len(file.rows) and linked_jobs(job).here.open == 0:
             why_not = "A later job loaded a revised file that includes these rows."
-            return self._show(request, job, {"told": told, "why_not": why_not})
+            return self._show(request, job, {"found": found, "why_not": why_not})
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied
-            return self._post(request, job, run, told, file, taken)
-        return self._show_table(request, job, told, file, taken, _Page())
+            return self._post(request, job, run, found, file, taken)
+        return self._show_table(request, job, found, file, taken, _Page())
 
     def _post(
         self,
         request: HttpRequest,
         job: Job,
         run: Run,
-        told: Unmatched,
+        found: Unmatched,
         file: UnmatchedFile,
         taken: Mapping[int, Job],
     ) -> HttpResponse:
@@ -95,14 +95,14 @@ class JobUnmatched(admin.ModelAdmin):
                 "The job was run again after you opened this page. These are its unmatched rows "
                 "now. Nothing was loaded. Enter the IDs again."
             )
-            return self._show_table(request, job, told, file, taken, _Page(problem=problem))
+            return self._show_table(request, job, found, file, taken, _Page(problem=problem))
         try:
             edits = read_edits(request.POST, file, taken)
         except BadForm:
             return self._show_table(
                 request,
                 job,
-                told,
+                found,
                 file,
                 taken,
                 _Page(problem="The page's form was damaged. Nothing was loaded. Start again."),
@@ -120,7 +120,7 @@ class JobUnmatched(admin.ModelAdmin):
             if made := self._rerun(request, run, file, page):
                 return made
             taken = rerun_rows.taken_rows(job, file)
-        return self._show_table(request, job, told, file, taken, page)
+        return self._show_table(request, job, found, file, taken, page)
 
     def _rerun(
         self, request: HttpRequest, run: Run, file: UnmatchedFile, page: _Page
@@ -181,14 +181,14 @@ class JobUnmatched(admin.ModelAdmin):
         self,
         request: HttpRequest,
         job: Job,
-        told: Unmatched,
+        found: Unmatched,
         file: UnmatchedFile,
         taken: Mapping[int, Job],
         page: _Page,
     ) -> HttpResponse:
         audit.record(job, "unmatched rows viewed", run=str(job.last_run_id))
         context = {
-            "told": told,
+            "found": found,
             "file": file,
             "table": make_table(file, page.edits, taken, page.number),
             "taken": len(taken),

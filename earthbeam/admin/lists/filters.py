@@ -9,14 +9,15 @@ from django.db import connection
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 
-from earthbeam.jobs.status import NEEDS_SOMEBODY, JobStatus, has_status
+from earthbeam.jobs.status import NEEDS_ATTENTION, JobStatus, has_status
 from earthbeam.models import Bundle, Job, Run
 from partners import scoping
 from partners.list_filters import NamedFilter
 
-TO_LOOK_AT, IN_PROGRESS = "to_look_at", "in_progress"
+# In bookmarked URLs.
+NEEDS_ATTENTION_GROUP, IN_PROGRESS = "to_look_at", "in_progress"
 _GROUPS = {
-    TO_LOOK_AT: ("Needs attention: errors or unmatched rows", NEEDS_SOMEBODY),
+    NEEDS_ATTENTION_GROUP: ("Needs attention: errors or unmatched rows", NEEDS_ATTENTION),
     IN_PROGRESS: ("In progress: queued or running", (JobStatus.QUEUED, JobStatus.RUNNING)),
 }
 

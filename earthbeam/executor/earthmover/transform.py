@@ -9,7 +9,7 @@ from typing import Any
 
 from earthbeam.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.bundle.checkout import REFUSED_HELPER, Mirror
-from earthbeam.executor.earthmover.companion import Earthmover, Program
+from earthbeam.executor.earthmover.client import Earthmover, Program
 from earthbeam.executor.environment import DEFAULT_BUNDLE_HOSTS
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job

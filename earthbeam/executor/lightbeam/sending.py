@@ -42,16 +42,16 @@ def send(
     output: Path,
     workspace: Workspace,
     redact: Callable[[str], str],
-    told: Callable[[int], None] = lambda records: None,
+    on_progress: Callable[[int], None] = lambda records: None,
 ) -> dict[str, Counts]:
     """Send the JSONL files in ``output`` to the ODS, and return the counts of each resource.
 
     Records that the ODS put off (429, 5xx) or that were lost are sent again, as long as that makes
     progress. Records that it refuses are counted, but are not an error. ``redact`` removes secrets
-    from what is stored. ``told`` is called with the number of records the ODS has answered. Raises
-    StepFailed(lightbeam_send) if the ODS accepted none or could not be reached.
+    from what is stored. ``on_progress`` is called with the number of records the ODS has answered.
+    Raises StepFailed(lightbeam_send) if the ODS accepted none or could not be reached.
     """
-    done, results = _send_once(lightbeam, output, heard=_Answered(told))
+    done, results = _send_once(lightbeam, output, heard=_Answered(on_progress))
     if results is None:
         raise StepFailed(
             "lightbeam_send",
@@ -104,14 +104,14 @@ class _Answered:
     _COUNTS = re.compile(r"\(\.\.\. status counts: \{(.*)\}\)")
     _ONE = re.compile(r"\d+: (\d+)")
 
-    def __init__(self, told: Callable[[int], None]) -> None:
-        self._told = told
+    def __init__(self, on_progress: Callable[[int], None]) -> None:
+        self._on_progress = on_progress
         self._before = self._now = 0
 
     def __call__(self, line: str) -> bool:
         if match := self._COUNTS.search(line):
             self._now = sum(int(count) for count in self._ONE.findall(match[1]))
-            self._told(self._before + self._now)
+            self._on_progress(self._before + self._now)
         elif "finished processing endpoint" in line:
             self._before, self._now = self._before + self._now, 0
         return False

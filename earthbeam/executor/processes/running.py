@@ -118,7 +118,7 @@ def _start(
     )
 
 
-class Companion:
+class ServerProcess:
     """A child that stays: it gets lines, and answers each with a line that begins with a mark.
 
     Its other output is logged, as with ``run``. A context manager: whatever ends the block, the
@@ -135,7 +135,7 @@ class Companion:
             self._output = _Output(self._child, label, self._is_answer)
             strays.child_started()
 
-    def __enter__(self) -> "Companion":
+    def __enter__(self) -> "ServerProcess":
         return self
 
     def __exit__(

@@ -52,11 +52,11 @@ def child_ended() -> None:
             _kill(spared=set())
 
 
-def end_all_but(companion: int) -> None:
-    """End everything except the process ``companion``, if that is the only child."""
+def end_all_but(child: int) -> None:
+    """End everything except the process ``child``, if that is the only child."""
     with _lock:
         if _children == 1:
-            _kill(spared={companion})
+            _kill(spared={child})
 
 
 def _kill(spared: set[int]) -> None:

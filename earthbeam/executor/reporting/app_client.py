@@ -11,7 +11,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 
 from earthbeam.executor.errors import AppUnreachable
 from earthbeam.executor.processes import running
-from earthbeam.executor.reporting.whereabouts import Whereabouts
+from earthbeam.executor.reporting.counts import CountReporter
 from earthbeam.executor.rosters.gzip_stream import BrokenGzip, inflate
 from earthbeam.executor.unreachable import FAILED, cause_of
 
@@ -154,16 +154,16 @@ class AppClient:
             running.wait(pause)
         raise AppUnreachable(f"{method} {url}: {problem}, in {tries} tries", cause)
 
-    def whereabouts(self, url: str | None) -> Whereabouts:
+    def count_reporter(self, url: str | None) -> CountReporter:
         """Return a reporter of a step's progress, which does nothing if ``url`` is None."""
-        return Whereabouts(url, {"Authorization": str(self._session.headers["Authorization"])})
+        return CountReporter(url, {"Authorization": str(self._session.headers["Authorization"])})
 
     def download_roster(
-        self, url: str, target: Path, told: Callable[[int], None] = lambda students: None
+        self, url: str, target: Path, on_progress: Callable[[int], None] = lambda students: None
     ) -> None:
         """Stream EDU's roster to ``target``: all of it, or BrokenRoster and no file.
 
-        ``told`` is called repeatedly with the number of students so far.
+        ``on_progress`` is called repeatedly with the number of students so far.
 
         The stream cannot report an error itself, so every sign of a cut counts as one: an
         incomplete read, a body whose end is not marked, or a last line without its end.
@@ -193,7 +193,7 @@ class AppClient:
                         file.write(chunk)
                         last = chunk[-1:] or last
                         students += chunk.count(b"\n")
-                        told(students)
+                        on_progress(students)
             if last not in (b"", b"\n"):
                 raise BrokenRoster("the roster ended in the middle of a line")
             partial.replace(target)

@@ -71,7 +71,7 @@ def _spellings(secret: str) -> set[str]:
 class _ErrorsLater(logging.Filter):
     """Holds back earthmover's output from its first error on, which quotes the cells it fails on.
 
-    The run's failure logs all of it, once the input's words can be masked (discretion.py).
+    The run's failure logs all of it, once the input's words can be masked (masking.py).
     """
 
     _ERROR = re.compile(r"\b(ERROR|CRITICAL|Traceback)\b")

@@ -30,7 +30,7 @@ class Progress:
         self._redact = redact
         self._current: str | None = None
         self._unconfirmed: tuple[str, str] | None = None
-        self._whereabouts = app.whereabouts(urls.progress)
+        self._counts = app.count_reporter(urls.progress)
 
     def begin(self, action: str) -> None:
         """Report the next step as begun, and the current one as succeeded."""
@@ -38,16 +38,16 @@ class Progress:
         logger.info("== %s", action)
         self._current = action
         self._post(action, "begin")
-        self._whereabouts.begin(action)
+        self._counts.begin(action)
 
     def at(self, done: int, total: int | None, unit: str, *, steps: Collection[str] = ()) -> None:
-        """Report how far the current step is; see whereabouts.py.
+        """Report how far the current step is; see counts.py.
 
         With ``steps``, only while one of them is current: what is fetched ahead does not belong to
         whatever step is running.
         """
         if not steps or self._current in steps:
-            self._whereabouts.tell(done, total, unit)
+            self._counts.report(done, total, unit)
 
     def succeed(self) -> None:
         """Report that the run has succeeded."""

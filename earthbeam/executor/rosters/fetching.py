@@ -39,7 +39,7 @@ _FAILED_PAGES_MAX = 3
 _THROTTLED_PAGES_MAX = 1000
 
 
-class _HopelessPages:
+class _EndlessRetries:
     """Detects that lightbeam keeps requesting a page that fails, without a pause, until the end."""
 
     def __init__(self) -> None:
@@ -73,7 +73,7 @@ def fetch_ods_roster(lightbeam: Lightbeam, workspace: Workspace, target: Path) -
                 *("fetch", "-s", RESOURCE),
                 data=folder,
                 page_size=PAGE_SIZE,
-                stop_when=_HopelessPages(),
+                stop_when=_EndlessRetries(),
             )
         except running.StoppedEarly as stopped:
             raise _fetch_failed(stopped.tail) from None
@@ -117,18 +117,21 @@ def _keep_keys(fetched: Path, roster: Path) -> int:
 
 
 def stream_edu_roster(
-    app: AppClient, url: str, target: Path, told: Callable[[int], None] = lambda students: None
+    app: AppClient,
+    url: str,
+    target: Path,
+    on_progress: Callable[[int], None] = lambda students: None,
 ) -> Path:
     """Stream the roster of all years from EDU, through the app, to ``target``.
 
     Retries a broken stream three times. While the app has no free stream, waits in addition to
-    that. Does not retry after a refusal. ``told`` is called with the number of students so far.
-    Raises StepFailed(cross_year_roster_fetch) if it stays broken, or if EDU has no students.
+    that. Does not retry after a refusal. ``on_progress`` is called with the number of students so
+    far. Raises StepFailed(cross_year_roster_fetch) if it stays broken, or if EDU has no students.
     """
     pauses, queued = iter(STREAM_PAUSES), 0.0
     while True:
         try:
-            app.download_roster(url, target, told)
+            app.download_roster(url, target, on_progress)
             break
         except BrokenRoster as error:
             in_queue = error.busy and queued < LONGEST_QUEUE

@@ -31,7 +31,7 @@ class Workspace:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # More than once, since a thread that fetches something (ahead.py) may be writing to it.
+        # More than once, since a background thread (background.py) may be writing to it.
         for _ in range(20):
             remove(self.root)
             if not self.root.exists():

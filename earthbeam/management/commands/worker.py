@@ -55,11 +55,11 @@ async def _serve(concurrency: int) -> None:
     """
     loop = asyncio.get_running_loop()
     loop.set_default_executor(ThreadPoolExecutor(concurrency + _OTHER_THREADS))
-    told = asyncio.Event()
+    stop_asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, stop_asked.set)
     async with app.open_async():
-        waiting = asyncio.create_task(told.wait())
+        waiting = asyncio.create_task(stop_asked.wait())
         workers = [
             asyncio.create_task(_work(LAUNCH_QUEUE, concurrency)),
             asyncio.create_task(_work(HOUSEKEEPING_QUEUE, concurrency=1)),
@@ -73,7 +73,7 @@ async def _serve(concurrency: int) -> None:
     for result in results:
         if isinstance(result, Exception):
             raise result
-    if not told.is_set():
+    if not stop_asked.is_set():
         raise CommandError("The worker stopped by itself; the log above says why. Start it again.")
 
 

@@ -4,7 +4,7 @@
 
 (function () {
   const page = document.getElementById("job");
-  const told = document.getElementById("job-told");
+  const announced = document.getElementById("job-announcer");
   if (!page) { return; }
 
   const FIRST = 2000, LONGEST = 15000, QUICK_FOR = 60000;
@@ -46,8 +46,8 @@
         if (again && !again.disabled) { again.focus(); } else { document.getElementById("content-start").focus(); }
       }
     }
-    const say = page.querySelector('[data-live="run"]').dataset.told;
-    if (say !== told.dataset.last) { told.textContent = told.dataset.last = say; }
+    const say = page.querySelector('[data-live="run"]').dataset.announce;
+    if (say !== announced.dataset.last) { announced.textContent = announced.dataset.last = say; }
     begin();
   }
 
@@ -114,7 +114,7 @@
     timer = null;
     plan(0);
   });
-  told.dataset.last = page.querySelector('[data-live="run"]').dataset.told;
+  announced.dataset.last = page.querySelector('[data-live="run"]').dataset.announce;
   begin();
   setInterval(count, 1000);
   plan(FIRST);

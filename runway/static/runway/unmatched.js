@@ -7,7 +7,7 @@
   const inputs = [...form.querySelectorAll("input[name^='id-']")];
   const rerun = form.querySelector("[data-rerun]");
   const count = form.querySelector("[data-count]");
-  const told = form.querySelector("[data-told]");
+  const announced = form.querySelector("[data-announce]");
   if (!rerun) { return; }
 
   const clean = (text) => text.replace(/[\r\n\0]/g, "").trim();
@@ -64,7 +64,7 @@
         found.forEach((each) => set(each, value));
         filled += found.length;
       }
-      told.textContent = `${rows(filled)} got a new ID.` +
+      announced.textContent = `${rows(filled)} got a new ID.` +
         (left ? ` ${left} pasted line${left === 1 ? "" : "s"} did not match a row on this page.` : "");
     } else {
       const start = inputs.indexOf(input);
@@ -73,7 +73,7 @@
         if (!target && clean(value)) { left += 1; }
         if (target && clean(value)) { set(target, value); filled += 1; }
       });
-      told.textContent = `${filled} ID${filled === 1 ? "" : "s"} pasted.` +
+      announced.textContent = `${filled} ID${filled === 1 ? "" : "s"} pasted.` +
         (left ? ` ${left} did not fit below the last row of this page.` : "");
     }
     tell();

@@ -10,7 +10,7 @@ from urllib.parse import unquote
 import pytest
 
 from partners import addresses
-from partners.ods import careful_http
+from partners.ods import restricted_http
 from partners.ods.check import MAX_SHOWN, NOTHING_THERE, check
 from runway.sandbox.ods import Faults
 from tests.certificates import make_certificate
@@ -148,7 +148,7 @@ def test_endless_redirects_end():
     with OddServer(lambda handler: send(handler, 302, Location="/again")) as server:
         result = check(server.url, "a", "b")
     assert "redirects in a loop" in result.finding
-    assert len(server.seen) == 1 + careful_http.MAX_REDIRECTS
+    assert len(server.seen) == 1 + restricted_http.MAX_REDIRECTS
 
 
 def test_a_redirect_to_something_else_than_http_is_not_followed():
@@ -250,7 +250,7 @@ def test_a_compressed_answer_is_not_unpacked():
 
 
 def test_a_server_that_never_answers_is_given_up(monkeypatch):
-    monkeypatch.setattr(careful_http, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(restricted_http, "READ_SECONDS", 0.2)
     with OddServer(lambda handler: time.sleep(1)) as server:
         result = check(server.url, "a", "b")
     assert "no answer within" in result.finding
@@ -267,21 +267,21 @@ def test_a_server_that_draws_its_answer_out_is_given_up_and_takes_no_more_than_i
             handler.wfile.write(b"X: y\r\n")
         handler.wfile.write(b"Content-Length: 0\r\n\r\n")
 
-    monkeypatch.setattr(careful_http, "_places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(restricted_http, "_places", threading.BoundedSemaphore(1))
     with OddServer(trickle) as server:
-        with pytest.raises(careful_http.TookTooLong):
-            careful_http.within_time(lambda: careful_http.get(server.url), seconds=0.3)
-        with pytest.raises(careful_http.TookTooLong):
-            careful_http.within_time(lambda: "no place is free")
+        with pytest.raises(restricted_http.TookTooLong):
+            restricted_http.within_time(lambda: restricted_http.get(server.url), seconds=0.3)
+        with pytest.raises(restricted_http.TookTooLong):
+            restricted_http.within_time(lambda: "no place is free")
         done.set()
-    assert careful_http._places.acquire(timeout=10)
+    assert restricted_http._places.acquire(timeout=10)
 
 
 def test_a_test_without_end_is_said_to_be_slow(monkeypatch):
     def too_long(*_):
-        raise careful_http.TookTooLong
+        raise restricted_http.TookTooLong
 
-    monkeypatch.setattr(careful_http, "within_time", too_long)
+    monkeypatch.setattr(restricted_http, "within_time", too_long)
     assert "did not end within 25 seconds" in check("http://x.test", "a", "b").finding
 
 

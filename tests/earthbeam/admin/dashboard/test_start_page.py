@@ -35,9 +35,12 @@ def test_jobs_with_errors_or_unmatched_rows_are_to_be_looked_at_until_resolved(a
     factories.make_matches(unmatched)
     ended(resolved_at=timezone.now())
     shown = dashboard(admin)
-    assert jobs(shown.to_look_at) == [unmatched.job, failed.job]
-    assert shown.to_look_at_count == 2
-    assert shown.to_look_at[0].detail == "251 to the ODS, 44 matched to a prior year, 17 unmatched"
+    assert jobs(shown.needs_attention) == [unmatched.job, failed.job]
+    assert shown.needs_attention_count == 2
+    assert (
+        shown.needs_attention[0].detail
+        == "251 to the ODS, 44 matched to a prior year, 17 unmatched"
+    )
     assert complete.job in jobs(shown.recent)
 
 
@@ -47,7 +50,7 @@ def test_jobs_are_told_apart_by_their_files(admin):
         ended(files={"INPUT_FILE": (name, b"a\n1\n"), "INPUT_FILE_SKILLS": ("s.csv", b"a\n1\n")})
     ended(Run.Status.RUNNING, files={})
     shown = dashboard(admin)
-    assert [line.file for line in shown.to_look_at] == ["spring.csv", "fall.csv"]
+    assert [line.file for line in shown.needs_attention] == ["spring.csv", "fall.csv"]
     assert shown.in_progress[0].file == ""
     page = client.get(reverse("admin:index")).content.decode()
     assert page.count("fall.csv") == page.count("spring.csv") == 2  # to look at, and recent
@@ -56,7 +59,7 @@ def test_jobs_are_told_apart_by_their_files(admin):
 def test_a_job_that_goes_to_no_ods_is_not_counted_in_one(admin):
     run = ended(Run.Status.SUCCESS, send_to_ods=False)
     factories.make_matches(run, rows=5, ods=0, across_years=3)
-    assert dashboard(admin).to_look_at[0].detail == "3 matched, 2 unmatched"
+    assert dashboard(admin).needs_attention[0].detail == "3 matched, 2 unmatched"
 
 
 def test_jobs_in_progress_are_counted_and_those_that_run_come_first(admin):
@@ -70,7 +73,7 @@ def test_very_many_are_not_counted_to_the_last(admin, monkeypatch):
     monkeypatch.setattr("earthbeam.admin.dashboard.start_page.COUNTED", 2)
     for _ in range(3):
         ended()
-    assert dashboard(admin).to_look_at_count == "more than 2"
+    assert dashboard(admin).needs_attention_count == "more than 2"
     assert COUNTED > 2
 
 

@@ -21,7 +21,7 @@ import pytest
 from earthbeam.delimited import BadFile
 from earthbeam.executor.bundle import checkout
 from earthbeam.executor.earthmover import transform
-from earthbeam.executor.earthmover.companion import Earthmover
+from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import parse
 from earthbeam.executor.workspace import input_files

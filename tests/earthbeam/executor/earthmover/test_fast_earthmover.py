@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from earthbeam.executor.earthmover import companion
+from earthbeam.executor.earthmover import client
 from tests.earthbeam.executor.conftest import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ def run(tmp_path):
         argv: tuple[str, ...] = (sys.executable, "-m", "earthmover", "run")
         if kind == "fast":
             results = str(tmp_path / "em-results.json")
-            program = str(Path(companion.__file__).with_name("fast_earthmover.py"))
+            program = str(Path(client.__file__).with_name("fast_earthmover.py"))
             argv = (sys.executable, "-I", program, "run", results, "--")
         output = tmp_path / kind
         subprocess.run(

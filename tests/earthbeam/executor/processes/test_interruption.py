@@ -166,7 +166,7 @@ def test_sigterm_ends_what_was_started_and_is_reported(held):
     assert "told to stop" in held.app.error()["payload"]["message"]
 
 
-# Git, a fork of earthmover's companion, lightbeam, and no child at all.
+# Git, a fork of earthmover's process, lightbeam, and no child at all.
 @in_steps("refresh_bundle_code", "earthmover_run", "lightbeam_send", "upload_output")
 def test_the_time_limit_ends_even_a_child_that_ignores_sigterm(held):
     held.start(STUBBORN)

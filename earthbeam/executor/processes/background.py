@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
+class Background(Generic[T]):
     """Starts ``work`` at once. Nothing may read its output before ``result``."""
 
     def __init__(self, name: str, work: Callable[[], T]) -> None:

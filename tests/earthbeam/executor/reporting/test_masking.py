@@ -6,10 +6,10 @@ import pytest
 
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import app_urls
-from earthbeam.executor.reporting.discretion import mask_words_of
+from earthbeam.executor.reporting.counts import CountReporter
 from earthbeam.executor.reporting.log import Redactor
+from earthbeam.executor.reporting.masking import mask_words_of
 from earthbeam.executor.reporting.progress import Progress
-from earthbeam.executor.reporting.whereabouts import Whereabouts
 from runway.sandbox.population import CURRENT, in_group
 from tests.earthbeam.executor import hostile
 from tests.earthbeam.executor.conftest import roster_line
@@ -64,8 +64,8 @@ class Reports:
     def report(self, url, body):
         self.bodies.append(body)
 
-    def whereabouts(self, url):
-        return Whereabouts(None, {})
+    def count_reporter(self, url):
+        return CountReporter(None, {})
 
 
 URLS = app_urls(PAYLOAD)

@@ -1,12 +1,12 @@
-"""What the executor tells of its steps: helpful when it works, unnoticed when it does not."""
+"""The counts that the executor reports: helpful when it works, unnoticed when it does not."""
 
 import threading
 
 import pytest
 
 from earthbeam.executor.lightbeam.sending import _Answered
-from earthbeam.executor.reporting import whereabouts
-from earthbeam.executor.reporting.whereabouts import Whereabouts
+from earthbeam.executor.reporting import counts
+from earthbeam.executor.reporting.counts import CountReporter
 from runway.sandbox.input_files import write_interim_file
 from tests.earthbeam.executor.conftest import edu_roster
 from tests.earthbeam.executor.test_runs import INTERIM
@@ -18,8 +18,8 @@ def url(app):
 
 @pytest.fixture
 def soon(monkeypatch):
-    monkeypatch.setattr(whereabouts, "PAUSE", 0.02)
-    monkeypatch.setattr(whereabouts, "_LONGEST_PAUSE", 0.02)
+    monkeypatch.setattr(counts, "PAUSE", 0.02)
+    monkeypatch.setattr(counts, "_LONGEST_PAUSE", 0.02)
 
 
 def until(condition):
@@ -30,11 +30,11 @@ def until(condition):
     raise AssertionError("it did not happen")
 
 
-def test_of_many_words_the_last_arrives(app, soon):
-    told = Whereabouts(url(app), {})
-    told.begin("lightbeam_send")
+def test_of_many_counts_the_last_arrives(app, soon):
+    reporter = CountReporter(url(app), {})
+    reporter.begin("lightbeam_send")
     for done in range(1000):
-        told.tell(done, 999, "records")
+        reporter.report(done, 999, "records")
     until(lambda: app.progress and app.progress[-1]["done"] == 999)
     assert len(app.progress) < 100
     assert app.progress[-1] == {
@@ -47,30 +47,30 @@ def test_of_many_words_the_last_arrives(app, soon):
 
 def test_an_app_that_fails_is_left_alone_after_three_tries(app, soon):
     app.on_progress = lambda: 500
-    told = Whereabouts(url(app), {})
-    told.begin("lightbeam_send")
+    reporter = CountReporter(url(app), {})
+    reporter.begin("lightbeam_send")
 
     def tries():
-        told.tell(1, None, "records")
+        reporter.report(1, None, "records")
         return len(app.progress) == 3
 
     until(tries)
-    until(lambda: told._url is None)
-    told.tell(2, None, "records")
+    until(lambda: reporter._url is None)
+    reporter.report(2, None, "records")
     assert len(app.progress) == 3
 
 
 def test_an_app_that_is_not_there_or_does_not_ask_delays_and_breaks_nothing(soon):
     for address in (None, "http://127.0.0.1:9/progress"):
-        told = Whereabouts(address, {})
-        told.begin("lightbeam_send")
+        reporter = CountReporter(address, {})
+        reporter.begin("lightbeam_send")
         for done in range(1000):
-            told.tell(done, None, "records")
+            reporter.report(done, None, "records")
 
 
 def test_lightbeams_counts_are_added_up_over_resources():
-    told: list[int] = []
-    heard = _Answered(told.append)
+    reported: list[int] = []
+    heard = _Answered(reported.append)
     for line in (
         "sending endpoint assessments ...",
         "  (... status counts: {200: 3, 400: 1}) ",
@@ -80,7 +80,7 @@ def test_lightbeams_counts_are_added_up_over_resources():
         "  (... status counts: {201: 2500, 409: 10}) ",
     ):
         assert heard(line) is False
-    assert told == [4, 2004, 2514]
+    assert reported == [4, 2004, 2514]
 
 
 def never():
@@ -100,6 +100,6 @@ def test_a_run_tells_counts_alone_and_ends_well_whatever_the_app_says_to_them(
     ended = workbench.run()
     assert (ended.exit_status, app.outcome()) == (0, "done success"), ended.log
     assert app.progress
-    for word in app.progress:
-        assert set(word) == {"action", "done", "total", "unit"}
-        assert word["unit"] in ("students", "rows matched", "records")
+    for counts_of_step in app.progress:
+        assert set(counts_of_step) == {"action", "done", "total", "unit"}
+        assert counts_of_step["unit"] in ("students", "rows matched", "records")

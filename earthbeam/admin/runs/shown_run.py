@@ -55,7 +55,7 @@ class ShownSet:
     links: list[Any]
 
 
-class RunPicture:
+class ShownRun:
     """One run of ``job``. Loads each item once, when it is first used.
 
     Load ``run`` with its matches and unmatched_ids to save queries.

@@ -30,7 +30,7 @@ class Earthmover:
     """Starts importing earthmover at once. A context manager that ends its process."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._companion = running.Companion(
+        self._process = running.ServerProcess(
             (sys.executable, "-I", "-u", "-X", "utf8", str(_SERVER)),
             label="earthmover",
             mark=ANSWER,
@@ -47,7 +47,7 @@ class Earthmover:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._companion.__exit__(kind, error, trace)
+        self._process.__exit__(kind, error, trace)
 
     def run(self, *programs: Program, cwd: Path) -> running.Completed:
         """Run programs, concurrently if there are enough cores, and return the worst result.
@@ -61,7 +61,7 @@ class Earthmover:
         tails = []
         for some in together:
             request = {"cwd": str(cwd), "programs": [asdict(program) for program in some]}
-            answer, tail = self._companion.ask(json.dumps(request))
+            answer, tail = self._process.ask(json.dumps(request))
             codes += json.loads(answer)
             tails.append(tail)
         worst = next((code for code in codes if code), 0)
