@@ -48,7 +48,7 @@ test: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	$(TEST) $(ARGS)
 
-## make test-fast    run all tests but those that start servers or earthmover
+## make test-fast    run all tests but the slow ones: servers, other programs, whole matrices
 test-fast: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	$(TEST) -m "not slow" $(ARGS)

@@ -19,7 +19,7 @@ from access import limits
 from access.models import FailedSignIns
 from tests import people
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 SIGN_IN = "/admin/login/"
 

@@ -34,7 +34,7 @@ from tests.access.matrix import (
 )
 from tests.access.world import HIDDEN_FROM, ROLES, SUPERUSER, World, make_world, snapshot
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 FILES = "admin:earthbeam_job_file"
 ADD_IT = "is in no table: add it to the matrix (tests/access/matrix.py tells how)"

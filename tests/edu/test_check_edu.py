@@ -18,6 +18,8 @@ from runway.sandbox.population import OTHER_TENANT, TENANT
 from tests.aws import Answering
 from tests.edu.conftest import use_edu
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass
 class Outcome:

@@ -28,6 +28,8 @@ from runway.sandbox.population import OTHER_TENANT, TENANT, UNKNOWN, students
 from tests.edu.conftest import sandbox_credentials
 from tests.edu.test_pool import wait_until
 
+pytestmark = pytest.mark.slow
+
 
 class Client:
     """Opens rosters and knows what became of the connections."""

@@ -1,5 +1,6 @@
 """The rule against a second telling of it: quadratic, without indexes, obviously right."""
 
+import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
@@ -13,6 +14,8 @@ from earthbeam.matching import (
     RowMatch,
     match,
 )
+
+pytestmark = pytest.mark.slow
 
 # Few ids, so that they collide: shared ids, ids that are another student's id of another type,
 # leading zeros, inner and outer blanks, endings, other scripts.

@@ -10,6 +10,8 @@ import pytest
 from runway.sandbox.edu import SandboxEdu, associations, codes
 from runway.sandbox.population import CURRENT_YEAR, OTHER_TENANT, TENANT, UNKNOWN, students
 
+pytestmark = pytest.mark.slow
+
 
 def test_everybody_but_the_unknown_is_in_edu_in_all_their_years():
     expected = {

@@ -11,6 +11,8 @@ from runway.sandbox.ods import Faults, SandboxOds
 from runway.sandbox.population import CURRENT, in_group
 from tests.sandbox.tools import ROSTER, fetch_roster, run_lightbeam
 
+pytestmark = pytest.mark.slow
+
 CONFIG = BUNDLES / "packages/student_id_wrapper/lightbeam.yaml"
 
 

@@ -15,7 +15,7 @@ from tests import factories
 from tests.aws import Answering
 from tests.earthbeam.launchers.conftest import policy_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 MB = 1024 * 1024
 

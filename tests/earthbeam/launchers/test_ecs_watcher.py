@@ -17,7 +17,7 @@ from tests.at_once import overtaken
 from tests.aws import Answering
 from tests.earthbeam.queue import queue  # noqa: F401
 
-pytestmark = pytest.mark.usefixtures("queue")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("queue")]
 
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 EXITED = "Essential container in task exited"

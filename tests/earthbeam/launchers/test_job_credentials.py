@@ -13,7 +13,7 @@ from runway import aws
 from tests import factories
 from tests.aws import iam_enforced, variables_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 
 @pytest.fixture

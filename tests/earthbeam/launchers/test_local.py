@@ -17,7 +17,7 @@ from earthbeam.models import Run, RunLog
 from earthbeam.runs import states
 from tests import factories
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 PROGRAM = Path(__file__).with_name("program.py")
 

@@ -16,7 +16,7 @@ from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 from tests.earthbeam.runs.test_reaper import queue_job, silent_worker
 
-pytestmark = pytest.mark.usefixtures("queue")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("queue")]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from earthbeam.paths import base_path
 from partners.models import Membership
 from tests import factories, people
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 MAX_QUERIES = 20
 

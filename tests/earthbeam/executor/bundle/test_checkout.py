@@ -14,6 +14,8 @@ from runway.sandbox.bundle_repository import create_bundle_repository
 from tests.earthbeam.executor.conftest import PROJECT
 from tests.earthbeam.executor.hostile import BUNDLE, commit
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_first_fetch_that_was_killed_leaves_nothing_for_long(monkeypatch, tmp_path, bundle_repo):
     monkeypatch.setattr(checkout, "_mirrors_folder", lambda: tmp_path)

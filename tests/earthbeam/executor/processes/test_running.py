@@ -12,6 +12,8 @@ import pytest
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.processes import interruption, running
 
+pytestmark = pytest.mark.slow
+
 
 def python(code, tmp_path, **options):
     return running.run(

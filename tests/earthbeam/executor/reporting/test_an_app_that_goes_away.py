@@ -13,6 +13,8 @@ from tests.earthbeam.executor.conftest import edu_roster
 from tests.earthbeam.executor.recording_app import RUN
 from tests.earthbeam.executor.test_runs import STEPS
 
+pytestmark = pytest.mark.slow
+
 
 def report_a_whole_run(app):
     """What a run reports, in its order, by the executor's own client."""
