@@ -28,6 +28,8 @@ def running(step: str = "", *, job: Job | None = None, seconds: int = 40, **prog
     """A run that is in ``step``, or has just begun."""
     run = _in_step(step, job)
     if progress:
+        reports.record_progress(run, step, **(progress | {"done": 0}))
+        run.refresh_from_db()
         reports.record_progress(run, step, **progress)
     return _aged(run, seconds)
 
@@ -42,6 +44,10 @@ def _aged(run: Run, seconds: int = 40) -> Run:
     """``run``, whose last step began so long ago, and which itself is a little older."""
     begun = timezone.now() - timedelta(seconds=seconds)
     run.updates.update(at=begun)
+    run.refresh_from_db()
+    if run.progress and "first_at" in run.progress:
+        first = run.progress | {"first_at": begun.isoformat()}
+        Run.objects.filter(pk=run.pk).update(progress=first)
     Run.objects.filter(pk=run.pk).update(created_at=begun - timedelta(seconds=70))
     run.refresh_from_db()
     return run

@@ -113,8 +113,15 @@ def record_matches(run: Run, figures: Mapping[str, Any]) -> None:
 
 
 def record_progress(run: Run, action: str, done: int, total: int | None, unit: str) -> None:
-    """Record the progress of a running run within its step. The latest report wins."""
-    _add_progress(run, {"action": action, "done": done, "total": total, "unit": unit})
+    """Record the progress of a running run within its step. The latest report wins.
+
+    Also keeps the first report on the same step and unit, from which the time left is estimated.
+    """
+    report = {"action": action, "done": done, "total": total, "unit": unit}
+    before = run.progress or {}
+    if any(before.get(key) != report[key] for key in ("action", "unit")):
+        report |= {"first_done": done, "first_at": timezone.now().isoformat()}
+    _add_progress(run, report)
 
 
 def record_cross_year(run: Run) -> None:

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from django.utils.dateparse import parse_datetime
+
 BEGIN, SUCCESS, FAILURE = "begin", "success", "failure"
 
 _PREPARE, _TRANSFORM, _CROSS_YEAR, _SEND, _COMPLETE = (
@@ -86,6 +88,18 @@ class Step:
     done: int | None = None
     total: int | None = None
     unit: str = ""
+    first_done: int | None = None
+    first_at: datetime | None = None
+
+    def seconds_left(self, now: datetime) -> float | None:
+        """Estimate how long the rest takes, once a tenth is done. None before, and if unknown."""
+        if self.total is None or self.done is None or self.first_at is None:
+            return None
+        counted = self.done - (self.first_done or 0)
+        elapsed = (now - self.first_at).total_seconds()
+        if counted <= 0 or counted * 10 < self.total or elapsed <= 0:
+            return None
+        return max(0, self.total - self.done) * elapsed / counted
 
     @property
     def amount(self) -> str:
@@ -116,6 +130,8 @@ def current_step(updates: Iterable[Update], progress: Mapping[str, Any] | None) 
         _count(progress.get("done")),
         _count(progress.get("total")),
         str(progress.get("unit") or ""),
+        _count(progress.get("first_done")),
+        parse_datetime(str(progress.get("first_at") or "")),
     )
 
 

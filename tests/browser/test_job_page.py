@@ -43,7 +43,10 @@ def preparing():
 
 def transforming():
     with_toggle()
-    return run_reports.running("earthmover_run", done=295, total=312, unit="rows matched").job
+    run = run_reports.running(
+        "earthmover_run", done=120_000, total=300_000, unit="rows transformed"
+    )
+    return run.job
 
 
 def cross_year():

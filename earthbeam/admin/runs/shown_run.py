@@ -111,6 +111,12 @@ class ShownRun:
     def step_took(self) -> str:
         return lasted(self.step_seconds)
 
+    @property
+    def left(self) -> str:
+        """About how long the current step still takes, or empty if unknown."""
+        seconds = self.step.seconds_left(timezone.now())
+        return "" if seconds is None else lasted(seconds)
+
     @cached_property
     def usual(self) -> str:
         """How long the step usually takes for this assessment, or empty if unknown."""

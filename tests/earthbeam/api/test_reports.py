@@ -174,7 +174,21 @@ def test_the_last_word_on_a_step_counts_beside_that_the_roster_was_asked_for(run
     assert_created(executor.post("progress", PROGRESS | {"done": 7}))
     run.refresh_from_db()
     assert run.progress.pop("cross_year_at")
-    assert run.progress == PROGRESS | {"done": 7}
+    assert run.progress.pop("first_at")
+    assert run.progress == PROGRESS | {"done": 7, "first_done": 5}
+
+
+def test_the_first_report_is_kept_until_another_thing_is_counted(run, executor):
+    executor.post("progress", PROGRESS)
+    run.refresh_from_db()
+    began = run.progress["first_at"]
+    executor.post("progress", PROGRESS | {"done": 6})
+    run.refresh_from_db()
+    assert (run.progress["first_done"], run.progress["first_at"]) == (5, began)
+    executor.post("progress", PROGRESS | {"done": 0, "unit": "rows transformed"})
+    run.refresh_from_db()
+    assert run.progress["first_done"] == 0
+    assert run.progress["first_at"] > began
 
 
 def test_a_total_may_be_unknown(run, executor):

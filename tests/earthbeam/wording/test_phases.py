@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -96,6 +96,38 @@ def test_of_a_run_that_succeeded_everything_is_done():
 def test_where_the_step_stands_is_told_of_the_current_one_alone(progress, amount):
     step = current_step(updates_until("lightbeam_send"), progress)
     assert (step.action, step.amount, step.since) == ("lightbeam_send", amount, NOW)
+
+
+@pytest.mark.parametrize(
+    ("done", "seconds", "left"),
+    [
+        (0, 60, None),
+        (99, 60, None),  # less than a tenth
+        (100, 60, 540),
+        (500, 100, 100),
+        (1000, 100, 0),
+        (1100, 100, 0),
+    ],
+)
+def test_the_time_left_follows_from_what_is_done_since_the_first_report(done, seconds, left):
+    progress = {
+        "action": "lightbeam_send",
+        **{"done": done, "total": 1000, "unit": "records"},
+        **{"first_done": 0, "first_at": NOW.isoformat()},
+    }
+    step = current_step(updates_until("lightbeam_send"), progress)
+    assert step.seconds_left(NOW + timedelta(seconds=seconds)) == left
+
+
+@pytest.mark.parametrize("missing", ["total", "first_at", "done"])
+def test_without_a_total_or_a_first_report_the_time_left_is_unknown(missing):
+    progress = {
+        "action": "lightbeam_send",
+        **{"done": 500, "total": 1000, "unit": "records"},
+        **{"first_done": 0, "first_at": NOW.isoformat()},
+    }
+    step = current_step(updates_until("lightbeam_send"), progress | {missing: None})
+    assert step.seconds_left(NOW + timedelta(seconds=9)) is None
 
 
 def test_every_step_there_is_has_a_phase_and_words():
