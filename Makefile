@@ -10,7 +10,7 @@ export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install requirements demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-roster bench-admin bench-api
+.PHONY: help install requirements demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-large bench-roster bench-admin bench-api
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -82,6 +82,10 @@ deploy-check: $(INSTALLED)
 ## make bench-executor   compare our executor with stock tools  (ARGS=--big-stock: the long cases too)
 bench-executor: $(INSTALLED)
 	$(BIN)/python -m benchmarks.executor $(ARGS)
+
+## make bench-large      large files, against the executor before it had parts  (ARGS=--most 100000: fewer rows)
+bench-large: $(INSTALLED)
+	$(BIN)/python -m benchmarks.large $(ARGS)
 
 ## make bench-roster     measure the roster stream: speed, memory, concurrent callbacks, the pool
 bench-roster: $(INSTALLED)

@@ -60,7 +60,7 @@ SUBJECTS = (
 )
 PUBLIC_SUBJECTS = (
     Subject(
-        *("STAR", "SR_sample_anonymized_file.csv", "StudentStateID", (("API_YEAR", "2022"),)),
+        *("STAR", "SR_sample_anonymized_file.csv", "StudentStateID", (("API_YEAR", "2024"),)),
         is_public=True,
     ),
     Subject(
