@@ -1,6 +1,7 @@
 """One run from its job to its results: the contract's twelve steps, in order."""
 
 import logging
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -193,7 +194,13 @@ class Pipeline:
             name: self.workspace.draft(EARTHMOVER_RESULTS[name]) for name in matched.set_inputs
         }
         made = transform.transform_sets(
-            matched.set_inputs, rows.raw_encoding, self.job, self.workspace, drafts, earthmover
+            matched.set_inputs,
+            rows.raw_encoding,
+            self.job,
+            self.workspace,
+            drafts,
+            earthmover,
+            self._counting_rows(len(matched.plan.rows) - matched.unmatched_rows),
         )
         outputs = {}
         for name, output in made.items():
@@ -209,6 +216,17 @@ class Pipeline:
                 path="output/",
             )
         return matched, outputs
+
+    def _counting_rows(self, total: int) -> Callable[[int], None]:
+        """Return a function that reports that more rows are transformed."""
+        done = 0
+
+        def count(rows: int) -> None:
+            nonlocal done
+            done += rows
+            self.progress.at(done, total, "rows transformed")
+
+        return count
 
     def _publish_childs(self, name: str) -> None:
         """Make a child's file an artifact if it is a plain file."""

@@ -1,15 +1,16 @@
 """A warm earthmover: one process per run, which forks for each task."""
 
 import json
-import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 
 from earthbeam.executor.earthmover.earthmover_server import ANSWER
+from earthbeam.executor.earthmover.parts import PROGRESS
 from earthbeam.executor.processes import running
+from earthbeam.executor.processes.cores import cores
 from earthbeam.executor.workspace.folders import Workspace
 
 # Started by path, in Python's isolated mode, so that it can import none of our code.
@@ -49,19 +50,36 @@ class Earthmover:
     ) -> None:
         self._process.__exit__(kind, error, trace)
 
-    def run(self, *programs: Program, cwd: Path) -> running.Completed:
-        """Run programs, concurrently if there are enough cores, and return the worst result.
+    def run(
+        self,
+        *programs: Program,
+        cwd: Path,
+        uses_all_cores: bool = False,
+        on_rows: Callable[[int], None] = lambda rows: None,
+    ) -> running.Completed:
+        """Run programs and return the worst result.
+
+        They run concurrently if there are enough cores, unless each ``uses_all_cores``. Programs
+        that work in parts report them: ``on_rows`` is called with how many more rows are done.
 
         Raises StepFailed if another process killed one, or if earthmover's process is gone.
         """
+
+        def heard(line: str) -> bool:
+            count = line.removeprefix(PROGRESS)
+            if count == line or not count.isdecimal():
+                return False
+            on_rows(int(count))
+            return True
+
         together: Sequence[Sequence[Program]] = [programs]
-        if len(os.sched_getaffinity(0)) < len(programs):
+        if uses_all_cores or cores() < len(programs):
             together = [(program,) for program in programs]
         codes: list[int] = []
         tails = []
         for some in together:
             request = {"cwd": str(cwd), "programs": [asdict(program) for program in some]}
-            answer, tail = self._process.ask(json.dumps(request))
+            answer, tail = self._process.ask(json.dumps(request), heard)
             codes += json.loads(answer)
             tails.append(tail)
         worst = next((code for code in codes if code), 0)

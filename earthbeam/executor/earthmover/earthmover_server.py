@@ -13,29 +13,33 @@ Each runs in its own fork, with that environment only. When all have ended, a li
 output has their exit codes. All other output is the programs'.
 """
 
-import ctypes
 import importlib.util
 import json
 import logging
 import os
-import signal
 import sys
-import traceback
 from pathlib import Path
 from typing import Any
 
 ANSWER = "\x1eanswer "
 """The beginning of a line with an answer."""
 
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
-_SCRIPTS = ("prepare_bundle.py", "fast_earthmover.py")
+_PACKAGE = "earthbeam.executor.earthmover"
+_MODULES = (
+    "parts.py",
+    "rendering.py",
+    "row_by_row.py",
+    "prepare_bundle.py",
+    "fast_earthmover.py",
+)
+"""The scripts, and before them what they import."""
 
 
 def main() -> None:
     here = Path(__file__).resolve().parent
     # Keeps the programs, which run bundles' code, from changing the process that forked them.
     _load(here.parents[1] / "privacy.py").keep_private()
-    modules = {name: _load(here / name) for name in _SCRIPTS}
+    modules = {name: _load(here / name) for name in _MODULES}
     for line in sys.stdin:
         request = json.loads(line)
         children = [_start(program, request["cwd"], modules) for program in request["programs"]]
@@ -46,23 +50,19 @@ def main() -> None:
 
 
 def _load(script: Path) -> Any:
-    spec = importlib.util.spec_from_file_location(script.stem, script)
+    """Import a script by its path, so that nothing else of ours can be imported here."""
+    spec = importlib.util.spec_from_file_location(f"{_PACKAGE}.{script.stem}", script)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
     spec.loader.exec_module(module)
     return module
 
 
 def _start(program: dict[str, Any], cwd: str, modules: dict[str, Any]) -> int:
     """Fork a child that runs the program, and return its process ID."""
-    sys.stdout.flush()
-    server = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 1
-    try:
-        _die_with(server)
+
+    def run() -> None:
         os.environ.clear()
         os.environ.update(program["environment"])
         os.chdir(cwd)
@@ -71,23 +71,9 @@ def _start(program: dict[str, Any], cwd: str, modules: dict[str, Any]) -> int:
         _label_log(program["label"])
         sys.argv = [modules[program["script"]].__file__, *program["arguments"]]
         modules[program["script"]].main()
-        code = 0
-    except SystemExit as ending:
-        code = ending.code if isinstance(ending.code, int) else int(ending.code is not None)
-    except BaseException:  # noqa: BLE001  as the interpreter does at its top
-        traceback.print_exc()
-    finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(code & 0xFF)
 
-
-def _die_with(server: int) -> None:
-    """Have the kernel kill this process when the one that forked it dies, or now if it has."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-        if os.getppid() != server:
-            os._exit(1)
+    fork: Any = modules["parts.py"].fork
+    return int(fork(run))
 
 
 def _label_log(label: str) -> None:

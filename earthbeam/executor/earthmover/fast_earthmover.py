@@ -1,14 +1,14 @@
 """Child process: earthmover's own `run`, without its repeated work.
 
-    python -I fast_earthmover.py run RESULTS_JSON [--matched CSV] -- -c earthmover.yaml …
-    python -I fast_earthmover.py dump NODE CSV -- -c earthmover.yaml …
+    python -m earthbeam.executor.earthmover.fast_earthmover run RESULTS_JSON [--matched CSV] -- -c …
+    python -m earthbeam.executor.earthmover.fast_earthmover dump NODE CSV -- -c earthmover.yaml …
 
 ``run`` produces the same output as `earthmover run`. ``--matched`` replaces the source of
 ``$transformations.input`` with a file that has each row's student, as the student_ids package does
 when a bundle is composed with it. ``dump`` writes the rows of one node: the rows to match, if they
 are not the raw file's.
 
-It differs from stock earthmover in four ways, each measured (docs/executor.md):
+It differs from stock earthmover in five ways, each measured (docs/executor.md):
 
 - dask names every task by hashing what it closes over, which for templates and earthmover's own
   objects falls back to pickling half of the loaded modules. Here those objects get a token that is
@@ -18,6 +18,8 @@ It differs from stock earthmover in four ways, each measured (docs/executor.md):
 - Adding, changing, or renaming columns makes dask process every column of the frame again for each
   one. Here an operation processes a whole partition with pandas, using its own code. dask also no
   longer describes every column of each frame for notebooks.
+- Stock earthmover renders templates row by row. Here a template is rendered for all rows of a
+  partition (rendering.py). If that fails, earthmover renders them, and reports its own error.
 - With `--results-file`, stock earthmover recomputes the whole graph for each node to count its
   rows. Here each destination's records are counted from its file, into a file of that format.
 """
@@ -25,30 +27,45 @@ It differs from stock earthmover in four ways, each measured (docs/executor.md):
 import argparse
 import itertools
 import json
+import os
 import sys
 import types
 import weakref
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dask.dataframe
 import earthmover.__main__ as earthmover_main
+import earthmover.util
 import jinja2
 import networkx
 import pandas
 from dask.base import normalize_token
 from earthmover.earthmover import Earthmover
 from earthmover.error_handler import ErrorHandler
+from earthmover.nodes.destination import FileDestination
 from earthmover.nodes.node import Node
 from earthmover.operations.column import (
     AddColumnsOperation,
+    CombineColumnsOperation,
     DateFormatOperation,
     ModifyColumnsOperation,
     RenameColumnsOperation,
 )
 from earthmover.operations.operation import Operation
 from earthmover.yaml_parser import YamlMapping
+
+from earthbeam.executor.earthmover.parts import PART_BYTES, PROGRESS, PartFailed, process, split
+from earthbeam.executor.earthmover.rendering import (
+    WHOLE_ROW,
+    Usage,
+    keeps_types,
+    render_rows,
+    usage_of,
+)
+from earthbeam.executor.earthmover.row_by_row import Scope, scopes
 
 STUDENT_ID_COLUMN = "edFi_studentUniqueID"
 _MATCHED = "matched_input"
@@ -73,21 +90,114 @@ def use_identity_tokens() -> None:
         normalize_token.register(kind, _identity_token)
 
 
+_usages: "weakref.WeakKeyDictionary[jinja2.Template, Usage]" = weakref.WeakKeyDictionary()
+
+
 class _Partition(pandas.DataFrame):
     """A partition that earthmover's column operations can treat as a dask frame.
 
-    Its ``apply`` accepts ``meta``.
+    Its ``apply`` accepts ``meta``, and renders a template for all rows at once.
     """
 
     def apply(self, func: Any, axis: Any = 0, meta: Any = None, **kwargs: Any) -> Any:
         if self.empty:
             return pandas.Series(dtype=object)
+        if func is earthmover.util.render_jinja_template:
+            column = _rendered(self, kwargs["template"], _render_column)
+            if column is not None:
+                return column
         return super().apply(func, axis=axis, **kwargs)
+
+
+class _DestinationPartition(pandas.DataFrame):
+    """A partition whose ``apply`` renders a destination's template for all rows at once."""
+
+    def apply(self, func: Any, *, jinja_template: jinja2.Template, axis: Any) -> Any:
+        column = _rendered(self, jinja_template, _render_line, func.__self__.cast_output_dtype)
+        if column is not None:
+            return column
+        return super().apply(func, jinja_template=jinja_template, axis=axis)
+
+
+def _render_column(template: jinja2.Template, row: dict[str, Any], whole: bool) -> str:
+    if whole:
+        row[WHOLE_ROW] = dict(row)
+    return template.render(row)
+
+
+def _render_line(template: jinja2.Template, row: dict[str, Any], whole: bool) -> str:
+    if whole:
+        row[WHOLE_ROW] = row  # a template may take itself out of it
+    return template.render(row) + "\n"
+
+
+def _rendered(
+    frame: pandas.DataFrame,
+    template: jinja2.Template,
+    render: Callable[[jinja2.Template, dict[str, Any], bool], str],
+    cast: Callable[[Any], Any] = lambda value: value,
+) -> pandas.Series | None:
+    """Return a rendered column. None if earthmover must render it itself, as when it fails."""
+    usage = _usages.get(template)
+    if usage is None or not keeps_types(frame):
+        return None
+    whole = usage.names is None
+    try:
+        lines = render_rows(frame, usage, lambda row: render(template, row, whole), cast)
+    except Exception:  # noqa: BLE001  earthmover renders it again, and reports its own error
+        return None
+    return pandas.Series(lines, index=frame.index, dtype=object)
+
+
+def look_at(template: jinja2.Template, source: str) -> None:
+    """Have partitions render ``template`` for all rows at once, if its ``source`` allows it."""
+    _usages[template] = usage_of(source, template.environment)
+
+
+def render_by_partition() -> None:
+    """Have destinations render whole partitions, and look at each template when it is built."""
+    build = earthmover.util.build_jinja_template
+
+    def build_and_look(template_string: str, macros: str = "", base_dir: str = "./") -> Any:
+        template = build(template_string, macros, base_dir)
+        # Together, as earthmover builds it.
+        look_at(template, macros.strip() + template_string)
+        return template
+
+    earthmover.util.build_jinja_template = build_and_look
+    execute = FileDestination.execute
+
+    def execute_by_partition(destination: FileDestination, **kwargs: Any) -> None:
+        source = destination.upstream_sources[destination.source]
+        rows = source.data
+        source.data = _DestinationRows(rows)
+        try:
+            execute(destination, **kwargs)
+        finally:
+            source.data = rows
+
+    FileDestination.execute = execute_by_partition
+
+
+class _DestinationRows:
+    """A dask frame as a destination uses it, with partitions that render all rows at once."""
+
+    def __init__(self, rows: Any) -> None:
+        self._rows = rows
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._rows, name)
+
+    def map_partitions(self, function: Any, *, meta: Any) -> Any:
+        return self._rows.map_partitions(
+            lambda frame: function(_DestinationPartition(frame)), meta=meta
+        )
 
 
 def compute_columns_by_partition() -> None:
     for kind in (
         AddColumnsOperation,
+        CombineColumnsOperation,
         ModifyColumnsOperation,
         DateFormatOperation,
         RenameColumnsOperation,
@@ -120,6 +230,8 @@ def _columns_made(operation: Any, meta: Any) -> list[str]:
     match operation:
         case AddColumnsOperation():
             return list(operation.columns_dict)
+        case CombineColumnsOperation():
+            return [operation.new_column]
         case ModifyColumnsOperation():
             return list(operation.match_wildcard_columns(meta, operation.columns_dict))
         case DateFormatOperation():
@@ -139,6 +251,11 @@ class FastEarthmover(Earthmover):
 
     matched: Path | None = None
     """A file with the rows to transform and their students, in place of the raw input."""
+    workers = 1
+    """How many forks may work on parts of the input."""
+    part_bytes = PART_BYTES
+    keeps_nodes = False
+    """Whether each node is computed once and held in memory, or again for what needs it."""
 
     def inject_cli_overrides(self, configs: Any, prefix: str | None = None) -> Any:
         configs = super().inject_cli_overrides(configs, prefix)
@@ -149,10 +266,60 @@ class FastEarthmover(Earthmover):
         return configs
 
     def execute(self, graph: Any) -> None:
-        size = Path(self.user_configs["sources"]["input"]["file"]).stat().st_size
-        if size <= KEEP_NODES_BELOW_BYTES:
-            _compute_nodes_once()
-        super().execute(graph)
+        source = graph.ref(f"$sources.{_MATCHED if self.matched else 'input'}")
+        size = Path(source.file).stat().st_size
+        whole = graph
+        if size > self.part_bytes:
+            in_parts, whole = self._execute_constants(graph, source)
+            if in_parts:
+                self._execute_in_parts(in_parts, source)
+        self.keeps_nodes = size <= KEEP_NODES_BELOW_BYTES
+        if whole:
+            super().execute(whole)
+
+    def _execute_constants(self, graph: Any, source: Any) -> tuple[Any, Any]:
+        """Execute what does not depend on the input.
+
+        Returns the graph to execute in parts, and the rest, to be executed on the whole input.
+        """
+        scope = scopes(graph, {source.full_name})
+        self.keeps_nodes = True
+        super().execute(graph.subgraph([name for name in graph if scope[name] is Scope.CONSTANT]))
+        left: dict[Scope, set[str]] = {Scope.ROW: set(), Scope.WHOLE: set()}
+        for destination in self.destinations:
+            name = destination.full_name
+            if scope[name] is not Scope.CONSTANT:
+                left[scope[name]] |= networkx.ancestors(graph, name) | {name}
+        return tuple(
+            graph.subgraph([name for name in names if scope[name] is not Scope.CONSTANT])
+            for names in left.values()
+        )
+
+    def _execute_in_parts(self, graph: Any, source: Any) -> None:
+        output = Path(self.state_configs["output_dir"])
+        head_rows = 1 if self.matched else max(1, int(source.config.get("header_rows", 1)))
+        file = Path(source.file)
+
+        def make(part: Path, folder: Path) -> None:
+            source.file = str(part)
+            for node in graph.get_node_data().values():
+                if node.type == "destination":
+                    node.file = str(folder / Path(node.file).name)
+            super(FastEarthmover, self).execute(graph)
+
+        def report(rows: int) -> None:
+            sys.stdout.write(f"{PROGRESS}{max(0, rows - head_rows)}\n")
+            sys.stdout.flush()
+
+        output.mkdir(parents=True, exist_ok=True)
+        report(0)
+        rows = split(file, head_rows, self.part_bytes)
+        try:
+            process(rows, file.name, make, output, self.workers, report)
+        except PartFailed as failed:
+            if failed.exit_code < 0:  # say so to who waits for this process
+                os.kill(os.getpid(), -failed.exit_code)
+            sys.exit(failed.exit_code)
 
 
 def _read_input_from(matched: Path, configs: Any) -> None:
@@ -171,11 +338,12 @@ def _let_student_through(configs: Any) -> None:
         columns.append(STUDENT_ID_COLUMN)
 
 
-def _compute_nodes_once() -> None:
+def compute_nodes_once() -> None:
+    """Have nodes keep what they computed, if their earthmover says so."""
     post_execute = Node.post_execute
 
     def post_execute_and_keep(node: Node, **kwargs: Any) -> None:
-        if node.type != "destination":
+        if node.type != "destination" and node.earthmover.keeps_nodes:
             node.data = node.data.persist()
         post_execute(node, **kwargs)
 
@@ -185,6 +353,7 @@ def _compute_nodes_once() -> None:
 class NodeDump(Earthmover):
     """Earthmover that writes the rows of one node instead of its destinations."""
 
+    keeps_nodes = False
     node = ""
     target = Path()
 
@@ -213,6 +382,8 @@ def _run_earthmover(kind: type[Earthmover], arguments: list[str]) -> Any:
     use_identity_tokens()
     compute_columns_by_partition()
     leave_out_descriptions()
+    compute_nodes_once()
+    render_by_partition()
     # The work is in Python, so threads would only take turns.
     dask.config.set(scheduler="synchronous")
     made: list[Any] = []
@@ -227,8 +398,7 @@ def _run_earthmover(kind: type[Earthmover], arguments: list[str]) -> Any:
     return made[0]
 
 
-def run(results_file: Path, matched: Path | None, arguments: list[str]) -> None:
-    FastEarthmover.matched = matched
+def run(results_file: Path, arguments: list[str]) -> None:
     started = datetime.now(UTC)
     earthmover = _run_earthmover(FastEarthmover, arguments)
     completed = datetime.now(UTC)
@@ -253,12 +423,16 @@ def main() -> None:
     run_parser = commands.add_parser("run")
     run_parser.add_argument("results", type=Path)
     run_parser.add_argument("--matched", type=Path)
+    run_parser.add_argument("--workers", type=int, default=1)
+    run_parser.add_argument("--part-bytes", type=int, default=PART_BYTES)
     dump_parser = commands.add_parser("dump")
     dump_parser.add_argument("node")
     dump_parser.add_argument("target", type=Path)
     options = parser.parse_args(own)
     if options.command == "run":
-        run(options.results, options.matched, arguments)
+        FastEarthmover.matched, FastEarthmover.workers = options.matched, options.workers
+        FastEarthmover.part_bytes = options.part_bytes
+        run(options.results, arguments)
     else:
         dump(options.node, options.target, arguments)
 

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,12 @@ from typing import Any
 from earthbeam.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.bundle.checkout import REFUSED_HELPER, Mirror
 from earthbeam.executor.earthmover.client import Earthmover, Program
+from earthbeam.executor.earthmover.parts import PART_BYTES
 from earthbeam.executor.environment import DEFAULT_BUNDLE_HOSTS
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
 from earthbeam.executor.processes import running
+from earthbeam.executor.processes.cores import cores
 from earthbeam.executor.workspace.folders import (
     Workspace,
     is_plain_file,
@@ -175,17 +177,19 @@ def transform_sets(
     workspace: Workspace,
     results_files: Mapping[str, Path],
     earthmover: Earthmover,
+    on_rows: Callable[[int], None] = lambda rows: None,
 ) -> dict[str, Path]:
     """Run the bundle on each set's rows, and return the folders with their JSONL files.
 
     A set's file is read instead of the raw input or, if that has a ``raw_encoding``, instead of the
     node that was matched. Writes earthmover's results (records per destination) to the set's
-    results file. Raises StepFailed(earthmover_run) unless all of them succeed.
+    results file. For sets that are transformed in parts, ``on_rows`` is called with how many more
+    rows are done, first with 0. Raises StepFailed(earthmover_run) unless all of them succeed.
     """
     programs = []
     for name, set_input in set_inputs.items():
         inputs = _inputs(job, workspace)
-        command = ["run", str(results_files[name])]
+        command = ["run", str(results_files[name]), "--workers", str(cores())]
         if raw_encoding is None:
             inputs["INPUT_FILE"] = set_input
         else:
@@ -193,7 +197,8 @@ def transform_sets(
         environment = _environment(job, workspace, inputs, workspace.set_output(name))
         # The matcher writes UTF-8, whatever the input's encoding.
         programs.append(_program(command, name, raw_encoding or "utf-8", environment, workspace))
-    done = earthmover.run(*programs, cwd=workspace.bundle)
+    in_parts = any(path.stat().st_size > PART_BYTES for path in set_inputs.values())
+    done = earthmover.run(*programs, cwd=workspace.bundle, uses_all_cores=in_parts, on_rows=on_rows)
     if done.exit_code != 0:
         raise _cannot_transform(done)
     outputs = {name: workspace.set_output(name) for name in set_inputs}

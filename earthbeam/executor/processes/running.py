@@ -129,6 +129,7 @@ class ServerProcess:
         self, argv: tuple[str, ...], *, label: str, mark: str, env: Mapping[str, str], cwd: Path
     ) -> None:
         self._label, self._mark = label, mark
+        self._heard: Callable[[str], bool] = lambda line: False
         self._answers: queue.SimpleQueue[str] = queue.SimpleQueue()
         with interruption.held():
             self._child = _start(argv, env, cwd, stdin=subprocess.PIPE)
@@ -149,12 +150,14 @@ class ServerProcess:
             strays.child_ended()
             self._output.close()
 
-    def ask(self, line: str) -> tuple[str, str]:
+    def ask(self, line: str, heard: Callable[[str], bool] = lambda line: False) -> tuple[str, str]:
         """Send a line. Returns the answer, without its mark, and the last lines printed before it.
 
-        Raises StepFailed if the child has ended instead.
+        Until then, ``heard`` gets every line, in another thread. If it returns True, the line is
+        not kept or logged. Raises StepFailed if the child has ended instead.
         """
         self._output.forget()
+        self._heard = heard
         stdin = self._child.stdin
         assert stdin is not None
         with suppress(OSError):  # the child has ended, which the loop detects
@@ -172,7 +175,7 @@ class ServerProcess:
 
     def _is_answer(self, line: str) -> bool:
         if not line.startswith(self._mark):
-            return not line  # drops the empty line before an answer
+            return not line or self._heard(line)  # drops the empty line before an answer
         self._answers.put(line.removeprefix(self._mark))
         return True
 

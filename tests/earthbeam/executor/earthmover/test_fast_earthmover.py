@@ -2,6 +2,7 @@
 
 import csv
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -9,8 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from earthmover.earthmover import Earthmover
 
-from earthbeam.executor.earthmover import client
+from earthbeam.executor.earthmover import fast_earthmover
+from earthbeam.executor.earthmover.client import Earthmover as EarthmoverProcess
+from earthbeam.executor.earthmover.client import Program
+from earthbeam.executor.earthmover.row_by_row import Scope, scopes
+from earthbeam.executor.workspace.folders import Workspace
 from tests.earthbeam.executor.conftest import PROJECT
 
 pytestmark = pytest.mark.slow
@@ -25,15 +31,17 @@ def run(tmp_path):
 
     def run(kind: str, bundle: Path, input_file: Path) -> dict[str, list[str]]:
         argv: tuple[str, ...] = (sys.executable, "-m", "earthmover", "run")
-        if kind == "fast":
+        if kind != "stock":
             results = str(tmp_path / "em-results.json")
-            program = str(Path(client.__file__).with_name("fast_earthmover.py"))
-            argv = (sys.executable, "-I", program, "run", results, "--")
+            argv = (sys.executable, "-m", fast_earthmover.__name__, "run", results)
+            argv += ("--workers", "2", "--part-bytes", "300") if kind == "parts" else ()
+            argv += ("--",)
         output = tmp_path / kind
         subprocess.run(
             (*argv, "-c", str(bundle / "earthmover.yaml"), "--skip-hashing"),
             env={
                 "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(PROJECT),
                 "INPUT_FILE": str(input_file),
                 "OUTPUT_DIR": str(output),
                 "API_YEAR": "2026",
@@ -68,13 +76,13 @@ def test_outputs_equal_stock_earthmovers(run, tmp_path, name, sample):
         writer = csv.DictWriter(file, [*rows[0], "edFi_studentUniqueID"])
         writer.writeheader()
         writer.writerows(
-            row | {"edFi_studentUniqueID": str(number)} for number, row in enumerate(rows, 604_000)
+            row | {"edFi_studentUniqueID": str(number)}
+            for number, row in enumerate(rows * 5, 604_000)
         )
 
     stock = run("stock", bundle, input_file)
-    fast = run("fast", bundle, input_file)
-
-    assert fast == stock
+    assert run("fast", bundle, input_file) == stock
+    assert run("parts", bundle, input_file) == stock
     assert stock["studentAssessments.jsonl"]
     counts = json.loads((tmp_path / "em-results.json").read_text())["row_counts"]
     for file, lines in stock.items():
@@ -142,9 +150,160 @@ def test_dates_and_names_of_columns_equal_stock_earthmovers(run, tmp_path):
     input_file.write_text(COLUMN_ROWS)
 
     stock = run("stock", bundle, input_file)
-    fast = run("fast", bundle, input_file)
-
-    assert fast == stock
+    assert run("fast", bundle, input_file) == stock
+    assert run("parts", bundle, input_file) == stock
     assert [len(stock[f"{name}.jsonl"]) for name in ("all", "few", "nobody")] == [3, 2, 0]
     first = json.loads(stock["all.jsonl"][0])
     assert (first["first_day"], first["noted"]) == ("2025-09-01", "13. 09. 25")
+
+
+# Operations that look at one row, at other rows, at a seed, or at the input's whole file.
+MIXED_BUNDLE = """
+version: 2
+config:
+  output_dir: ${OUTPUT_DIR}
+  state_file: ${STATE_FILE}
+  log_level: INFO
+  macros: >
+    {% macro level(score) %}{% if score | int(0) > 50 %}high{% else %}low{% endif %}{% endmacro %}
+sources:
+  input: {file: "${INPUT_FILE}", header_rows: 1, expect: ["grade | int > 2"]}
+  seed: {file: ./seed.csv, header_rows: 1}
+transformations:
+  levels:
+    source: $sources.seed
+    operations:
+      - {operation: add_columns, columns: {points: "{%raw%}{{ from_points | int + 1 }}{%endraw%}"}}
+  rows:
+    source: $sources.input
+    operations:
+      - operation: join
+        sources: [$transformations.levels]
+        join_type: left
+        left_key: level
+        right_key: name
+      - operation: add_columns
+        columns: {level_of: "{%raw%}{{ level(score) }}{%endraw%}", year: 2026}
+      - {operation: map_values, column: grade, mapping: {"3": Third, "4": Fourth}}
+      - operation: filter_rows
+        query: grade.str.contains('T|F|5') and score != ''
+        behavior: include
+      - {operation: combine_columns, columns: [id, level], new_column: both, separator: "-"}
+      - {operation: snake_case_columns}
+  grades:
+    source: $transformations.rows
+    operations:
+      - {operation: keep_columns, columns: [grade]}
+      - {operation: distinct_rows}
+  stacked:
+    source: $transformations.rows
+    operations:
+      - {operation: union, sources: [$transformations.rows]}
+  counted:
+    source: $transformations.rows
+    operations:
+      - operation: group_by
+        group_by_columns: [grade]
+        create_columns: {count: count()}
+  sorted:
+    source: $transformations.rows
+    operations:
+      - {operation: sort_rows, columns: [score, id]}
+  best:
+    source: $transformations.rows
+    operations:
+      - operation: filter_rows
+        query: score == score.max()
+        behavior: include
+destinations:
+  each: {source: $transformations.rows, extension: jsonl, linearize: True}
+  seeds: {source: $transformations.levels, extension: jsonl, linearize: True}
+  grades: {source: $transformations.grades, extension: jsonl, linearize: True}
+  stacked: {source: $transformations.stacked, extension: jsonl, linearize: True}
+  counted: {source: $transformations.counted, extension: jsonl, linearize: True}
+  sorted: {source: $transformations.sorted, extension: jsonl, linearize: True}
+  best: {source: $transformations.best, extension: jsonl, linearize: True}
+  headed:
+    source: $transformations.rows
+    extension: jsonl
+    linearize: True
+    header: "{%raw%}first: {{ id }}\n{%endraw%}"
+"""
+SEED = "name,from_points\nA,10\nB,20\nB,21\n"
+
+
+def mixed_bundle(folder):
+    folder.mkdir()
+    (folder / "earthmover.yaml").write_text(MIXED_BUNDLE)
+    (folder / "seed.csv").write_text(SEED)
+    return folder
+
+
+def mixed_rows(count):
+    lines = ["id,grade,score,level,note"]
+    for number in range(count):
+        # Parts in the middle have no row that the filter leaves.
+        grade = "6" if 20 <= number < 40 else "3456"[number % 4]
+        level = "AB C"[number % 4].strip()
+        score = "" if number % 7 == 0 else str(number * 13 % 101)
+        lines.append(f'{number},{grade},{score},{level},"line {number}\nand ""more"""')
+    return "\n".join(lines) + "\n"
+
+
+def test_parts_of_any_operations_give_the_lines_of_the_whole_file_in_order(run, tmp_path):
+    bundle, input_file = mixed_bundle(tmp_path / "bundle"), tmp_path / "input.csv"
+    input_file.write_text(mixed_rows(60))
+    fast = run("fast", bundle, input_file)
+    assert run("parts", bundle, input_file) == fast
+    assert run("stock", bundle, input_file) == fast
+    for kind in ("fast", "parts"):
+        lines = (tmp_path / kind / "each.jsonl").read_text()
+        assert lines == (tmp_path / "stock" / "each.jsonl").read_text()
+    assert len(fast["each.jsonl"]) > 20
+    assert len(fast["grades.jsonl"]) == 3
+
+
+def test_rows_are_counted_while_parts_are_made(tmp_path):
+    bundle, input_file = mixed_bundle(tmp_path / "bundle"), tmp_path / "input.csv"
+    input_file.write_text(mixed_rows(60))
+    environment = {
+        "PATH": os.environ["PATH"],
+        "INPUT_FILE": str(input_file),
+        "OUTPUT_DIR": str(tmp_path / "output"),
+        "STATE_FILE": str(tmp_path / "runs.csv"),
+    }
+    arguments = (
+        *("run", str(tmp_path / "results.json"), "--part-bytes", "300", "--workers", "2"),
+        *("--", "-c", str(bundle / "earthmover.yaml"), "--skip-hashing"),
+    )
+    program = Program("ods", "fast_earthmover.py", arguments, environment)
+    counted: list[int] = []
+    with Workspace() as workspace, EarthmoverProcess(workspace) as earthmover:
+        done = earthmover.run(program, cwd=bundle, on_rows=counted.append)
+    assert done.exit_code == 0, done.tail
+    assert counted[0] == 0
+    assert len(counted) > 4
+    assert sum(counted) == 60
+    assert "\x1e" not in done.tail
+
+
+def test_what_treats_each_row_by_itself_is_known_from_what_looks_at_others(tmp_path, monkeypatch):
+    bundle, input_file = mixed_bundle(tmp_path / "bundle"), tmp_path / "input.csv"
+    input_file.write_text(mixed_rows(2))
+    monkeypatch.setenv("INPUT_FILE", str(input_file))
+    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "output"))
+    monkeypatch.setenv("STATE_FILE", str(tmp_path / "runs.csv"))
+    monkeypatch.chdir(bundle)
+    compiled = Earthmover("earthmover.yaml", logging.getLogger(), skip_hashing=True)
+    compiled.compile()
+    found = scopes(compiled.graph, {"$sources.input"})
+    destinations = {
+        name.removeprefix("$destinations."): scope
+        for name, scope in found.items()
+        if name.startswith("$destinations.")
+    }
+    assert destinations == {
+        "each": Scope.ROW,
+        "seeds": Scope.CONSTANT,
+        **dict.fromkeys(("grades", "stacked", "counted", "sorted", "best", "headed"), Scope.WHOLE),
+    }
