@@ -130,6 +130,8 @@ class Bench:
             raise RuntimeError(f"{subject.name} made no records: check its parameters")
         row = {"bundle": subject.name, "rows": rows, "side": side, **asdict(cost)}
         row |= {"records": records, "load": round(os.getloadavg()[0], 1)}
+        if (place / "seconds.json").exists():
+            row |= json.loads((place / "seconds.json").read_text())
         if keep:
             return row | {"place": place}
         shutil.rmtree(place)
@@ -169,16 +171,14 @@ def figures(runs: list[Row], sizes: Sequence[int], most: int) -> dict[str, Any]:
             ours = median(subject, rows, "ours", f"{key}_seconds")
             found[f"{key}_ratio_{rows}"] = ratio(before, ours)
     name, tenth = INTERIM.name, most // 10
-    alone, tenth_alone = (
-        median(name, rows, "ours on one core", "wall_seconds") for rows in (most, tenth)
-    )
     wall, tenth_wall = (median(name, rows, "ours", "wall_seconds") for rows in (most, tenth))
     found |= {
         "peak_mb_most": median(name, most, "ours", "peak_mb"),
         "cost_a_row_most_to_tenth": ratio((wall or 0) / 10, tenth_wall),
-        "one_core_to_all": ratio(alone, wall),
-        "one_core_to_all_tenth": ratio(tenth_alone, tenth_wall),
     }
+    for key in ("wall_seconds", "transform_seconds"):
+        alone, together = (median(name, most, side, key) for side in ("ours on one core", "ours"))
+        found[f"{key}_one_core_to_all"] = ratio(alone, together)
     compared = [run["results_equal"] for run in runs if "results_equal" in run]
     return found | {"results_equal": all(compared) if compared else None}
 

@@ -8,7 +8,7 @@
 when a bundle is composed with it. ``dump`` writes the rows of one node: the rows to match, if they
 are not the raw file's.
 
-It differs from stock earthmover in five ways, each measured (docs/executor.md):
+It differs from stock earthmover in these ways, each measured (docs/executor.md):
 
 - dask names every task by hashing what it closes over, which for templates and earthmover's own
   objects falls back to pickling half of the loaded modules. Here those objects get a token that is
@@ -20,6 +20,8 @@ It differs from stock earthmover in five ways, each measured (docs/executor.md):
   longer describes every column of each frame for notebooks.
 - Stock earthmover renders templates row by row. Here a template is rendered for all rows of a
   partition (rendering.py). If that fails, earthmover renders them, and reports its own error.
+- A large input is processed in parts, by as many forks as there are cores (parts.py), as far as the
+  bundle treats each row by itself (row_by_row.py).
 - With `--results-file`, stock earthmover recomputes the whole graph for each node to count its
   rows. Here each destination's records are counted from its file, into a file of that format.
 """
@@ -266,10 +268,11 @@ class FastEarthmover(Earthmover):
         return configs
 
     def execute(self, graph: Any) -> None:
-        source = graph.ref(f"$sources.{_MATCHED if self.matched else 'input'}")
-        size = Path(source.file).stat().st_size
+        name = _MATCHED if self.matched else "input"
+        size = Path(self.user_configs["sources"][name]["file"]).stat().st_size
         whole = graph
-        if size > self.part_bytes:
+        if size > self.part_bytes and f"$sources.{name}" in graph:
+            source = graph.ref(f"$sources.{name}")
             in_parts, whole = self._execute_constants(graph, source)
             if in_parts:
                 self._execute_in_parts(in_parts, source)
