@@ -3,6 +3,7 @@
 gunicorn runway.wsgi                 # from the project's folder
 """
 
+import faulthandler
 import os
 
 from earthbeam.privacy import keep_private
@@ -28,7 +29,11 @@ worker_tmp_dir = "/dev/shm" if os.path.isdir("/dev/shm") else None  # noqa: PTH1
 
 
 def post_worker_init(worker: object) -> None:
-    """Import the Snowflake connector in the background, so that the first request does not wait."""
+    """Import the Snowflake connector in the background, so that the first request does not wait.
+
+    A worker that does not report in time gets SIGABRT, and then prints where its threads are.
+    """
+    faulthandler.enable()
     from edu.connect import import_in_background
     from partners import edu_processes
 

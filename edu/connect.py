@@ -151,7 +151,44 @@ def import_in_background() -> None:
     threading.Thread(target=_import_connector, name="edu-import", daemon=True).start()
 
 
+_importing = threading.Lock()
+_imported: Any = None
+
+
 def _import_connector() -> Any:
+    """Import the connector, and convert a first result before any other thread can."""
+    global _imported
+    with _importing:
+        if _imported is None:
+            _imported = _import()
+            _convert_a_first_result()
+    return _imported
+
+
+def _convert_a_first_result() -> None:
+    """Convert a small result, as the connector does it.
+
+    The connector's C++ code initializes itself at the first conversion. If two threads do that at
+    once, one waits for the other while it holds Python's lock, and the whole process stands still
+    (connector 4.8.1).
+    """
+    import pyarrow
+    from snowflake.connector.arrow_context import ArrowConverterContext
+    from snowflake.connector.nanoarrow_arrow_iterator import PyArrowTableIterator
+
+    kind = {"logicalType": "TEXT", "charLength": "1", "byteLength": "4", "finalType": "T"}
+    field = pyarrow.field("LINE", pyarrow.string(), metadata=kind)
+    batch = pyarrow.record_batch([pyarrow.array(["x"])], schema=pyarrow.schema([field]))
+    with pyarrow.BufferOutputStream() as content:
+        with pyarrow.ipc.new_stream(content, batch.schema) as stream:
+            stream.write_batch(batch)
+        data = content.getvalue().to_pybytes()
+    context = ArrowConverterContext({"TIMEZONE": "UTC"})
+    for _ in PyArrowTableIterator(None, data, context, False, False, False, False, False):
+        pass
+
+
+def _import() -> Any:
     # The connector reads this at login. There is no argument for it.
     os.environ.setdefault("JWT_CNXN_WAIT_TIME", str(LOGIN_ATTEMPT_TIMEOUT))
     import pyarrow  # noqa: F401  (the connector would import it at the first result)
