@@ -290,11 +290,15 @@ def test_rows_are_counted_while_parts_are_made(tmp_path):
 def test_what_treats_each_row_by_itself_is_known_from_what_looks_at_others(tmp_path, monkeypatch):
     bundle, input_file = mixed_bundle(tmp_path / "bundle"), tmp_path / "input.csv"
     input_file.write_text(mixed_rows(2))
-    monkeypatch.setenv("INPUT_FILE", str(input_file))
-    monkeypatch.setenv("OUTPUT_DIR", str(tmp_path / "output"))
-    monkeypatch.setenv("STATE_FILE", str(tmp_path / "runs.csv"))
     monkeypatch.chdir(bundle)
-    compiled = Earthmover("earthmover.yaml", logging.getLogger(), skip_hashing=True)
+    params = {
+        "INPUT_FILE": str(input_file),
+        "OUTPUT_DIR": str(tmp_path / "output"),
+        "STATE_FILE": str(tmp_path / "runs.csv"),
+    }
+    compiled = Earthmover(
+        "earthmover.yaml", logging.getLogger(), params=json.dumps(params), skip_hashing=True
+    )
     compiled.compile()
     found = scopes(compiled.graph, {"$sources.input"})
     destinations = {
