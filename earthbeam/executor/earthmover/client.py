@@ -5,7 +5,6 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
 
 from earthbeam.executor.earthmover.earthmover_server import ANSWER
 from earthbeam.executor.earthmover.parts import PROGRESS
@@ -27,28 +26,17 @@ class Program:
     environment: dict[str, str]
 
 
-class Earthmover:
+class Earthmover(running.ServerProcess):
     """Starts importing earthmover at once. A context manager that ends its process."""
 
     def __init__(self, workspace: Workspace) -> None:
-        self._process = running.ServerProcess(
+        super().__init__(
             (sys.executable, "-I", "-u", "-X", "utf8", str(_SERVER)),
             label="earthmover",
             mark=ANSWER,
             env=workspace.child_environment(),
             cwd=workspace.root,
         )
-
-    def __enter__(self) -> "Earthmover":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._process.__exit__(kind, error, trace)
 
     def run(
         self,
@@ -79,7 +67,7 @@ class Earthmover:
         tails = []
         for some in together:
             request = {"cwd": str(cwd), "programs": [asdict(program) for program in some]}
-            answer, tail = self._process.ask(json.dumps(request), heard)
+            answer, tail = self.ask(json.dumps(request), heard)
             codes += json.loads(answer)
             tails.append(tail)
         worst = next((code for code in codes if code), 0)

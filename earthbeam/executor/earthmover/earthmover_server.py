@@ -28,6 +28,7 @@ _PACKAGE = "earthbeam.executor.earthmover"
 _MODULES = (
     "parts.py",
     "rendering.py",
+    "by_partition.py",
     "row_by_row.py",
     "prepare_bundle.py",
     "fast_earthmover.py",

@@ -19,7 +19,7 @@ It differs from stock earthmover in these ways, each measured (docs/executor.md)
   one. Here an operation processes a whole partition with pandas, using its own code. dask also no
   longer describes every column of each frame for notebooks.
 - Stock earthmover renders templates row by row. Here a template is rendered for all rows of a
-  partition (rendering.py). If that fails, earthmover renders them, and reports its own error.
+  partition (by_partition.py). If that fails, earthmover renders them, and reports its own error.
 - A large input is processed in parts, by as many forks as there are cores (parts.py), as far as the
   bundle treats each row by itself (row_by_row.py).
 - With `--results-file`, stock earthmover recomputes the whole graph for each node to count its
@@ -33,40 +33,26 @@ import os
 import sys
 import types
 import weakref
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import dask.dataframe
 import earthmover.__main__ as earthmover_main
-import earthmover.util
 import jinja2
 import networkx
-import pandas
 from dask.base import normalize_token
 from earthmover.earthmover import Earthmover
 from earthmover.error_handler import ErrorHandler
-from earthmover.nodes.destination import FileDestination
 from earthmover.nodes.node import Node
-from earthmover.operations.column import (
-    AddColumnsOperation,
-    CombineColumnsOperation,
-    DateFormatOperation,
-    ModifyColumnsOperation,
-    RenameColumnsOperation,
-)
 from earthmover.operations.operation import Operation
 from earthmover.yaml_parser import YamlMapping
 
-from earthbeam.executor.earthmover.parts import PART_BYTES, PROGRESS, PartFailed, process, split
-from earthbeam.executor.earthmover.rendering import (
-    WHOLE_ROW,
-    Usage,
-    keeps_types,
-    render_rows,
-    usage_of,
+from earthbeam.executor.earthmover.by_partition import (
+    compute_columns_by_partition,
+    render_by_partition,
 )
+from earthbeam.executor.earthmover.parts import PART_BYTES, PROGRESS, PartFailed, process, split
 from earthbeam.executor.earthmover.row_by_row import Scope, scopes
 
 STUDENT_ID_COLUMN = "edFi_studentUniqueID"
@@ -90,156 +76,6 @@ def _identity_token(value: Any) -> str:
 def use_identity_tokens() -> None:
     for kind in (jinja2.Template, types.FunctionType, Node, Operation, ErrorHandler):
         normalize_token.register(kind, _identity_token)
-
-
-_usages: "weakref.WeakKeyDictionary[jinja2.Template, Usage]" = weakref.WeakKeyDictionary()
-
-
-class _Partition(pandas.DataFrame):
-    """A partition that earthmover's column operations can treat as a dask frame.
-
-    Its ``apply`` accepts ``meta``, and renders a template for all rows at once.
-    """
-
-    def apply(self, func: Any, axis: Any = 0, meta: Any = None, **kwargs: Any) -> Any:
-        if self.empty:
-            return pandas.Series(dtype=object)
-        if func is earthmover.util.render_jinja_template:
-            column = _rendered(self, kwargs["template"], _render_column)
-            if column is not None:
-                return column
-        return super().apply(func, axis=axis, **kwargs)
-
-
-class _DestinationPartition(pandas.DataFrame):
-    """A partition whose ``apply`` renders a destination's template for all rows at once."""
-
-    def apply(self, func: Any, *, jinja_template: jinja2.Template, axis: Any) -> Any:
-        column = _rendered(self, jinja_template, _render_line, func.__self__.cast_output_dtype)
-        if column is not None:
-            return column
-        return super().apply(func, jinja_template=jinja_template, axis=axis)
-
-
-def _render_column(template: jinja2.Template, row: dict[str, Any], whole: bool) -> str:
-    if whole:
-        row[WHOLE_ROW] = dict(row)
-    return template.render(row)
-
-
-def _render_line(template: jinja2.Template, row: dict[str, Any], whole: bool) -> str:
-    if whole:
-        row[WHOLE_ROW] = row  # a template may take itself out of it
-    return template.render(row) + "\n"
-
-
-def _rendered(
-    frame: pandas.DataFrame,
-    template: jinja2.Template,
-    render: Callable[[jinja2.Template, dict[str, Any], bool], str],
-    cast: Callable[[Any], Any] = lambda value: value,
-) -> pandas.Series | None:
-    """Return a rendered column. None if earthmover must render it itself, as when it fails."""
-    usage = _usages.get(template)
-    if usage is None or not keeps_types(frame):
-        return None
-    whole = usage.names is None
-    try:
-        lines = render_rows(frame, usage, lambda row: render(template, row, whole), cast)
-    except Exception:  # noqa: BLE001  earthmover renders it again, and reports its own error
-        return None
-    return pandas.Series(lines, index=frame.index, dtype=object)
-
-
-def look_at(template: jinja2.Template, source: str) -> None:
-    """Have partitions render ``template`` for all rows at once, if its ``source`` allows it."""
-    _usages[template] = usage_of(source, template.environment)
-
-
-def render_by_partition() -> None:
-    """Have destinations render whole partitions, and look at each template when it is built."""
-    build = earthmover.util.build_jinja_template
-
-    def build_and_look(template_string: str, macros: str = "", base_dir: str = "./") -> Any:
-        template = build(template_string, macros, base_dir)
-        # Together, as earthmover builds it.
-        look_at(template, macros.strip() + template_string)
-        return template
-
-    earthmover.util.build_jinja_template = build_and_look
-    execute = FileDestination.execute
-
-    def execute_by_partition(destination: FileDestination, **kwargs: Any) -> None:
-        source = destination.upstream_sources[destination.source]
-        rows = source.data
-        source.data = _DestinationRows(rows)
-        try:
-            execute(destination, **kwargs)
-        finally:
-            source.data = rows
-
-    FileDestination.execute = execute_by_partition
-
-
-class _DestinationRows:
-    """A dask frame as a destination uses it, with partitions that render all rows at once."""
-
-    def __init__(self, rows: Any) -> None:
-        self._rows = rows
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._rows, name)
-
-    def map_partitions(self, function: Any, *, meta: Any) -> Any:
-        return self._rows.map_partitions(
-            lambda frame: function(_DestinationPartition(frame)), meta=meta
-        )
-
-
-def compute_columns_by_partition() -> None:
-    for kind in (
-        AddColumnsOperation,
-        CombineColumnsOperation,
-        ModifyColumnsOperation,
-        DateFormatOperation,
-        RenameColumnsOperation,
-    ):
-        kind.execute = _by_partition(kind.execute)
-    # Only dates use a dask function rather than a frame's own method; a partition needs pandas'.
-    dask.dataframe.to_datetime = pandas.to_datetime
-
-
-def _by_partition(execute: Any) -> Any:
-    """Wrap an operation's ``execute`` to process all of its columns in one task per partition."""
-
-    def execute_by_partition(operation: Any, data: Any, **kwargs: Any) -> Any:
-        meta = data._meta.copy()
-        if isinstance(operation, RenameColumnsOperation):
-            meta = execute(operation, meta, **kwargs)
-        for name in _columns_made(operation, meta):
-            meta[name] = pandas.Series(dtype=object)
-
-        def whole_partition(frame: Any) -> Any:
-            return pandas.DataFrame(execute(operation, _Partition(frame.copy()), **kwargs))
-
-        return data.map_partitions(whole_partition, meta=meta)
-
-    return execute_by_partition
-
-
-def _columns_made(operation: Any, meta: Any) -> list[str]:
-    """Return the columns that an operation adds or overwrites."""
-    match operation:
-        case AddColumnsOperation():
-            return list(operation.columns_dict)
-        case CombineColumnsOperation():
-            return [operation.new_column]
-        case ModifyColumnsOperation():
-            return list(operation.match_wildcard_columns(meta, operation.columns_dict))
-        case DateFormatOperation():
-            wanted = operation.columns_list
-            return list(operation.match_wildcard_columns(meta, wanted, raise_on_unmatched=True))
-    return []
 
 
 def leave_out_descriptions() -> None:
@@ -288,15 +124,16 @@ class FastEarthmover(Earthmover):
         scope = scopes(graph, {source.full_name})
         self.keeps_nodes = True
         super().execute(graph.subgraph([name for name in graph if scope[name] is Scope.CONSTANT]))
-        left: dict[Scope, set[str]] = {Scope.ROW: set(), Scope.WHOLE: set()}
-        for destination in self.destinations:
-            name = destination.full_name
-            if scope[name] is not Scope.CONSTANT:
-                left[scope[name]] |= networkx.ancestors(graph, name) | {name}
-        return tuple(
-            graph.subgraph([name for name in names if scope[name] is not Scope.CONSTANT])
-            for names in left.values()
-        )
+
+        def needed_by(kind: Scope) -> Any:
+            names: set[str] = set()
+            for destination in self.destinations:
+                if scope[destination.full_name] is kind:
+                    names |= networkx.ancestors(graph, destination.full_name)
+                    names.add(destination.full_name)
+            return graph.subgraph([name for name in names if scope[name] is not Scope.CONSTANT])
+
+        return needed_by(Scope.ROW), needed_by(Scope.WHOLE)
 
     def _execute_in_parts(self, graph: Any, source: Any) -> None:
         output = Path(self.state_configs["output_dir"])

@@ -115,8 +115,8 @@ def _start(part: list[bytes], folder: Path, name: str, make: Callable[[Path, Pat
         file, output = folder / "input" / name, folder / "output"
         file.parent.mkdir()
         output.mkdir()
-        with file.open("wb") as rows:
-            rows.writelines(part)
+        with file.open("wb") as lines:
+            lines.writelines(part)
         part.clear()
         make(file, output)
         shutil.rmtree(file.parent)

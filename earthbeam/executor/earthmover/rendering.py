@@ -90,11 +90,17 @@ def _reaches_into_python(tree: nodes.Template) -> bool:
 def keeps_types(frame: pandas.DataFrame) -> bool:
     """Whether the values in a row's Series are those of the columns.
 
-    pandas converts them to a type that all columns have in common, unless that is ``object``.
+    pandas converts them to a type that all columns have in common. With a column of text or
+    objects, that is ``object``, which keeps numbers as they are.
     """
-    return not frame.empty and all(
-        pandas.api.types.is_object_dtype(dtype) or isinstance(dtype, pandas.StringDtype)
+    kinds = pandas.api.types
+    others = [
+        dtype
         for dtype in frame.dtypes
+        if not (kinds.is_object_dtype(dtype) or isinstance(dtype, pandas.StringDtype))
+    ]
+    return len(others) < len(frame.columns) and all(
+        dtype in ("int64", "float64", "bool") for dtype in others
     )
 
 

@@ -20,7 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Self
 
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.processes import interruption, strays
@@ -136,7 +136,7 @@ class ServerProcess:
             self._output = _Output(self._child, label, self._is_answer)
             strays.child_started()
 
-    def __enter__(self) -> "ServerProcess":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(

@@ -34,7 +34,8 @@ def run(tmp_path):
         if kind != "stock":
             results = str(tmp_path / "em-results.json")
             argv = (sys.executable, "-m", fast_earthmover.__name__, "run", results)
-            argv += ("--workers", "2", "--part-bytes", "300") if kind == "parts" else ()
+            size = str(input_file.stat().st_size // 7)
+            argv += ("--workers", "2", "--part-bytes", size) if kind == "parts" else ()
             argv += ("--",)
         output = tmp_path / kind
         subprocess.run(
@@ -77,7 +78,7 @@ def test_outputs_equal_stock_earthmovers(run, tmp_path, name, sample):
         writer.writeheader()
         writer.writerows(
             row | {"edFi_studentUniqueID": str(number)}
-            for number, row in enumerate(rows * 5, 604_000)
+            for number, row in enumerate(rows * 30, 604_000)
         )
 
     stock = run("stock", bundle, input_file)

@@ -8,9 +8,14 @@ from earthmover.nodes.destination import FileDestination
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthbeam.executor.earthmover import fast_earthmover
-from earthbeam.executor.earthmover.fast_earthmover import _DestinationPartition, _Partition
-from earthbeam.executor.earthmover.rendering import Usage, render_rows, usage_of
+from earthbeam.executor.earthmover import by_partition
+from earthbeam.executor.earthmover.by_partition import _DestinationPartition, _Partition
+from earthbeam.executor.earthmover.rendering import (
+    Usage,
+    keeps_types,
+    render_rows,
+    usage_of,
+)
 
 MACROS = """
 {% macro level(score) %}{% if score | int(0) > 50 %}high{% else %}low{% endif %}{% endmacro %}
@@ -43,6 +48,14 @@ CELLS = st.one_of(
 COLUMNS = ("score", "grade", "name", "range")
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_rows_too():
+    """Has templates looked at for any number of rows."""
+    before, by_partition.FEW_ROWS = by_partition.FEW_ROWS, 0
+    yield
+    by_partition.FEW_ROWS = before
+
+
 class Errors:
     """Stands for earthmover's error handler, whose words are compared."""
 
@@ -54,7 +67,7 @@ class Errors:
 
 def build(template):
     built = util.build_jinja_template(template, macros=MACROS)
-    fast_earthmover.look_at(built, MACROS.strip() + template)
+    by_partition.remember(built, MACROS.strip() + template)
     return built
 
 
@@ -139,6 +152,12 @@ def test_a_template_that_fails_in_one_row_fails_in_earthmovers_words():
 def test_what_a_template_reads_and_whether_it_is_pure(source, names, pure):
     expected = Usage(None if names is None else frozenset(names), pure)
     assert usage_of(source, jinja2.Environment(autoescape=True)) == expected
+
+
+def test_a_column_of_numbers_among_text_is_no_reason_to_render_row_by_row():
+    text = pandas.DataFrame({"score": ["1"], "year": [2026]})
+    assert keeps_types(text)
+    assert not keeps_types(pandas.DataFrame({"score": [1], "year": [2026.5]}))
 
 
 def count_renders(values, *, pure=True):
