@@ -96,6 +96,7 @@ class MatchesReport(serializers.Serializer[Any]):
     missingIdColumns = serializers.ListField(
         child=Text(max_length=200), source="missing_id_columns", required=False, max_length=100
     )
+    peakMemoryMb = Count(source="peak_memory_mb", required=False, allow_null=True)
 
 
 class ProgressReport(serializers.Serializer[Any]):

@@ -35,10 +35,16 @@ class Launcher(Protocol):
         """
 
 
-def bundle_hosts() -> dict[str, str]:
-    """Return the executor's variable for package hosts, unless they are its own default."""
-    hosts = settings.BUNDLE_HOSTS
-    return {} if tuple(hosts) == DEFAULT_BUNDLE_HOSTS else {"BUNDLE_HOSTS": ",".join(hosts)}
+def passed_on() -> dict[str, str]:
+    """Return the app's settings that are for executors, without those that are their default."""
+    variables = {}
+    if tuple(settings.BUNDLE_HOSTS) != DEFAULT_BUNDLE_HOSTS:
+        variables["BUNDLE_HOSTS"] = ",".join(settings.BUNDLE_HOSTS)
+    if settings.ROSTER_GZIP:
+        variables["ROSTER_GZIP"] = "1"
+    if settings.ODS_REQUESTS_AT_ONCE:
+        variables["ODS_REQUESTS_AT_ONCE"] = str(settings.ODS_REQUESTS_AT_ONCE)
+    return variables
 
 
 def get_launcher() -> Launcher:

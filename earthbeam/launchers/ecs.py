@@ -14,11 +14,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
-from earthbeam.launchers import bundle_hosts, ecs_watcher, job_credentials
+from earthbeam.launchers import ecs_watcher, job_credentials, passed_on
 from earthbeam.launchers.ecs_parameters import EcsParameters, forget_parameters, get_parameters
-from earthbeam.models import Job, Run
+from earthbeam.launchers.executor_size import size_for
+from earthbeam.models import Run
 from earthbeam.runs import payload, tokens
-from earthbeam.runs.relaunch import LARGE, MEDIUM
 from runway import aws
 
 logger = logging.getLogger(__name__)
@@ -69,12 +69,6 @@ class EcsLauncher:
         ecs_watcher.watch()
 
 
-def size_for(job: Job) -> str:
-    """Return the size of a job's first executor, which depends on the size of the input."""
-    total = sum(file.size or 0 for file in job.files.all())
-    return LARGE if total >= settings.ECS_FILE_SIZE_THRESHOLD_MB * 1024 * 1024 else MEDIUM
-
-
 def _run_task(run: Run, parameters: EcsParameters, size: str, credentials: dict[str, str]) -> str:
     """Start the task on ECS, and return its ARN. Raises LaunchFailed if there is no capacity.
 
@@ -122,8 +116,7 @@ def _environment(run: Run, credentials: dict[str, str], region: str) -> dict[str
         "INIT_JOB_URL": payload.init_url(run.pk),
         "TIMEOUT_SECONDS": str(run.timeout_seconds),
         "BUNDLE_REPO": settings.BUNDLE_REPO,
-        **bundle_hosts(),
-        **({"ROSTER_GZIP": "1"} if settings.ROSTER_GZIP else {}),
+        **passed_on(),
         **credentials,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,

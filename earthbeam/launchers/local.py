@@ -27,7 +27,7 @@ from earthbeam.errors import LaunchFailed
 from earthbeam.executor.unreachable import words_for
 from earthbeam.executor.workspace.folders import remove
 from earthbeam.files import directory_of, is_s3
-from earthbeam.launchers import bundle_hosts, bundle_mirror, children, orphans, sandbox
+from earthbeam.launchers import bundle_mirror, children, orphans, passed_on, sandbox
 from earthbeam.launchers.output import Masker, Output
 from earthbeam.models import Run, RunLog
 from earthbeam.runs import payload, states, tokens
@@ -198,9 +198,8 @@ def _variables(run: Run, token: str, mirror: Path | None) -> dict[str, str]:
         "INIT_JOB_URL": payload.init_url(run.id),
         "TIMEOUT_SECONDS": str(run.timeout_seconds),
         "BUNDLE_REPO": settings.BUNDLE_REPO,
-        **bundle_hosts(),
+        **passed_on(),
         **({"BUNDLE_MIRROR": str(mirror)} if mirror else {}),
-        **({"ROSTER_GZIP": "1"} if settings.ROSTER_GZIP else {}),
         **_access_to_files(run),
     }
 

@@ -152,6 +152,9 @@ class RunMatches(models.Model):
         db_default=[],  # for the previous release, which does not know the column
         help_text="Columns that may hold student IDs by the bundle, and that the file lacks.",
     )
+    peak_memory_mb = models.PositiveIntegerField(
+        null=True, help_text="The most memory that the executor and its programs needed, in MB."
+    )
 
     class Meta:
         verbose_name_plural = "run matches"

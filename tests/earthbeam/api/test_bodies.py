@@ -68,6 +68,7 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("progress", "done", [None, *NOT_COUNTS]),
     ("progress", "total", NOT_COUNTS),
     ("progress", "unit", [*NOT_TEXT, "x" * 41, "604822", "<b>", "Marisol"]),
+    ("matches", "peakMemoryMb", NOT_COUNTS),
     ("matches", "matchRate", [None, "0.5", -0.1, 1.1, 1e300, True]),
 ]
 every_report = pytest.mark.parametrize("call", GOOD)
