@@ -5,6 +5,7 @@ and earthmover renders templates row by row. Here a partition is processed with 
 earthmover's own code, except that a template is rendered for all of its rows (rendering.py).
 """
 
+import warnings
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -152,6 +153,8 @@ def compute_columns_by_partition() -> None:
         RenameColumnsOperation,
     ):
         kind.execute = _by_partition(kind.execute)
+    # Columns are added one by one on purpose: to copy the frame each time costs more.
+    warnings.simplefilter("ignore", pandas.errors.PerformanceWarning)
     # Only dates use a dask function rather than a frame's own method; a partition needs pandas'.
     dask.dataframe.to_datetime = pandas.to_datetime
 
@@ -167,7 +170,8 @@ def _by_partition(execute: Any) -> Any:
             meta[name] = pandas.Series(dtype=object)
 
         def whole_partition(frame: Any) -> Any:
-            return pandas.DataFrame(execute(operation, _Partition(frame.copy()), **kwargs))
+            copy = _Partition(frame.copy(deep=False))  # which gets columns, but never new cells
+            return pandas.DataFrame(execute(operation, copy, **kwargs))
 
         return data.map_partitions(whole_partition, meta=meta)
 

@@ -42,13 +42,12 @@ class Earthmover(running.ServerProcess):
         self,
         *programs: Program,
         cwd: Path,
-        uses_all_cores: bool = False,
         on_rows: Callable[[int], None] = lambda rows: None,
     ) -> running.Completed:
         """Run programs and return the worst result.
 
-        They run concurrently if there are enough cores, unless each ``uses_all_cores``. Programs
-        that work in parts report them: ``on_rows`` is called with how many more rows are done.
+        They run concurrently, and share the cores, unless there is only one. Programs that work in
+        parts report them: ``on_rows`` is called with how many more rows are done.
 
         Raises StepFailed if another process killed one, or if earthmover's process is gone.
         """
@@ -60,13 +59,18 @@ class Earthmover(running.ServerProcess):
             on_rows(int(count))
             return True
 
+        count = cores()
         together: Sequence[Sequence[Program]] = [programs]
-        if uses_all_cores or cores() < len(programs):
+        if count < len(programs):
             together = [(program,) for program in programs]
         codes: list[int] = []
         tails = []
         for some in together:
-            request = {"cwd": str(cwd), "programs": [asdict(program) for program in some]}
+            request = {
+                "cwd": str(cwd),
+                "cores": count,
+                "programs": [asdict(program) for program in some],
+            }
             answer, tail = self.ask(json.dumps(request), heard)
             codes += json.loads(answer)
             tails.append(tail)

@@ -6,11 +6,11 @@ Importing earthmover takes most of a second, several times what a small file nee
 imported once, while the bundle and the roster are still being fetched. Then each line on standard
 input starts one or more programs at once, as JSON:
 
-    {"cwd": FOLDER, "programs": [
+    {"cwd": FOLDER, "cores": NUMBER, "programs": [
         {"label": …, "script": NAME, "arguments": […], "environment": {…}}, …]}
 
-Each runs in its own fork, with that environment only. When all have ended, a line on standard
-output has their exit codes. All other output is the programs'.
+Each runs in its own fork, with that environment only, and they share the cores. When all have
+ended, a line on standard output has their exit codes. All other output is the programs'.
 """
 
 import importlib.util
@@ -43,8 +43,11 @@ def main() -> None:
     modules = {name: _load(here / name) for name in _MODULES}
     for line in sys.stdin:
         request = json.loads(line)
+        cores = modules["parts.py"].Cores(request["cores"])
+        modules["fast_earthmover.py"].FastEarthmover.cores = cores
         children = [_start(program, request["cwd"], modules) for program in request["programs"]]
         codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+        cores.close()
         # On its own line, even if a program's output did not end with one.
         sys.stdout.write(f"\n{ANSWER}{json.dumps(codes)}\n")
         sys.stdout.flush()

@@ -41,6 +41,7 @@ import dask.dataframe
 import earthmover.__main__ as earthmover_main
 import jinja2
 import networkx
+import pandas
 from dask.base import normalize_token
 from earthmover.earthmover import Earthmover
 from earthmover.error_handler import ErrorHandler
@@ -52,7 +53,14 @@ from earthbeam.executor.earthmover.by_partition import (
     compute_columns_by_partition,
     render_by_partition,
 )
-from earthbeam.executor.earthmover.parts import PART_BYTES, PROGRESS, PartFailed, process, split
+from earthbeam.executor.earthmover.parts import (
+    PART_BYTES,
+    PROGRESS,
+    Cores,
+    PartFailed,
+    process,
+    split,
+)
 from earthbeam.executor.earthmover.row_by_row import Scope, scopes
 
 STUDENT_ID_COLUMN = "edFi_studentUniqueID"
@@ -62,19 +70,25 @@ KEEP_NODES_BELOW_BYTES = 64 * 1024 * 1024
 """Up to this input size, every node of the graph is held in memory. Above it, nodes stay lazy."""
 
 _serial = itertools.count()
-# Not id(): it is reused after an object is gone, and would merge different tasks.
-_tokens: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()
+_tokens: dict[int, tuple["weakref.ref[Any]", str]] = {}
 
 
 def _identity_token(value: Any) -> str:
-    token = _tokens.get(value)
-    if token is None:
-        token = _tokens[value] = f"{type(value).__name__}-{next(_serial)}"
-    return token
+    # The reference tells whether the ID still is this object's: it is reused when one is gone, and
+    # would merge different tasks.
+    known = _tokens.get(id(value))
+    if known is None or known[0]() is not value:
+        token = f"{type(value).__name__}-{next(_serial)}"
+        known = _tokens[id(value)] = weakref.ref(value), token
+    return known[1]
 
 
 def use_identity_tokens() -> None:
-    for kind in (jinja2.Template, types.FunctionType, Node, Operation, ErrorHandler):
+    normalize_token.dispatch(pandas.DataFrame)  # or dask would register its own way later
+    for kind in (
+        *(jinja2.Template, types.FunctionType, Node, Operation, ErrorHandler),
+        *(pandas.DataFrame, pandas.Series),
+    ):
         normalize_token.register(kind, _identity_token)
 
 
@@ -89,8 +103,8 @@ class FastEarthmover(Earthmover):
 
     matched: Path | None = None
     """A file with the rows to transform and their students, in place of the raw input."""
-    workers = 1
-    """How many forks may work on parts of the input."""
+    cores: Cores | None = None
+    """For forks that work on parts of the input. None if no other program runs at the same time."""
     part_bytes = PART_BYTES
     keeps_nodes = False
     """Whether each node is computed once and held in memory, or again for what needs it."""
@@ -155,7 +169,7 @@ class FastEarthmover(Earthmover):
         report(0)
         rows = split(file, head_rows, self.part_bytes)
         try:
-            process(rows, file.name, make, output, self.workers, report)
+            process(rows, file.name, make, output, self.cores or Cores(os.cpu_count() or 1), report)
         except PartFailed as failed:
             if failed.exit_code < 0:  # say so to who waits for this process
                 os.kill(os.getpid(), -failed.exit_code)
@@ -263,15 +277,13 @@ def main() -> None:
     run_parser = commands.add_parser("run")
     run_parser.add_argument("results", type=Path)
     run_parser.add_argument("--matched", type=Path)
-    run_parser.add_argument("--workers", type=int, default=1)
     run_parser.add_argument("--part-bytes", type=int, default=PART_BYTES)
     dump_parser = commands.add_parser("dump")
     dump_parser.add_argument("node")
     dump_parser.add_argument("target", type=Path)
     options = parser.parse_args(own)
     if options.command == "run":
-        FastEarthmover.matched, FastEarthmover.workers = options.matched, options.workers
-        FastEarthmover.part_bytes = options.part_bytes
+        FastEarthmover.matched, FastEarthmover.part_bytes = options.matched, options.part_bytes
         run(options.results, arguments)
     else:
         dump(options.node, options.target, arguments)

@@ -1,11 +1,12 @@
 """Process a large file in parts, in as many forks as there are cores, with the results in order.
 
-Memory follows the parts in work, not the file. Imported by programs that cannot import any other of
-our code.
+Memory follows the parts in work, not the file. Programs that run at the same time share the cores.
+Imported by programs that cannot import any other of our code.
 """
 
 import ctypes
 import os
+import select
 import shutil
 import signal
 import sys
@@ -13,6 +14,7 @@ import tempfile
 import traceback
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -32,6 +34,34 @@ class PartFailed(Exception):
     def __init__(self, exit_code: int) -> None:
         super().__init__(f"a part ended with {exit_code}")
         self.exit_code = exit_code
+
+
+class Cores:
+    """The cores that processes with a common parent share: a pipe with one byte for each free one.
+
+    Create it before forking. A process that dies with a core takes it along.
+    """
+
+    def __init__(self, number: int) -> None:
+        self._free, self._returned = os.pipe()
+        os.set_blocking(self._free, False)
+        os.write(self._returned, b"\0" * number)
+
+    def take(self, *, wait: bool) -> bool:
+        """Take a core, and return whether one was free. With ``wait``, one is."""
+        while True:
+            with suppress(BlockingIOError):  # another process was faster
+                return bool(os.read(self._free, 1))
+            if not wait:
+                return False
+            select.select([self._free], [], [])
+
+    def give_back(self) -> None:
+        os.write(self._returned, b"\0")
+
+    def close(self) -> None:
+        os.close(self._free)
+        os.close(self._returned)
 
 
 @dataclass(frozen=True)
@@ -76,10 +106,10 @@ def process(
     name: str,
     make: Callable[[Path, Path], None],
     target: Path,
-    workers: int,
+    cores: Cores,
     done: Callable[[int], None] = lambda lines: None,
 ) -> None:
-    """Call ``make`` with each part's file and an output folder, in up to ``workers`` forks.
+    """Call ``make`` with each part's file and an output folder, each in a fork with its own core.
 
     Part files are called ``name``. The files that ``make`` leaves in its folder are appended to
     those in ``target``, in the order of the parts. Then ``done`` is called with the number of the
@@ -88,24 +118,33 @@ def process(
 
     def collect() -> None:
         part = running.popleft()
-        _collect(part, target)
+        try:
+            _collect(part, target)
+        finally:
+            cores.give_back()
         done(part.rows)
 
     running: deque[_Part] = deque()
     with tempfile.TemporaryDirectory(prefix="parts-") as scratch:
         try:
             for number, part in enumerate(parts):
-                if len(running) == workers:
+                # Never waits while it holds cores, since others might wait for those.
+                while not cores.take(wait=not running):
                     collect()
-                folder = Path(scratch, str(number))
-                folder.mkdir()
-                running.append(_start(part, folder, name, make))
+                try:
+                    folder = Path(scratch, str(number))
+                    folder.mkdir()
+                    running.append(_start(part, folder, name, make))
+                except OSError:
+                    cores.give_back()
+                    raise
             while running:
                 collect()
         finally:
             for each in running:
                 os.kill(each.pid, signal.SIGKILL)
                 os.waitpid(each.pid, 0)
+                cores.give_back()
 
 
 def _start(part: list[bytes], folder: Path, name: str, make: Callable[[Path, Path], None]) -> _Part:

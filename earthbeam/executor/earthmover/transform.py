@@ -10,12 +10,10 @@ from typing import Any
 from earthbeam.delimited import DelimitedFile, detect_encoding
 from earthbeam.executor.bundle.checkout import REFUSED_HELPER, Mirror
 from earthbeam.executor.earthmover.client import Earthmover, Program
-from earthbeam.executor.earthmover.parts import PART_BYTES
 from earthbeam.executor.environment import DEFAULT_BUNDLE_HOSTS
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Job
 from earthbeam.executor.processes import running
-from earthbeam.executor.processes.cores import cores
 from earthbeam.executor.workspace.folders import (
     Workspace,
     is_plain_file,
@@ -189,7 +187,7 @@ def transform_sets(
     programs = []
     for name, set_input in set_inputs.items():
         inputs = _inputs(job, workspace)
-        command = ["run", str(results_files[name]), "--workers", str(cores())]
+        command = ["run", str(results_files[name])]
         if raw_encoding is None:
             inputs["INPUT_FILE"] = set_input
         else:
@@ -197,8 +195,7 @@ def transform_sets(
         environment = _environment(job, workspace, inputs, workspace.set_output(name))
         # The matcher writes UTF-8, whatever the input's encoding.
         programs.append(_program(command, name, raw_encoding or "utf-8", environment, workspace))
-    in_parts = any(path.stat().st_size > PART_BYTES for path in set_inputs.values())
-    done = earthmover.run(*programs, cwd=workspace.bundle, uses_all_cores=in_parts, on_rows=on_rows)
+    done = earthmover.run(*programs, cwd=workspace.bundle, on_rows=on_rows)
     if done.exit_code != 0:
         raise _cannot_transform(done)
     outputs = {name: workspace.set_output(name) for name in set_inputs}

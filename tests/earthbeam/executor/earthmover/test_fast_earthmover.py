@@ -35,7 +35,7 @@ def run(tmp_path):
             results = str(tmp_path / "em-results.json")
             argv = (sys.executable, "-m", fast_earthmover.__name__, "run", results)
             size = str(input_file.stat().st_size // 7)
-            argv += ("--workers", "2", "--part-bytes", size) if kind == "parts" else ()
+            argv += ("--part-bytes", size) if kind == "parts" else ()
             argv += ("--",)
         output = tmp_path / kind
         subprocess.run(
@@ -274,7 +274,7 @@ def test_rows_are_counted_while_parts_are_made(tmp_path):
         "STATE_FILE": str(tmp_path / "runs.csv"),
     }
     arguments = (
-        *("run", str(tmp_path / "results.json"), "--part-bytes", "300", "--workers", "2"),
+        *("run", str(tmp_path / "results.json"), "--part-bytes", "300"),
         *("--", "-c", str(bundle / "earthmover.yaml"), "--skip-hashing"),
     )
     program = Program("ods", "fast_earthmover.py", arguments, environment)

@@ -43,10 +43,10 @@ def copy(file, output):
     (output / "made.jsonl").write_bytes(file.read_bytes().removeprefix(b"head\n"))
 
 
-@pytest.mark.parametrize("workers", [1, 2, 5])
-def test_what_forks_make_is_in_the_order_of_the_parts(tmp_path, workers):
+@pytest.mark.parametrize("cores", [1, 2, 5])
+def test_what_forks_make_is_in_the_order_of_the_parts(tmp_path, cores):
     done: list[int] = []
-    parts.process(numbered(9), "in.csv", copy, tmp_path, workers, done.append)
+    parts.process(numbered(9), "in.csv", copy, tmp_path, parts.Cores(cores), done.append)
     assert done == [2] * 9
     assert (tmp_path / "made.jsonl").read_text().split() == [str(number) for number in range(9)]
 
@@ -77,9 +77,34 @@ def test_a_part_that_fails_ends_the_others_and_leaves_nothing(
     target.mkdir()
     scratch.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(scratch))
+    cores = parts.Cores(3)
     before = set(psutil.Process().children())
     with pytest.raises(parts.PartFailed) as failed:
-        parts.process(numbered(9), "in.csv", fails_at(4, how), target, 3)
+        parts.process(numbered(9), "in.csv", fails_at(4, how), target, cores)
     assert failed.value.exit_code == exit_code
     assert list(scratch.iterdir()) == []
     assert set(psutil.Process().children()) <= before
+    assert [cores.take(wait=False) for _ in range(4)] == [True] * 3 + [False]
+
+
+def test_programs_that_run_at_the_same_time_share_the_cores_and_never_wait_for_each_other(tmp_path):
+    cores, busy = parts.Cores(2), tmp_path / "busy"
+    busy.mkdir()
+
+    def make(file, output):
+        own = busy / str(os.getpid())
+        own.touch()
+        time.sleep(0.01)
+        (output / "made.jsonl").write_text(f"{len(list(busy.iterdir()))}\n")
+        own.unlink()
+
+    def program(number):
+        target = tmp_path / str(number)
+        target.mkdir()
+        return parts.fork(lambda: parts.process(numbered(20), "in.csv", make, target, cores))
+
+    programs = [program(number) for number in range(3)]
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in programs] == [0, 0, 0]
+    at_once = [int(line) for n in range(3) for line in (tmp_path / str(n) / "made.jsonl").open()]
+    assert len(at_once) == 60
+    assert set(at_once) <= {1, 2}
