@@ -90,16 +90,20 @@ class DelimitedFile:
     names: tuple[str, ...] | None = None
 
     @contextmanager
-    def _reader(self) -> Iterator[Iterator[list[str]]]:
+    def _reader(self) -> Iterator[Iterator[tuple[list[str], str]]]:
         with self.path.open(encoding=self.encoding, newline="") as file:
             yield self._checked(file)
 
-    def _checked(self, file: TextIO) -> Iterator[list[str]]:
+    def _checked(self, file: TextIO) -> Iterator[tuple[list[str], str]]:
+        """Yield each row and its text."""
         ended = False
+        text = ""
 
         def lines() -> Iterator[str]:
-            nonlocal ended
-            yield from file
+            nonlocal ended, text
+            for line in file:
+                text += line
+                yield line
             ended = True
             yield _END
 
@@ -114,7 +118,8 @@ class DelimitedFile:
                         f"A quoted cell that begins in line {begun} has no end: fix the quotes"
                         " there, or save the file as CSV again."
                     )
-                yield row
+                yield row, text
+                text = ""
                 begun = reader.line_num + 1
         except csv.Error:
             raise BadFile(
@@ -148,7 +153,7 @@ class DelimitedFile:
         """
         head: list[list[str]] = []
         with self._reader() as reader:
-            for row in reader:
+            for row, _ in reader:
                 head.append(row)
                 if len(head) >= self.header_row and row:  # a blank line is not a header
                     return head
@@ -168,9 +173,17 @@ class DelimitedFile:
 
     def rows(self) -> Iterator[list[str]]:
         """Yield the rows below the header, each with one cell per column. Raises BadFile."""
+        return (row for row, _ in self.rows_and_lines())
+
+    def rows_and_lines(self) -> Iterator[tuple[list[str], str | None]]:
+        """Yield ``rows()``, each with its line, or None if its cells are not simply in a line.
+
+        A line has no line end. With it, a row can be written again without its cells being looked
+        at. Raises BadFile.
+        """
         head, width = len(self.head()), len(self.columns())
         with self._reader() as reader:
-            for number, row in enumerate(reader, start=1):
+            for number, (row, text) in enumerate(reader, start=1):
                 if number <= head or not any(row) or (len(row) == 1 and not row[0].strip()):
                     continue
                 if len(row) > width and any(row[width:]):
@@ -178,7 +191,12 @@ class DelimitedFile:
                         f"Row {number} has {len(row)} cells, but the header has {width} columns:"
                         " is a cell with a comma in it not quoted?"
                     )
-                yield row[:width] + [""] * (width - len(row))
+                if len(row) != width:
+                    yield row[:width] + [""] * (width - len(row)), None
+                elif '"' in text:
+                    yield row, None
+                else:
+                    yield row, text.rstrip("\r\n")
 
 
 @contextmanager
@@ -197,10 +215,16 @@ class RowWriter:
     def __init__(self, file: TextIO, delimiter: str) -> None:
         # With CR in the line end, the csv module also quotes cells that contain a CR.
         self._write = csv.writer(file, delimiter=delimiter, lineterminator="\r\n").writerow
+        self._write_text = file.write
         self.rows = 0
 
     def write(self, row: list[str]) -> None:
         self._write(row)
+        self.rows += 1
+
+    def write_line(self, line: str) -> None:
+        """Write a row as it was read: one whose cells need no quotes."""
+        self._write_text(f"{line}\r\n")
         self.rows += 1
 
 

@@ -238,11 +238,18 @@ def _split(
     ):
         writers = {ODS_SET: ods, OTHER_SET: other}
         head_rows = ods.rows
-        for row, found in zip(source.rows(), plan.rows, strict=True):
-            if found.student is not None:
-                writers[sets[found.outcome]].write(with_student(row, found.student))
-            else:
+        same_format = source.delimiter == expected.delimiter
+        for (row, line), found in zip(source.rows_and_lines(), plan.rows, strict=True):
+            student = found.student
+            kept = line if same_format else None
+            if student is None and kept is not None:
+                unmatched.write_line(kept)
+            elif student is None:
                 unmatched.write(row)
+            elif kept is not None and place is None and student.isalnum():  # so needs no quotes
+                writers[sets[found.outcome]].write_line(f"{kept}{source.delimiter}{student}")
+            else:
+                writers[sets[found.outcome]].write(with_student(row, student))
     written = {name: writer.rows - head_rows for name, writer in writers.items()}
     left = unmatched.rows - head_rows
     return {name: set_file(name) for name, rows in written.items() if rows}, left

@@ -4,10 +4,14 @@ import logging
 from pathlib import Path
 
 from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.processes.background import Background
 from earthbeam.executor.workspace.folders import Workspace, is_plain_file
 from earthbeam.files import FileStore
 
 logger = logging.getLogger(__name__)
+
+_AT_ONCE = 4
+"""Files of a set that are uploaded at the same time: most are small, and wait for S3."""
 
 
 class Artifacts:
@@ -51,10 +55,25 @@ class Artifacts:
                     logger.warning("%s could not be stored: %s", path.name, error)
 
     def store_set(self, name: str, output: Path) -> bool:
-        """Store a set's non-empty JSONL files, and return whether there were any."""
-        files = [path for path in sorted(output.glob("*.jsonl")) if path.stat().st_size]
-        for path in files:
-            self._upload(path, f"output/{name}/{path.name}")
+        """Store a set's non-empty JSONL files, some at once, and return whether there were any."""
+        files = [path for path in output.glob("*.jsonl") if path.stat().st_size]
+        # The largest is the last, which is taken first.
+        left = sorted(files, key=lambda path: path.stat().st_size)
+
+        def upload() -> None:
+            try:
+                while left:
+                    path = left.pop()
+                    self._upload(path, f"output/{name}/{path.name}")
+            except IndexError:  # another thread took it
+                pass
+            except BaseException:
+                left.clear()
+                raise
+
+        uploads = [Background("upload", upload) for _ in range(min(_AT_ONCE, len(files)))]
+        for each in uploads:
+            each.result()
         return bool(files)
 
     def _upload(self, path: Path, key: str) -> None:

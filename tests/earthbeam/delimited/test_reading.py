@@ -134,3 +134,23 @@ def test_rows_survive_being_written_and_read(tmp_path_factory, rows):
     assert list(DelimitedFile(path, "utf-8", ",").rows()) == rows
     with path.open(encoding="utf-8", newline="") as file:
         assert list(csv.reader(file))[1:] == rows
+
+
+@given(text=st.text(st.sampled_from('a1 ;,"\r\nñ'), min_size=1))
+def test_a_line_that_is_kept_is_what_its_row_would_be_written_as(tmp_path_factory, text):
+    folder = tmp_path_factory.mktemp("lines")
+    source = folder / "a.csv"
+    source.write_text("x,y\n" + text, encoding="utf-8", newline="")
+    kept, written = folder / "kept.csv", folder / "written.csv"
+    try:
+        rows = list(DelimitedFile(source, "utf-8", ",").rows_and_lines())
+    except BadFile:
+        return
+    with writing_rows(kept, ",", []) as as_read, writing_rows(written, ",", []) as as_cells:
+        for row, line in rows:
+            as_cells.write(row)
+            if line is None:
+                as_read.write(row)
+            else:
+                as_read.write_line(line)
+    assert kept.read_bytes() == written.read_bytes()
