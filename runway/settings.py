@@ -63,11 +63,17 @@ BUNDLE_HOSTS = env.list("BUNDLE_HOSTS", default=[]) or ["github.com"]
 EXECUTOR_LAUNCHER = env.str("EXECUTOR_LAUNCHER", default="local")
 # What local executors run in: auto, bubblewrap, or none.
 EXECUTOR_SANDBOX = env.str("EXECUTOR_SANDBOX", default="") or "auto"
-# Input of this size or more gets a large executor, if executors have sizes (ecs).
+# If executors have sizes (ecs), runs that are expected to need more than this get a large one.
+ECS_MEDIUM_MEMORY_MB = positive_int("ECS_MEDIUM_MEMORY_MB", 8000)
+# Where nothing is known of their bundle's memory, runs with this much input or more do.
 ECS_FILE_SIZE_THRESHOLD_MB = positive_int("ECS_FILE_SIZE_THRESHOLD_MB", 100)
 EXECUTOR_TIMEOUT_SECONDS = positive_int("EXECUTOR_TIMEOUT_SECONDS", 3600)
 # Executors request EDU's roster in gzip: useful only on a slow link, see docs/edu.md.
 ROSTER_GZIP = env.bool("ROSTER_GZIP", default=False)
+# Executors send so many records to an ODS at the same time. None: as many as the bundle says.
+ODS_REQUESTS_AT_ONCE = (
+    positive_int("ODS_REQUESTS_AT_ONCE", 1) if optional("ODS_REQUESTS_AT_ONCE") else None
+)
 
 # --- ODSs -----------------------------------------------------------------------------------
 # Private networks in which the app may connect to an ODS that a person names.

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 DEFAULT_BUNDLE_REPO = "https://github.com/edanalytics/earthmover_edfi_bundles.git"
 DEFAULT_BUNDLE_HOSTS = ("github.com",)
 DEFAULT_TIMEOUT_SECONDS = 3600
+MOST_REQUESTS_AT_ONCE = 64
 
 
 class BadEnvironment(Exception):
@@ -32,6 +33,8 @@ class Environment:
     possible_student_id_columns: str | None = None
     roster_gzip: bool = False
     """Whether to ask the app for a gzipped roster, for a slow link between the two."""
+    ods_requests_at_once: int | None = None
+    """How many records to send to the ODS at the same time. None for the bundle's number."""
 
     @classmethod
     def read(cls, variables: Mapping[str, str] = os.environ) -> "Environment":
@@ -48,6 +51,11 @@ class Environment:
         gzip = variables.get("ROSTER_GZIP") or "0"
         if gzip not in ("0", "1"):
             raise BadEnvironment("ROSTER_GZIP must be 1 or 0.")
+        at_once = variables.get("ODS_REQUESTS_AT_ONCE") or None
+        if at_once and not (at_once.isdecimal() and 1 <= int(at_once) <= MOST_REQUESTS_AT_ONCE):
+            raise BadEnvironment(
+                f"ODS_REQUESTS_AT_ONCE must be a whole number from 1 to {MOST_REQUESTS_AT_ONCE}."
+            )
         return cls(
             init_token=variables["INIT_TOKEN"],
             init_job_url=url,
@@ -58,4 +66,5 @@ class Environment:
             bundle_mirror=variables.get("BUNDLE_MIRROR") or None,
             possible_student_id_columns=variables.get("POSSIBLE_STUDENT_ID_COLUMNS") or None,
             roster_gzip=gzip == "1",
+            ods_requests_at_once=int(at_once) if at_once else None,
         )

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from earthbeam.executor.match_step import (
     match_students,
 )
 from earthbeam.executor.processes.background import Background
+from earthbeam.executor.processes.memory import PeakMemory
 from earthbeam.executor.reporting.app_client import AppClient
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.reporting.progress import Progress
@@ -37,6 +39,14 @@ from earthbeam.files import FileStore, open_store
 logger = logging.getLogger(__name__)
 
 EARTHMOVER_RESULTS = {ODS_SET: "em-results.json", OTHER_SET: "em-results-x-year.json"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """A set's JSONL files, and how many records each resource has."""
+
+    folder: Path
+    records: dict[str, int]
 
 
 class Pipeline:
@@ -58,6 +68,7 @@ class Pipeline:
         self.workspace = workspace
         self.redactor = redactor
         self.lightbeam_settings = BundleSettings()
+        self.memory = PeakMemory()
 
     @cached_property
     def store(self) -> FileStore:
@@ -95,7 +106,9 @@ class Pipeline:
             mirror = checkout.at_commit(mirror, branch, commit, self.workspace)
         checkout.check_out(mirror, self.job.bundle_path, branch, self.workspace)
         # Now, because from the next step on, the bundle's code may change its files.
-        self.lightbeam_settings = config.read(self.workspace.bundle / "lightbeam.yaml")
+        self.lightbeam_settings = config.read(
+            self.workspace.bundle / "lightbeam.yaml", self.environment.ods_requests_at_once
+        )
         return mirror
 
     def prepare_bundle(
@@ -185,7 +198,7 @@ class Pipeline:
         roster: Path,
         input_file: Path,
         earthmover: Earthmover,
-    ) -> tuple[Matched, dict[str, Path]]:
+    ) -> tuple[Matched, dict[str, Output]]:
         self.progress.begin("earthmover_run")
         descriptor_mappings.write_seeds(self.job.descriptor_mappings, self.workspace.bundle)
         rows = self._rows_to_match(bundle, input_file, earthmover)
@@ -203,11 +216,11 @@ class Pipeline:
             self._counting_rows(len(matched.plan.rows) - matched.unmatched_rows),
         )
         outputs = {}
-        for name, output in made.items():
+        for name, folder in made.items():
             self._publish_childs(EARTHMOVER_RESULTS[name])
             self.artifacts.store(EARTHMOVER_RESULTS[name])
-            if _records(output):
-                outputs[name] = output
+            if records := _records(folder):
+                outputs[name] = Output(folder, records)
         if not outputs:
             raise StepFailed(
                 "artifact_empty",
@@ -272,28 +285,28 @@ class Pipeline:
         self._stream_edu_roster(self.workspace.draft(CROSS_YEAR_ROSTER_NAME))
         return self._roster(CROSS_YEAR_ROSTER_NAME, from_edu=True)
 
-    def send_to_ods(self, outputs: dict[str, Path]) -> dict[str, Counts]:
+    def send_to_ods(self, outputs: dict[str, Output]) -> dict[str, Counts]:
         """Send the ODS set, if it has records, and return the run's summary of both sets."""
         summary: dict[str, Counts] = {}
         if self.job.ods is not None and ODS_SET in outputs:
             self.progress.begin("lightbeam_send")
-            total = sum(_records(outputs[ODS_SET]).values())
+            total = sum(outputs[ODS_SET].records.values())
             self.progress.at(0, total, "records")
             summary = sending.send(
                 self._lightbeam(self.job.ods),
-                outputs[ODS_SET],
+                outputs[ODS_SET].folder,
                 self.workspace,
                 self.redactor.redact_secrets,
                 lambda done: self.progress.at(done, total, "records"),
             )
             self.artifacts.store(sending.RESULTS_NAME)
         if OTHER_SET in outputs:
-            for resource, records in _records(outputs[OTHER_SET]).items():
+            for resource, records in outputs[OTHER_SET].records.items():
                 summary.setdefault(resource, Counts()).processed += records
         return summary
 
     def report_results(
-        self, matched: Matched, outputs: dict[str, Path], summary: dict[str, Counts]
+        self, matched: Matched, outputs: dict[str, Output], summary: dict[str, Counts]
     ) -> None:
         urls, plan = self.job.urls, matched.plan
         if matched.unmatched_rows:
@@ -310,9 +323,9 @@ class Pipeline:
             self.workspace.publish(UNMATCHED_NAME)
             self.artifacts.store(UNMATCHED_NAME)
         for name, output in outputs.items():
-            self.artifacts.store_set(name, output)
+            self.artifacts.store_set(name, output.folder)
             self.app.report(urls.output_files, self._output_set(name), once=True)
-        self.app.offer(urls.matches, matched.counts())
+        self.app.offer(urls.matches, {**matched.counts(), "peakMemoryMb": self.memory.megabytes})
         self.app.report(urls.summary, {name: counts.body() for name, counts in summary.items()})
 
     def _output_set(self, name: str) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from earthbeam.executor.environment import MOST_REQUESTS_AT_ONCE
 from earthbeam.executor.job import Ods
 
 _LONGEST_FILE = 256 * 1024
@@ -35,10 +36,11 @@ class BundleSettings:
     retry_statuses: tuple[int, ...] = (429, 500, 501, 503, 504)
 
 
-def read(path: Path) -> BundleSettings:
+def read(path: Path, requests_at_once: int | None = None) -> BundleSettings:
     """Return the bundle's settings in ``path``, without missing, odd, or non-literal values.
 
     A file that cannot be read counts as empty, since lightbeam needs nothing from it.
+    ``requests_at_once`` replaces the bundle's pool size.
     """
     try:
         text = path.read_text(encoding="utf-8") if path.stat().st_size <= _LONGEST_FILE else ""
@@ -51,7 +53,8 @@ def read(path: Path) -> BundleSettings:
         "namespace": _name(top.get("namespace")),
         "namespace_overrides": _overrides(top.get("namespace_overrides")),
         "mode": api.get("mode") if api.get("mode") in _MODES else None,
-        "pool_size": _number(connection.get("pool_size"), 1, 64),
+        "pool_size": requests_at_once
+        or _number(connection.get("pool_size"), 1, MOST_REQUESTS_AT_ONCE),
         "timeout": _number(connection.get("timeout"), 1, 6000, whole=False),
         "num_retries": _number(connection.get("num_retries"), 1, 50),
         "backoff_factor": _number(connection.get("backoff_factor"), 1, 10, whole=False),

@@ -7,10 +7,18 @@ redirect. Here, for an ODS whose URL (EDFI_API_BASE_URL) begins with https, no r
 http. An http URL on the ODS's own host, as from an ODS behind a proxy that ends TLS, is requested
 over https instead; any other is refused. For every ODS, redirects are followed only to the same
 scheme, host, and port.
+
+lightbeam also sends on at full speed to an ODS that asks it to wait (429), and counts what it sends
+meanwhile as failed. Here, all requests wait as long as the ODS asks, and the one that it refused is
+repeated.
 """
 
+import asyncio
 import os
 import sys
+import time
+import weakref
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -18,6 +26,42 @@ import aiohttp
 import requests
 from lightbeam.__main__ import main
 from yarl import URL
+
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
+"""Seconds to wait if the ODS does not say how long: doubled each time. Longer ones are cut."""
+
+LONGEST_WAIT = 5 * 60.0
+"""Seconds without any request that the ODS takes, until it is asked no more."""
+
+
+class Pace:
+    """How long an ODS wants to be left alone."""
+
+    def __init__(self) -> None:
+        self._until = 0.0
+        self._pause = FIRST_PAUSE
+        self._taken_at = time.monotonic()
+
+    async def wait(self) -> None:
+        while (left := self._until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
+
+    def slow_down(self, status: int, headers: Mapping[str, str]) -> bool:
+        """Take notice of an answer. True if its request must be repeated after ``wait``."""
+        asked = headers.get("Retry-After", "")
+        if status != 429 and not (status == 503 and asked):
+            self._taken_at, self._pause = time.monotonic(), FIRST_PAUSE
+            return False
+        if time.monotonic() - self._taken_at > LONGEST_WAIT:
+            return False
+        if time.monotonic() >= self._until:  # else it is an answer from before the pause
+            # Dates, which Retry-After may be too, are rare: they count as no number.
+            pause = min(float(asked) if asked.isdecimal() else self._pause, LONGEST_PAUSE)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+            self._until = time.monotonic() + pause
+            sys.stdout.write(f"The ODS asks to wait: {pause:g} s\n")
+            sys.stdout.flush()
+        return True
 
 
 class Refused(requests.ConnectionError):
@@ -50,6 +94,10 @@ def guard(base: str) -> None:
     session: Any = requests.Session
     client: Any = aiohttp.ClientSession
     send, redirect_target, request = adapter.send, session.get_redirect_target, client._request
+    pace = Pace()
+    # lightbeam starts thousands of requests at once, which wait for a connection. Here they wait
+    # before that, so that a pause is for all but those on their way.
+    places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
     def guarded_send(self: Any, prepared: Any, *args: Any, **kwargs: Any) -> Any:
         prepared.url = safe_url(prepared.url, base)
@@ -63,7 +111,16 @@ def guard(base: str) -> None:
 
     async def guarded_request(self: Any, method: str, url: Any, **kwargs: Any) -> Any:
         kwargs["allow_redirects"] = False
-        return await request(self, method, URL(safe_url(str(url), base), encoded=True), **kwargs)
+        safe = URL(safe_url(str(url), base), encoded=True)
+        if self not in places:
+            places[self] = asyncio.Semaphore(self.connector.limit)
+        async with places[self]:
+            while True:
+                await pace.wait()
+                response = await request(self, method, safe, **kwargs)
+                if not pace.slow_down(response.status, response.headers):
+                    return response
+                response.release()
 
     adapter.send = guarded_send
     session.get_redirect_target = same_origin_target

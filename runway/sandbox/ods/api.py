@@ -113,12 +113,13 @@ class Api:
             case "reset":
                 raise ConnectionReset
             case "throttle":
-                body = problem(429, "too-many-requests", "Too Many Requests", "Try again later.")
-                return Answer(429, body, {"Retry-After": "1"})
+                return _throttled()
         if name not in RESOURCES:
             return _not_found()
         if request.method == "GET":
             return self._page(name, dict(parse_qsl(urlsplit(request.target).query)))
+        if self.faults.post_throttled():
+            return _throttled()
         time.sleep(self.faults.faults.post_delay_seconds)
         if self.faults.post_refused(name):
             raise invalid({"$.sandbox": ["The sandbox was told to refuse this record."]})
@@ -205,6 +206,11 @@ def _json(body: bytes) -> Any:
         return json.loads(body)
     except ValueError as error:
         raise invalid({"$": ["The request body is not JSON."]}) from error
+
+
+def _throttled() -> Answer:
+    body = problem(429, "too-many-requests", "Too Many Requests", "Try again later.")
+    return Answer(429, body, {"Retry-After": "1"})
 
 
 def _not_found() -> Answer:

@@ -1,6 +1,7 @@
 """Faults of the ODS stand-in, on demand."""
 
 import threading
+import time
 from dataclasses import dataclass, fields
 from typing import Any, Literal, Self
 
@@ -32,6 +33,9 @@ class Faults:
 
     throttle_every: int | None = None
     """Every this many data requests, one gets 429 with a Retry-After of one second."""
+
+    posts_per_second: int | None = None
+    """More POSTs than this in a second get 429 with a Retry-After of one second."""
 
     reject_posts: bool = False
     """Refuse every POST with a validation error."""
@@ -86,6 +90,7 @@ class FaultCounter:
         self.faults = faults
         self._data_requests = 0
         self._posts = 0
+        self._second, self._in_second = 0, 0
         self._failed_pages = 0
         self._token_uses: dict[str, int] = {}
         self._lock = threading.Lock()
@@ -106,6 +111,16 @@ class FaultCounter:
         if self.faults.throttle_every and count % self.faults.throttle_every == 0:
             return "throttle"
         return None
+
+    def post_throttled(self) -> bool:
+        """Count a POST. True if there were too many in this second."""
+        if self.faults.posts_per_second is None:
+            return False
+        with self._lock:
+            if self._second != int(time.monotonic()):
+                self._second, self._in_second = int(time.monotonic()), 0
+            self._in_second += 1
+            return self._in_second > self.faults.posts_per_second
 
     def post_refused(self, resource: str) -> bool:
         """Count a POST of a resource. True if it must be refused."""

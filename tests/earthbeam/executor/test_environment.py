@@ -23,6 +23,12 @@ def test_rosters_are_asked_for_in_gzip_only_where_that_is_set():
     assert Environment.read(GOOD | {"ROSTER_GZIP": "1"}).roster_gzip
 
 
+def test_the_number_of_records_sent_at_once_is_the_bundles_unless_it_is_set():
+    assert Environment.read(GOOD).ods_requests_at_once is None
+    assert Environment.read(GOOD | {"ODS_REQUESTS_AT_ONCE": ""}).ods_requests_at_once is None
+    assert Environment.read(GOOD | {"ODS_REQUESTS_AT_ONCE": "32"}).ods_requests_at_once == 32
+
+
 def test_the_token_does_not_show():
     assert "abc" not in repr(Environment.read(GOOD))
 
@@ -36,6 +42,8 @@ def test_the_token_does_not_show():
         ({"TIMEOUT_SECONDS": "soon"}, "TIMEOUT_SECONDS"),
         ({"TIMEOUT_SECONDS": "0"}, "TIMEOUT_SECONDS"),
         ({"ROSTER_GZIP": "perhaps"}, "ROSTER_GZIP"),
+        ({"ODS_REQUESTS_AT_ONCE": "many"}, "ODS_REQUESTS_AT_ONCE"),
+        ({"ODS_REQUESTS_AT_ONCE": "65"}, "ODS_REQUESTS_AT_ONCE"),
     ],
 )
 def test_a_variable_that_is_missing_or_unusable_is_named(change, named):

@@ -55,6 +55,7 @@ def test_a_cross_year_job_splits_its_rows_between_the_ods_and_edu(app, ods, work
     expected_steps = [f"{step} {status}" for step in STEPS for status in ("begin", "success")]
     assert app.steps() == [*expected_steps, "done success"]
     (matches,) = app.posted("matches")
+    assert 100 < matches.pop("peakMemoryMb") < 4000
     assert matches == {
         "inputRows": expected.rows,
         "odsMatched": expected.ods,

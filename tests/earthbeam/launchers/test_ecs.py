@@ -76,11 +76,13 @@ def test_an_executor_gets_the_contracts_variables_and_credentials_of_its_own(
     assert f"/{run.job_id}/*" in policy_of(session)["Statement"][0]["Resource"]
 
 
-def test_executors_are_told_to_ask_for_gzip_where_the_app_is_set_so(launcher, ecs, run, settings):
+def test_executors_are_told_what_the_app_is_set_to(launcher, ecs, run, settings):
     settings.ROSTER_GZIP = True
+    settings.ODS_REQUESTS_AT_ONCE = 32
     launcher.launch(run, never)
     (task,) = ecs.tasks()
-    assert ecs.environment(task)["ROSTER_GZIP"] == "1"
+    environment = ecs.environment(task)
+    assert (environment["ROSTER_GZIP"], environment["ODS_REQUESTS_AT_ONCE"]) == ("1", "32")
 
 
 @pytest.mark.parametrize(

@@ -102,10 +102,12 @@ def test_an_executor_gets_the_contracts_variables_and_nothing_of_ours(run, setti
     assert not Path(seen["cwd"]).exists()
 
 
-def test_executors_are_told_to_ask_for_gzip_where_the_app_is_set_so(run, settings):
+def test_executors_are_told_what_the_app_is_set_to(run, settings):
     settings.ROSTER_GZIP = True
+    settings.ODS_REQUESTS_AT_ONCE = 32
     launcher("environment").launch(run, never)
-    assert json.loads(log_of(run))["environment"]["ROSTER_GZIP"] == "1"
+    environment = json.loads(log_of(run))["environment"]
+    assert (environment["ROSTER_GZIP"], environment["ODS_REQUESTS_AT_ONCE"]) == ("1", "32")
 
 
 def test_an_executor_that_ends_before_it_reports_has_failed_to_start(run):

@@ -120,6 +120,13 @@ def test_a_configuration_that_is_missing_or_huge_counts_as_empty(tmp_path):
     assert read(tmp_path, "namespace: tpdm\n" + "# x\n" * 100_000) == BundleSettings()
 
 
+def test_the_deployments_number_of_requests_replaces_the_bundles(tmp_path):
+    path = tmp_path / "lightbeam.yaml"
+    path.write_text("connection:\n  pool_size: 2\n")
+    assert config.read(path).pool_size == 2
+    assert config.read(path, 32).pool_size == 32
+
+
 def test_numbers_are_brought_into_their_range(tmp_path):
     settings = read(tmp_path, "connection: {pool_size: 5000, num_retries: 0, timeout: 0.1}")
     assert (settings.pool_size, settings.num_retries, settings.timeout) == (64, 1, 1)
