@@ -114,7 +114,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         bench = Bench(Path(folder))
         for subject, case in PLAN:
-            if subject.is_public and not bench.public:
+            if subject.is_public and not bench.bundles.public:
                 continue
             if subject.name not in (options.bundle or (subject.name,)):
                 continue
@@ -129,20 +129,31 @@ def main() -> None:
     print(f"\nKept in {path.relative_to(PROJECT)}.")
 
 
-class Bench:
-    """The repositories and scratch space of one benchmark."""
+class BundleRepositories:
+    """The sandbox's bundles, and those of BUNDLE_REPO if it is a local clone."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
         self.sandbox = create_bundle_repository(folder / "sandbox-bundles")
         given = os.environ.get("BUNDLE_REPO", "")
         self.public = Path(given) if given and Path(given, "registry.json").exists() else None
+
+    def of(self, subject: Subject) -> Path:
+        """Return the repository that has the subject's bundle."""
+        return self.public if subject.is_public and self.public else self.sandbox
+
+
+class Bench:
+    """The bundles and scratch space of one benchmark."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.bundles = BundleRepositories(folder)
 
     def measure(self, subject: Subject, case: Case, *, big_stock: bool) -> list[dict[str, Any]]:
         """Run both sides in turn, and return a row per run."""
         place = self.folder / f"{subject.name}-{case.label}"
         place.mkdir()
-        repository = self.public if subject.is_public and self.public else self.sandbox
+        repository = self.bundles.of(subject)
         files = write_files(subject, case, repository, place)
         runs = []
         stock_wanted = case.stock == "measured" or (case.stock == "kept" and big_stock)
@@ -225,12 +236,17 @@ def _state_id(number: int) -> str:
     return str(1_000_000_000 + number)
 
 
+def _unique_id(number: int) -> str:
+    # Unlike any ID in the samples: STAR's have six digits, in another column that may match.
+    return str(700_000_000_000 + number)
+
+
 def _roster_lines(numbers: Any) -> Iterator[str]:
     for number in numbers:
         yield (
             '{"educationOrganizationReference":{"educationOrganizationId":255901,'
             '"link":{"rel":"LocalEducationAgency"}},'
-            f'"studentReference":{{"studentUniqueId":"{600_000 + number}"}},'
+            f'"studentReference":{{"studentUniqueId":"{_unique_id(number)}"}},'
             '"studentIdentificationCodes":[{"studentIdentificationSystemDescriptor":'
             '"uri://ed-fi.org/StudentIdentificationSystemDescriptor#State",'
             f'"identificationCode":"{_state_id(number)}"}},'

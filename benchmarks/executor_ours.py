@@ -4,7 +4,6 @@ import json
 import logging
 import shutil
 import sys
-import time
 from pathlib import Path
 
 from earthbeam.executor.bundle import checkout
@@ -51,12 +50,9 @@ def main(job_file: Path) -> None:
             Redactor(),
         )
         results = {name: place / f"results-{name}.json" for name in matched.set_inputs}
-        began = time.perf_counter()
         outputs = transform.transform_sets(
             matched.set_inputs, rows.raw_encoding, job, workspace, results, earthmover
         )
-        seconds = {"transform_seconds": round(time.perf_counter() - began, 2)}
-        (place / "seconds.json").write_text(json.dumps(seconds))
         for name, output in outputs.items():
             shutil.copytree(output, place / name)
 

@@ -1,17 +1,22 @@
 """`make bench-large`: large files, against the executor before it had parts and rendered columns.
 
-    python -m benchmarks.large [--rows 20000 100000] [--most 1000000] [--repeats 1]
+    python -m benchmarks.large [--rows 20000 100000] [--most 1000000] [--repeats 1] [--long]
 
-Measures the executor's own steps from "Preparing the bundle" to the last transform, for two sets,
-with EDU's roster twice the input. Fetching and sending are left out. "before" is commit 36bb018,
-run from a worktree of this repository; without its history, only ours is measured. Runs are
-interleaved; ratios are of medians, and results are compared byte by byte.
+Whole runs of the executor. STAR if BUNDLE_REPO is a clone of the public bundle repository, else the
+summative sample bundle: two sets, with EDU's roster twice the input, one of them sent to an ODS.
+"before" is commit 36bb018, run from a worktree of this repository; without its history, only ours
+is measured. Runs are interleaved, ratios are of medians, and results are compared byte by byte. Of
+the larger size, "before" takes minutes: it is measured only with --long, and kept with its date in
+benchmarks/before_large.json.
 
-STAR is measured if BUNDLE_REPO is a clone of the public bundle repository, else the summative
-sample bundle. The largest file is of the interim sample bundle, on all cores and on one.
+The largest file is one of the interim sample bundle with columns that it does not read, about 1 KB
+a row, for EDU alone: on all cores, and on one.
+
+Figures are named for the default sizes.
 """
 
 import argparse
+import csv
 import json
 import os
 import shutil
@@ -20,40 +25,54 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from datetime import UTC, datetime
 from filecmp import cmpfiles
 from pathlib import Path
 from typing import Any
 
-from benchmarks.executor import PUBLIC_SUBJECTS, SUBJECTS, SUMMATIVE, Case, Subject, write_files
-from benchmarks.measure import PROJECT, machine, python, run_child, write_results
-from runway.sandbox.bundle_repository import create_bundle_repository
+from benchmarks import whole_run
+from benchmarks.executor import (
+    PUBLIC_SUBJECTS,
+    SUBJECTS,
+    SUMMATIVE,
+    BundleRepositories,
+    Case,
+    Files,
+    Subject,
+    write_files,
+)
+from benchmarks.measure import PROJECT, machine, write_results
 
 BEFORE = "36bb018"
+KEPT_BEFORE = Path(__file__).with_name("before_large.json")
 STAR = next(subject for subject in PUBLIC_SUBJECTS if subject.name == "STAR")
 INTERIM = next(subject for subject in SUBJECTS if subject.name == "SAMPLE_INTERIM")
 _ONE_CORE = ("taskset", "--cpu-list", "0")
+_UNREAD_COLUMNS = 30
+_UNREAD_CELL = "thirty characters of any text."
 
 Row = dict[str, Any]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="make bench-large", description=__doc__)
-    parser.add_argument("--rows", nargs="*", type=int, default=[20_000, 100_000])
+    parser.add_argument("--rows", nargs=2, type=int, default=[20_000, 100_000])
     parser.add_argument("--most", type=int, default=1_000_000, help="rows of the largest file")
     parser.add_argument("--repeats", type=int, default=1)
+    parser.add_argument("--long", action="store_true", help="measure the longest run before, too")
     options = parser.parse_args(arguments)
-    where = machine("earthmover", "dask", "pandas")
+    where = machine("earthmover", "lightbeam", "dask", "pandas")
     runs: list[Row] = []
+    some, many = options.rows
     with tempfile.TemporaryDirectory(prefix="bench-") as folder, checkout_before() as before:
         bench = Bench(Path(folder), before)
-        for rows in options.rows:
-            for _ in range(options.repeats):
-                runs += bench.compare(bench.subject, rows)
+        for _ in range(options.repeats):
+            runs += bench.compare(bench.subject, some)
+        runs += bench.compare(bench.subject, many, kept=not options.long)
         for rows in (options.most // 10, options.most):
-            runs.append(bench.run("ours", INTERIM, rows))
-            runs.append(bench.run("ours on one core", INTERIM, rows))
-    found = figures(runs, options.rows, options.most)
+            runs.append(bench.run("ours", INTERIM, rows, to_ods=False))
+        runs.append(bench.run("ours on one core", INTERIM, options.most, to_ods=False))
+    found = figures(runs, some, many, options.most)
     path = write_results("large", where, runs, found)
     _tell(runs, found)
     print(f"\nKept in {path.relative_to(PROJECT)}.")
@@ -80,115 +99,147 @@ def checkout_before() -> Iterator[Path | None]:
 
 
 class Bench:
-    """The repositories and scratch space of one benchmark."""
+    """The bundles and scratch space of one benchmark."""
 
     def __init__(self, folder: Path, before: Path | None) -> None:
         self.folder, self.before = folder, before
-        given = os.environ.get("BUNDLE_REPO", "")
-        self.public = Path(given) if given and Path(given, "registry.json").exists() else None
-        self.sandbox = create_bundle_repository(folder / "sandbox-bundles")
-        self.subject = STAR if self.public else SUMMATIVE
+        self.bundles = BundleRepositories(folder)
+        self.subject = STAR if self.bundles.public else SUMMATIVE
 
-    def compare(self, subject: Subject, rows: int) -> list[Row]:
-        """Run both sides in turn, and compare what they made."""
+    def compare(self, subject: Subject, rows: int, *, kept: bool = False) -> list[Row]:
+        """Run both sides in turn, and compare what they made. With ``kept``, use kept figures."""
         ours = self.run("ours", subject, rows, keep=True)
         runs = [ours]
-        if self.before is not None:
+        if kept:
+            runs += _kept(subject, rows)
+        elif self.before is not None:
             before = self.run("before", subject, rows, keep=True)
-            runs.append(before | {"results_equal": _same(ours["place"], before["place"])})
+            equal = _same(ours["place"] / "results", before["place"] / "results")
+            runs.append(before | {"results_equal": equal})
         for row in runs:
-            shutil.rmtree(row.pop("place"))
+            if "place" in row:
+                shutil.rmtree(row.pop("place"))
+        if not kept and self.before is not None:
+            _keep(runs[-1])
         return runs
 
-    def run(self, side: str, subject: Subject, rows: int, *, keep: bool = False) -> Row:
+    def run(
+        self, side: str, subject: Subject, rows: int, *, to_ods: bool = True, keep: bool = False
+    ) -> Row:
         """Run one side on ``rows`` rows, and return its cost and how many records it made."""
         print(f"{subject.name} {rows:,} {side}", flush=True)
-        repository = self.public if subject.is_public and self.public else self.sandbox
+        repository = self.bundles.of(subject)
         place = Path(tempfile.mkdtemp(dir=self.folder))
-        case = Case("", rows, rows, 2 * rows, 1, "none")
-        files = write_files(subject, case, repository, place)
-        job = {
-            "bundle": subject.name,
-            "repository": str(repository),
-            "params": dict(subject.params),
-            **{name: str(path) for name, path in asdict(files).items()},
-            "place": str(place),
+        files = write_files(subject, Case("", rows, rows, 2 * rows, 1, "none"), repository, place)
+        if not to_ods:
+            files = _with_unread_columns(files)
+        cost = whole_run.run(
+            subject,
+            files,
+            repository,
+            place,
+            to_ods=to_ods,
+            checkout=self.before if side == "before" and self.before else PROJECT,
+            prefix=_ONE_CORE if side == "ours on one core" else (),
+        )
+        records = {
+            file.parent.name: file.read_bytes().count(b"\n")
+            for file in place.glob("results/*/studentAssessments.jsonl")
         }
-        (place / "job.json").write_text(json.dumps(job))
-        prefix = _ONE_CORE if side == "ours on one core" else ()
-        checkout = self.before if side == "before" and self.before else PROJECT
-        cost = run_child(
-            (*prefix, *python("-m", "benchmarks.executor_ours", str(place / "job.json"))),
-            env={"PATH": os.environ["PATH"], "HOME": str(place), "LANG": "C.UTF-8"},
-            cwd=checkout,
-            log=place / "log",
-        )
-        records = sum(
-            file.read_bytes().count(b"\n") for file in place.glob("*/studentAssessments.jsonl")
-        )
-        if records == 0:
-            raise RuntimeError(f"{subject.name} made no records: check its parameters")
-        row = {"bundle": subject.name, "rows": rows, "side": side, **asdict(cost)}
-        row |= {"records": records, "load": round(os.getloadavg()[0], 1)}
-        if (place / "seconds.json").exists():
-            row |= json.loads((place / "seconds.json").read_text())
+        if len(records) != 1 + to_ods:
+            raise RuntimeError(f"{subject.name} made records of {records}: check its parameters")
+        row = {"bundle": subject.name, "rows": rows, "side": side, **cost, "records": records}
+        row |= {"input_mb": files.input_file.stat().st_size // 10**6}
+        row |= {"load": round(os.getloadavg()[0], 1)}
         if keep:
             return row | {"place": place}
         shutil.rmtree(place)
         return row
 
 
+def _with_unread_columns(files: Files) -> Files:
+    """Widen the input by columns that its bundle does not read."""
+    wide = files.input_file.parent / "wide" / files.input_file.name
+    wide.parent.mkdir()
+    with files.input_file.open(newline="") as narrow, wide.open("w", newline="") as file:
+        writer = csv.writer(file)
+        for number, row in enumerate(csv.reader(narrow)):
+            more = [f"Unread{n}" if number == 0 else _UNREAD_CELL for n in range(_UNREAD_COLUMNS)]
+            writer.writerow([*row, *more])
+    wide.replace(files.input_file)
+    return files
+
+
 def _same(ours: Path, before: Path) -> bool:
-    """Whether both sides made the same files."""
-    names = [
-        f"{folder}/{path.name}"
-        for folder in ("ods", "non-ods")
-        for path in (before / folder).glob("*.jsonl")
-    ]
+    """Whether both sides made the same records."""
+    names = [str(path.relative_to(before)) for path in before.glob("*/*.jsonl")]
     equal, _, _ = cmpfiles(ours, before, names, shallow=False)
     return bool(names) and sorted(equal) == sorted(names)
 
 
-def figures(runs: list[Row], sizes: Sequence[int], most: int) -> dict[str, Any]:
-    """Return ratios and costs, with None for those not measured."""
+def _kept(subject: Subject, rows: int) -> list[Row]:
+    kept = json.loads(KEPT_BEFORE.read_text()) if KEPT_BEFORE.exists() else {}
+    key = f"{subject.name} {rows}"
+    return [kept[key]] if key in kept else []
 
-    def median(bundle: str | None, rows: int, side: str, key: str) -> float | None:
-        values = [
-            run[key]
-            for run in runs
-            if (run["rows"], run["side"]) == (rows, side) and run["bundle"] == (bundle or subject)
-        ]
+
+def _keep(before: Row) -> None:
+    """Keep a run that took minutes, so that it need not be repeated."""
+    if before["wall_seconds"] > 120:
+        kept = json.loads(KEPT_BEFORE.read_text()) if KEPT_BEFORE.exists() else {}
+        date = datetime.now(UTC).date().isoformat()
+        kept[f"{before['bundle']} {before['rows']}"] = before | {"measured_on": date}
+        KEPT_BEFORE.write_text(json.dumps(kept, indent=1) + "\n")
+
+
+def figures(runs: list[Row], some: int, many: int, most: int) -> dict[str, Any]:
+    """Return the figures, with None for those not measured."""
+
+    def median(rows: int, side: str, key: str) -> float | None:
+        values = [run[key] for run in runs if (run["rows"], run["side"]) == (rows, side)]
         return statistics.median(values) if values else None
 
     def ratio(one: float | None, other: float | None) -> float | None:
         return round(one / other, 2) if one and other else None
 
-    subject = runs[0]["bundle"]
-    found: dict[str, Any] = {}
-    for rows in sizes:
-        for key in ("cpu", "wall"):
-            before = median(subject, rows, "before", f"{key}_seconds")
-            ours = median(subject, rows, "ours", f"{key}_seconds")
-            found[f"{key}_ratio_{rows}"] = ratio(before, ours)
-    name, tenth = INTERIM.name, most // 10
-    wall, tenth_wall = (median(name, rows, "ours", "wall_seconds") for rows in (most, tenth))
-    found |= {
-        "peak_mb_most": median(name, most, "ours", "peak_mb"),
-        "cost_a_row_most_to_tenth": ratio((wall or 0) / 10, tenth_wall),
+    def compared(rows: int, key: str) -> float | None:
+        return ratio(median(rows, "before", key), median(rows, "ours", key))
+
+    def earthmover(side: str) -> float | None:
+        """Return the seconds of the largest file's transform."""
+        return next(
+            (
+                sum(run["earthmover_seconds"])
+                for run in runs
+                if (run["rows"], run["side"]) == (most, side)
+            ),
+            None,
+        )
+
+    tenth = median(most // 10, "ours", "wall_seconds")
+    equal = [run["results_equal"] for run in runs if "results_equal" in run]
+    return {
+        "star_20k_transform_ratio": compared(some, "transform_step_seconds"),
+        "star_20k_cpu_ratio": compared(some, "cpu_seconds"),
+        "star_100k_cpu_ratio": compared(many, "cpu_seconds"),
+        "million_rows_peak_mb": median(most, "ours", "peak_mb"),
+        "million_rows_cost_ratio": ratio(
+            median(most, "ours", "wall_seconds"), tenth and tenth * most / (most // 10)
+        ),
+        "two_core_speedup": ratio(earthmover("ours on one core"), earthmover("ours")),
+        "results_equal": all(equal) if equal else None,
     }
-    for key in ("wall_seconds", "transform_seconds"):
-        alone, together = (median(name, most, side, key) for side in ("ours on one core", "ours"))
-        found[f"{key}_one_core_to_all"] = ratio(alone, together)
-    compared = [run["results_equal"] for run in runs if "results_equal" in run]
-    return found | {"results_equal": all(compared) if compared else None}
 
 
 def _tell(runs: list[Row], found: dict[str, Any]) -> None:
-    print(f"\n{'bundle':<18}{'rows':>10}  {'side':<18}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}")
+    head = f"{'bundle':<18}{'rows':>10}  {'side':<18}{'wall s':>9}{'CPU s':>9}{'peak MB':>9}"
+    print(f"\n{head}{'step s':>9}")
     for run in runs:
+        kept = f"  measured on {run['measured_on']}" if "measured_on" in run else ""
         print(
             f"{run['bundle']:<18}{run['rows']:>10,}  {run['side']:<18}{run['wall_seconds']:>9.1f}"
             f"{run['cpu_seconds']:>9.1f}{run['peak_mb']:>9.0f}"
+            f"{run['transform_step_seconds']:>9.1f}{kept}"
         )
     print()
     for name, value in found.items():
