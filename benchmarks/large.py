@@ -148,8 +148,8 @@ class Bench:
         }
         if len(records) != 1 + to_ods:
             raise RuntimeError(f"{subject.name} made records of {records}: check its parameters")
-        row = {"bundle": subject.name, "rows": rows, "side": side, **cost, "records": records}
-        row |= {"input_mb": files.input_file.stat().st_size // 10**6}
+        row = {"bundle": subject.name, "rows": rows, "side": side, "to_ods": to_ods, **cost}
+        row |= {"records": records, "input_mb": files.input_file.stat().st_size // 10**6}
         row |= {"load": round(os.getloadavg()[0], 1)}
         if keep:
             return row | {"place": place}
@@ -195,8 +195,9 @@ def _keep(before: Row) -> None:
 def figures(runs: list[Row], some: int, many: int, most: int) -> dict[str, Any]:
     """Return the figures, with None for those not measured."""
 
-    def median(rows: int, side: str, key: str) -> float | None:
-        values = [run[key] for run in runs if (run["rows"], run["side"]) == (rows, side)]
+    def median(rows: int, side: str, key: str, *, to_ods: bool = True) -> float | None:
+        which = (rows, side, to_ods)
+        values = [r[key] for r in runs if (r["rows"], r["side"], r["to_ods"]) == which]
         return statistics.median(values) if values else None
 
     def ratio(one: float | None, other: float | None) -> float | None:
@@ -205,28 +206,21 @@ def figures(runs: list[Row], some: int, many: int, most: int) -> dict[str, Any]:
     def compared(rows: int, key: str) -> float | None:
         return ratio(median(rows, "before", key), median(rows, "ours", key))
 
-    def earthmover(side: str) -> float | None:
-        """Return the seconds of the largest file's transform."""
-        return next(
-            (
-                sum(run["earthmover_seconds"])
-                for run in runs
-                if (run["rows"], run["side"]) == (most, side)
-            ),
-            None,
-        )
-
-    tenth = median(most // 10, "ours", "wall_seconds")
+    tenth = median(most // 10, "ours", "wall_seconds", to_ods=False)
+    alone, together = (
+        median(most, side, "earthmover_seconds", to_ods=False)
+        for side in ("ours on one core", "ours")
+    )
     equal = [run["results_equal"] for run in runs if "results_equal" in run]
     return {
         "star_20k_transform_ratio": compared(some, "transform_step_seconds"),
         "star_20k_cpu_ratio": compared(some, "cpu_seconds"),
         "star_100k_cpu_ratio": compared(many, "cpu_seconds"),
-        "million_rows_peak_mb": median(most, "ours", "peak_mb"),
+        "million_rows_peak_mb": median(most, "ours", "peak_mb", to_ods=False),
         "million_rows_cost_ratio": ratio(
-            median(most, "ours", "wall_seconds"), tenth and tenth * most / (most // 10)
+            median(most, "ours", "wall_seconds", to_ods=False), tenth and 10 * tenth
         ),
-        "two_core_speedup": ratio(earthmover("ours on one core"), earthmover("ours")),
+        "two_core_speedup": ratio(alone, together),
         "results_equal": all(equal) if equal else None,
     }
 

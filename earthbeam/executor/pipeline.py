@@ -340,5 +340,5 @@ def _records(output: Path) -> dict[str, int]:
     counts = {}
     for path in sorted(output.glob("*.jsonl")):
         with path.open("rb") as lines:
-            counts[path.stem] = sum(1 for line in lines if line.strip())
+            counts[path.stem] = sum(not line.isspace() for line in lines)
     return {name: count for name, count in counts.items() if count}

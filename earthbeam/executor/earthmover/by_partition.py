@@ -10,8 +10,10 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+import earthmover.util  # sets dask up, which must be before dask.dataframe is imported
+
+# isort: split
 import dask.dataframe
-import earthmover.util
 import jinja2
 import pandas
 from earthmover.nodes.destination import FileDestination

@@ -37,11 +37,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import earthmover.__main__ as earthmover_main  # sets dask up before dask.dataframe is imported
+
+# isort: split
 import dask.dataframe
-import earthmover.__main__ as earthmover_main
 import jinja2
 import networkx
-import pandas
 from dask.base import normalize_token
 from earthmover.earthmover import Earthmover
 from earthmover.error_handler import ErrorHandler
@@ -70,25 +71,19 @@ KEEP_NODES_BELOW_BYTES = 64 * 1024 * 1024
 """Up to this input size, every node of the graph is held in memory. Above it, nodes stay lazy."""
 
 _serial = itertools.count()
-_tokens: dict[int, tuple["weakref.ref[Any]", str]] = {}
+# Not id(): it is reused after an object is gone, and would merge different tasks.
+_tokens: "weakref.WeakKeyDictionary[Any, str]" = weakref.WeakKeyDictionary()
 
 
 def _identity_token(value: Any) -> str:
-    # The reference tells whether the ID still is this object's: it is reused when one is gone, and
-    # would merge different tasks.
-    known = _tokens.get(id(value))
-    if known is None or known[0]() is not value:
-        token = f"{type(value).__name__}-{next(_serial)}"
-        known = _tokens[id(value)] = weakref.ref(value), token
-    return known[1]
+    token = _tokens.get(value)
+    if token is None:
+        token = _tokens[value] = f"{type(value).__name__}-{next(_serial)}"
+    return token
 
 
 def use_identity_tokens() -> None:
-    normalize_token.dispatch(pandas.DataFrame)  # or dask would register its own way later
-    for kind in (
-        *(jinja2.Template, types.FunctionType, Node, Operation, ErrorHandler),
-        *(pandas.DataFrame, pandas.Series),
-    ):
+    for kind in (jinja2.Template, types.FunctionType, Node, Operation, ErrorHandler):
         normalize_token.register(kind, _identity_token)
 
 
@@ -227,7 +222,7 @@ def count_records(output: Path) -> dict[str, int]:
     counts = {}
     for file in sorted(path for path in output.glob("*.jsonl") if path.is_file()):
         with file.open("rb") as lines:
-            counts[f"$destinations.{file.stem}"] = sum(1 for line in lines if line.strip())
+            counts[f"$destinations.{file.stem}"] = sum(not line.isspace() for line in lines)
     return counts
 
 

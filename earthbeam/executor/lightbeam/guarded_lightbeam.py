@@ -19,6 +19,7 @@ import sys
 import time
 import weakref
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -95,8 +96,13 @@ def guard(base: str) -> None:
     client: Any = aiohttp.ClientSession
     send, redirect_target, request = adapter.send, session.get_redirect_target, client._request
     pace = Pace()
+
     # lightbeam starts thousands of requests at once, which wait for a connection. Here they wait
     # before that, so that a pause is for all but those on their way.
+    @lru_cache
+    def safe(url: str) -> URL:
+        return URL(safe_url(url, base), encoded=True)
+
     places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
     def guarded_send(self: Any, prepared: Any, *args: Any, **kwargs: Any) -> Any:
@@ -111,13 +117,13 @@ def guard(base: str) -> None:
 
     async def guarded_request(self: Any, method: str, url: Any, **kwargs: Any) -> Any:
         kwargs["allow_redirects"] = False
-        safe = URL(safe_url(str(url), base), encoded=True)
+        target = safe(str(url))
         if self not in places:
             places[self] = asyncio.Semaphore(self.connector.limit)
         async with places[self]:
             while True:
                 await pace.wait()
-                response = await request(self, method, safe, **kwargs)
+                response = await request(self, method, target, **kwargs)
                 if not pace.slow_down(response.status, response.headers):
                     return response
                 response.release()

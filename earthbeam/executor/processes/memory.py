@@ -5,8 +5,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-SECONDS = 0.5
-"""Between two looks."""
+SECONDS = 1.0
+"""Between two looks, each of which takes a millisecond or two."""
 
 
 class PeakMemory:
@@ -33,19 +33,11 @@ class PeakMemory:
             self._look()
 
     def _look(self) -> None:
-        parents: dict[int, int] = {}
-        pages: dict[int, int] = {}
-        for stat in self._proc.glob("[0-9]*/stat"):
+        pages, unseen = 0, [os.getpid()]
+        while unseen:
+            process = self._proc / str(unseen.pop())
             with suppress(OSError):  # it has ended
-                # PID (NAME) STATE PPID …, where the name may hold blanks and parentheses. See
-                # proc(5); the resident pages are the 24th field.
-                fields = stat.read_text(errors="replace").rpartition(")")[2].split()
-                pid = int(stat.parent.name)
-                parents[pid], pages[pid] = int(fields[1]), int(fields[21])
-        ours, grown = {os.getpid()}, True
-        while grown:
-            below = {pid for pid, parent in parents.items() if parent in ours} - ours
-            ours |= below
-            grown = bool(below)
-        total = sum(pages.get(pid, 0) for pid in ours) * os.sysconf("SC_PAGESIZE")
-        self._peak = max(self._peak, total)
+                pages += int((process / "statm").read_bytes().split()[1])
+                for thread in (process / "task").iterdir():
+                    unseen += map(int, (thread / "children").read_bytes().split())
+        self._peak = max(self._peak, pages * os.sysconf("SC_PAGESIZE"))

@@ -90,6 +90,15 @@ def test_outputs_equal_stock_earthmovers(run, tmp_path, name, sample):
         assert counts[f"$destinations.{Path(file).stem}"] == len([line for line in lines if line])
 
 
+@pytest.mark.parametrize("module", ["fast_earthmover", "by_partition", "prepare_bundle"])
+def test_dask_is_set_up_as_earthmover_wants_it_whatever_is_imported_first(module):
+    code = (
+        f"import earthbeam.executor.earthmover.{module}, dask.dataframe as frames;"
+        "assert not frames._dask_expr_enabled()"
+    )
+    subprocess.run((sys.executable, "-W", "ignore", "-c", code), cwd=PROJECT, check=True)
+
+
 COLUMN_BUNDLE = """
 version: 2
 config: {output_dir: ${OUTPUT_DIR}, state_file: ${STATE_FILE}, log_level: INFO}
