@@ -50,7 +50,10 @@ class _Partition(pandas.DataFrame):
         if self.empty:
             return pandas.Series(dtype=object)
         if func is earthmover.util.render_jinja_template:
-            column = _rendered(self, kwargs["template"], _render_column)
+            template = kwargs["template"]
+            if template not in _sources:  # an expectation's, which has no macros
+                remember(template, kwargs["template_str"])
+            column = _rendered(self, template, _render_column)
             if column is not None:
                 return column
         return super().apply(func, axis=axis, **kwargs)
@@ -108,7 +111,10 @@ def remember(template: jinja2.Template, source: str) -> None:
 
 
 def render_by_partition() -> None:
-    """Have destinations render whole partitions, and keep the source of each template for that."""
+    """Have destinations and expectations render whole partitions.
+
+    Keeps the source of each template for that.
+    """
     build = earthmover.util.build_jinja_template
 
     def build_and_remember(template_string: str, macros: str = "", base_dir: str = "./") -> Any:
@@ -129,6 +135,18 @@ def render_by_partition() -> None:
             source.data = rows
 
     FileDestination.execute = execute_by_partition
+    frame: Any = dask.dataframe.core.DataFrame
+    apply = frame.apply
+
+    def apply_by_partition(rows: Any, func: Any, axis: Any = 0, **kwargs: Any) -> Any:
+        if func is not earthmover.util.render_jinja_template:
+            return apply(rows, func, axis=axis, **kwargs)
+        meta = kwargs.pop("meta")
+        return rows.map_partitions(
+            lambda rows: _Partition(rows).apply(func, axis=axis, **kwargs), meta=meta
+        )
+
+    frame.apply = apply_by_partition
 
 
 class _DestinationRows:

@@ -273,6 +273,32 @@ def test_parts_of_any_operations_give_the_lines_of_the_whole_file_in_order(run, 
     assert len(fast["grades.jsonl"]) == 3
 
 
+def test_an_expectation_that_fails_says_for_how_many_rows_as_stock_earthmover_does(tmp_path):
+    bundle, input_file = mixed_bundle(tmp_path / "bundle"), tmp_path / "input.csv"
+    config = bundle / "earthmover.yaml"
+    config.write_text(config.read_text().replace("grade | int > 2", "grade | int > 3"))
+    input_file.write_text(mixed_rows(400))
+    said = []
+    for start in (("earthmover", "run"), (fast_earthmover.__name__, "run", "results.json", "--")):
+        done = subprocess.run(
+            (sys.executable, "-m", *start, "-c", str(config), "--skip-hashing"),
+            env={
+                "PATH": os.environ["PATH"],
+                "PYTHONPATH": str(PROJECT),
+                "INPUT_FILE": str(input_file),
+                "OUTPUT_DIR": str(tmp_path / "output"),
+                "STATE_FILE": str(tmp_path / "runs.csv"),
+            },
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode != 0
+        said.append([line for line in done.stderr.splitlines() if "failed expectation" in line][-1])
+    assert "(95 rows fail)" in said[1]
+    assert said[1].partition("ERROR")[2] == said[0].partition("ERROR")[2]
+
+
 def test_rows_are_counted_while_parts_are_made(tmp_path):
     bundle, input_file = mixed_bundle(tmp_path / "bundle"), tmp_path / "input.csv"
     input_file.write_text(mixed_rows(60))

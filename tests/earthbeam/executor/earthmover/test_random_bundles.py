@@ -61,10 +61,14 @@ OPERATIONS = st.one_of(
     operation("sort_rows", columns=columns.map(lambda name: [name, *COLUMNS])),
     operation("distinct_rows", columns=st.just([])),
 )
+EXPECTATIONS = st.lists(
+    st.sampled_from(["A != 'x'", "B | int(0) >= 0", "C is not none or A == ''", "A == '1'"]),
+    max_size=2,
+)
 rows = st.lists(st.tuples(*[st.sampled_from(CELLS)] * 3), min_size=1, max_size=12)
 
 
-def write_bundle(folder, operations, template):
+def write_bundle(folder, operations, template, expected):
     (folder / "template.jsont").write_text(template + "\n")
     bundle = {
         "version": 2,
@@ -73,7 +77,9 @@ def write_bundle(folder, operations, template):
             "state_file": str(folder / "runs.csv"),
             "macros": MACROS,
         },
-        "sources": {"input": {"file": str(folder / "input.csv"), "header_rows": 1}},
+        "sources": {
+            "input": {"file": str(folder / "input.csv"), "header_rows": 1, "expect": expected}
+        },
         "transformations": {"rows": {"source": "$sources.input", "operations": operations}},
         "destinations": {
             "made": {
@@ -116,12 +122,12 @@ def make(folder, kind):
 
 
 @settings(max_examples=12, deadline=None)
-@given(rows, st.lists(OPERATIONS, max_size=4), st.sampled_from(TEMPLATES))
+@given(rows, st.lists(OPERATIONS, max_size=4), st.sampled_from(TEMPLATES), EXPECTATIONS)
 def test_a_random_bundle_makes_what_stock_earthmover_makes(
-    tmp_path_factory, rows, operations, template
+    tmp_path_factory, rows, operations, template, expected
 ):
     folder = tmp_path_factory.mktemp("bundle")
-    write_bundle(folder, operations, template)
+    write_bundle(folder, operations, template, expected)
     with (folder / "input.csv").open("w", newline="") as file:
         csv.writer(file).writerows([COLUMNS, *rows])
     stock = make(folder, "stock")
