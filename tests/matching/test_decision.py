@@ -4,6 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import orjson
 import pytest
 
 from earthbeam.matching import (
@@ -363,11 +364,12 @@ def test_a_bad_line_ends_the_match():
         match({"ID": ["S1"]}, lambda: read_roster([b"{}"]))
 
 
-def test_matching_needs_nothing_but_the_standard_library():
+def test_matching_needs_nothing_but_the_standard_library_and_orjson():
     code = (
-        "import sys, earthbeam.matching\n"
+        f"import sys; sys.path.append({str(Path(orjson.__file__).parents[1])!r})\n"
+        "import earthbeam.matching\n"
         "print(*sorted({name.partition('.')[0] for name in sys.modules}"
-        " - sys.stdlib_module_names - {'__main__', 'earthbeam'}))"
+        " - sys.stdlib_module_names - {'__main__', 'earthbeam', 'orjson'}))"
     )
     root = Path(__file__).parents[2]
     argv = [sys.executable, "-S", "-c", code]

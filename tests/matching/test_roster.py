@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earthbeam.invisible import without_invisible
-from earthbeam.matching import BadRosterLine, RosterStudent, read_roster
+from earthbeam.matching import BadRosterLine, RosterStudent, read_roster, roster
 
 URI = "uri://ed-fi.org/StudentIdentificationSystemDescriptor#"
 
@@ -86,6 +86,33 @@ def test_numbers_keep_the_text_they_were_written_with():
     )
     codes = (("A", "12.0"), ("B", "0.10000000000000000001"))
     assert read_one(text) == RosterStudent(digits, codes)
+
+
+ids = st.one_of(st.text(), st.integers(), st.floats(), st.booleans(), st.none())
+entries = st.fixed_dictionaries(
+    {}, optional={"studentIdentificationSystemDescriptor": ids, "identificationCode": ids}
+)
+codes = st.one_of(st.none(), st.lists(entries | st.none(), max_size=3), ids)
+records = st.fixed_dictionaries(
+    {"studentReference": st.fixed_dictionaries({"studentUniqueId": ids}), "other": ids},
+    optional={"studentIdentificationCodes": codes},
+)
+
+
+@given(records, st.booleans(), st.booleans())
+def test_a_fast_decoder_reads_what_an_exact_one_does(record, escaped, packed):
+    if packed:
+        record = {key: json.dumps(value) for key, value in record.items()}
+    text = json.dumps(record, ensure_ascii=escaped).encode(errors="surrogatepass")
+
+    def outcome(read):
+        try:
+            return read()
+        except BadRosterLine as error:
+            return str(error)
+
+    fast = outcome(lambda: roster.parse_roster_line(text, 1))
+    assert fast == outcome(lambda: roster._student(text, 1, roster._exact))
 
 
 def test_blank_lines_are_skipped_but_counted_in_line_numbers():

@@ -145,6 +145,8 @@ class Api:
         limit = _number(query, "limit", default=25, most=MAX_LIMIT)
         if name == ROSTER and limit:
             status = self.faults.page_status(offset // limit + 1)
+            if status == 429:
+                return _throttled()
             if status is not None:
                 detail = "The sandbox was told to fail here."
                 return Answer(status, problem(status, "sandbox", "Sandbox", detail))

@@ -121,7 +121,7 @@ def make(folder, kind):
     return {path.name: path.read_text().splitlines() for path in Path(output).glob("*")}
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(rows, st.lists(OPERATIONS, max_size=4), st.sampled_from(TEMPLATES), EXPECTATIONS)
 def test_a_random_bundle_makes_what_stock_earthmover_makes(
     tmp_path_factory, rows, operations, template, expected

@@ -49,7 +49,7 @@ def test_a_token_that_expires_half_way_through_the_roster_is_renewed(app, job, o
 
 
 def test_roster_pages_that_are_put_off_come_later(app, job, ods, workbench):
-    ods.faults = Faults(roster_page=2, roster_page_status=429, roster_page_times=6)
+    ods.faults = Faults(roster_page=2, roster_page_status=429, roster_page_times=3)
     run_completes(app, ods, workbench)
 
 
