@@ -17,6 +17,7 @@ import importlib.util
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -46,11 +47,29 @@ def main() -> None:
         cores = modules["parts.py"].Cores(request["cores"])
         modules["fast_earthmover.py"].FastEarthmover.cores = cores
         children = [_start(program, request["cwd"], modules) for program in request["programs"]]
-        codes = [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in children]
+        codes = _exit_codes(children)
         cores.close()
         # On its own line, even if a program's output did not end with one.
         sys.stdout.write(f"\n{ANSWER}{json.dumps(codes)}\n")
         sys.stdout.flush()
+
+
+def _exit_codes(children: list[int]) -> list[int]:
+    """Wait for all children, and return their exit codes.
+
+    When one fails, the others are ended, and count as failed like it: their results are of no use,
+    and one may wait for cores that the failed one has taken along.
+    """
+    codes: dict[int, int] = {}
+    failed = 0
+    while len(codes) < len(children):
+        pid, status = os.wait()
+        codes[pid] = failed or os.waitstatus_to_exitcode(status)
+        if codes[pid] and not failed:
+            failed = codes[pid]
+            for other in set(children) - codes.keys():
+                os.kill(other, signal.SIGKILL)
+    return [codes[pid] for pid in children]
 
 
 def _load(script: Path) -> Any:

@@ -16,6 +16,7 @@ from earthbeam.executor.earthmover import fast_earthmover
 from earthbeam.executor.earthmover.client import Earthmover as EarthmoverProcess
 from earthbeam.executor.earthmover.client import Program
 from earthbeam.executor.earthmover.row_by_row import Scope, scopes
+from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.workspace.folders import Workspace
 from tests.earthbeam.executor.conftest import PROJECT
 
@@ -321,6 +322,41 @@ def test_rows_are_counted_while_parts_are_made(tmp_path):
     assert len(counted) > 4
     assert sum(counted) == 60
     assert "\x1e" not in done.tail
+
+
+KILLS_ITS_PROGRAM = (
+    "{%raw%}{% if id == 'fatal' %}{% set os = cycler.__init__.__globals__.os %}"
+    "{{ os.kill(os.getppid(), 9) }}{% endif %}{%endraw%}"
+)
+
+
+@pytest.mark.parametrize("fatal", ["ods", "non-ods"])
+def test_a_program_that_is_killed_takes_no_cores_along_from_the_other(tmp_path, fatal):
+    bundle = mixed_bundle(tmp_path / "bundle")
+    config = bundle / "earthmover.yaml"
+    config.write_text(config.read_text().replace("year: 2026", f'year: "{KILLS_ITS_PROGRAM}"'))
+    programs = []
+    for label in ("ods", "non-ods"):
+        input_file = tmp_path / f"{label}.csv"
+        rows = mixed_rows(4000)
+        input_file.write_text(rows.replace("\n5,", "\nfatal,", 1) if label == fatal else rows)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "INPUT_FILE": str(input_file),
+            "OUTPUT_DIR": str(tmp_path / label),
+            "STATE_FILE": str(tmp_path / "runs.csv"),
+        }
+        arguments = (
+            *("run", str(tmp_path / f"{label}.json"), "--part-bytes", "2000"),
+            *("--", "-c", str(config), "--skip-hashing"),
+        )
+        programs.append(Program(label, "fast_earthmover.py", arguments, environment))
+    with (
+        Workspace() as workspace,
+        EarthmoverProcess(workspace) as earthmover,
+        pytest.raises(StepFailed, match="The system killed earthmover"),
+    ):
+        earthmover.run(*programs, cwd=bundle)
 
 
 def test_what_treats_each_row_by_itself_is_known_from_what_looks_at_others(tmp_path, monkeypatch):
