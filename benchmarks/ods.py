@@ -8,11 +8,26 @@ URL as the first line, and serves until it is killed.
 
 import argparse
 import json
+import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.measure import PROJECT, python
 from runway.sandbox.ods import Faults, SandboxOds
 from runway.sandbox.population import CURRENT_YEAR, TENANT, Student
+
+
+@contextmanager
+def serving(*options: str) -> Iterator[str]:
+    """Start one with this command line, and yield its URL."""
+    command = python("-m", "benchmarks.ods", *options)
+    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as ods:
+        try:
+            assert ods.stdout is not None
+            yield ods.stdout.readline().strip()
+        finally:
+            ods.kill()
 
 
 def main() -> None:

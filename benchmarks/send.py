@@ -8,13 +8,13 @@ An ODS stand-in answers each record after so many milliseconds. CPU is that of l
 import argparse
 import json
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import PROJECT, machine, python, write_results
+from benchmarks import ods
+from benchmarks.measure import PROJECT, machine, write_results
 from earthbeam.executor.job import Ods
 from earthbeam.executor.lightbeam.commands import Lightbeam
 from earthbeam.executor.lightbeam.config import BundleSettings
@@ -43,24 +43,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(records: int, milliseconds: int, at_once: int) -> Row:
     """Send ``records`` records to an ODS that takes ``milliseconds`` for each."""
-    command = python("-m", "benchmarks.ods", "--milliseconds", str(milliseconds))
     with (
         Workspace() as workspace,
-        subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as ods,
+        ods.serving("--milliseconds", str(milliseconds)) as url,
     ):
-        try:
-            assert ods.stdout is not None
-            where = Ods("2026", ods.stdout.readline().strip(), CLIENT_ID, CLIENT_SECRET)
-            _write(records, workspace.folder("data") / f"{RESOURCE}.jsonl")
-            lightbeam = Lightbeam(where, replace(BundleSettings(), pool_size=at_once), workspace)
-            results = workspace.root / "results.json"
-            began = os.times()
-            done = lightbeam.run(
-                "send", "--results-file", str(results), data=workspace.folder("data")
-            )
-            ended = os.times()
-        finally:
-            ods.kill()
+        data = workspace.folder("data")
+        _write(records, data / f"{RESOURCE}.jsonl")
+        where = Ods("2026", url, CLIENT_ID, CLIENT_SECRET)
+        lightbeam = Lightbeam(where, replace(BundleSettings(), pool_size=at_once), workspace)
+        results = workspace.root / "results.json"
+        began = os.times()
+        done = lightbeam.run("send", "--results-file", str(results), data=data)
+        ended = os.times()
         sent = json.loads(results.read_text())["resources"][RESOURCE]["successes"]
     assert done.exit_code == 0 and sum(each["count"] for each in sent) == records
     wall = ended.elapsed - began.elapsed

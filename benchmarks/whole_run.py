@@ -5,16 +5,16 @@ The app and the ODS take everything. Their own time and memory are not counted.
 
 import json
 import os
-import subprocess
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks.executor import Files, Subject
+from benchmarks import ods
+from benchmarks.inputs import Files, Subject
 from benchmarks.measure import PROJECT, python, run_child
 from runway.sandbox.ods.server import CLIENT_ID, CLIENT_SECRET
 from tests.earthbeam.executor.recording_app import RUN, RecordingApp
@@ -58,8 +58,15 @@ def run(
             "sendToOds": to_ods,
             "crossYearMatchAvailable": True,
         }
-        with _ods(files.ods_roster if to_ods else None) as datastore:
-            app.payload |= datastore
+        with ExitStack() as until_done:
+            if to_ods:
+                options = ("--roster", str(files.ods_roster))
+                app.payload["assessmentDatastore"] = {
+                    "apiYear": "2026",
+                    "url": until_done.enter_context(ods.serving(*options)),
+                    "clientId": CLIENT_ID,
+                    "clientSecret": CLIENT_SECRET,
+                }
             cost = run_child(
                 (*prefix, *python(str(checkout / "manage.py"), "executor")),
                 env={
@@ -89,25 +96,3 @@ def _blocks(roster: Path) -> Iterator[bytes]:
     with roster.open("rb") as file:
         while block := file.read(_BLOCK):
             yield block
-
-
-@contextmanager
-def _ods(roster: Path | None) -> Iterator[dict[str, Any]]:
-    """Yield the part of the payload for an ODS with these students; empty without a roster."""
-    if roster is None:
-        yield {}
-        return
-    command = python("-m", "benchmarks.ods", "--roster", str(roster))
-    with subprocess.Popen(command, cwd=PROJECT, stdout=subprocess.PIPE, text=True) as ods:
-        try:
-            assert ods.stdout is not None
-            yield {
-                "assessmentDatastore": {
-                    "apiYear": "2026",
-                    "url": ods.stdout.readline().strip(),
-                    "clientId": CLIENT_ID,
-                    "clientSecret": CLIENT_SECRET,
-                }
-            }
-        finally:
-            ods.kill()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.executor import SUMMATIVE
+from benchmarks.inputs import SUMMATIVE
 from benchmarks.large import INTERIM, Bench, checkout_before, figures
 
 pytestmark = pytest.mark.slow

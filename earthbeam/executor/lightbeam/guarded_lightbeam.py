@@ -19,7 +19,6 @@ import sys
 import time
 import weakref
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
@@ -96,13 +95,8 @@ def guard(base: str) -> None:
     client: Any = aiohttp.ClientSession
     send, redirect_target, request = adapter.send, session.get_redirect_target, client._request
     pace = Pace()
-
     # lightbeam starts thousands of requests at once, which wait for a connection. Here they wait
     # before that, so that a pause is for all but those on their way.
-    @lru_cache
-    def safe(url: str) -> URL:
-        return URL(safe_url(url, base), encoded=True)
-
     places: weakref.WeakKeyDictionary[Any, asyncio.Semaphore] = weakref.WeakKeyDictionary()
 
     def guarded_send(self: Any, prepared: Any, *args: Any, **kwargs: Any) -> Any:
@@ -117,7 +111,7 @@ def guard(base: str) -> None:
 
     async def guarded_request(self: Any, method: str, url: Any, **kwargs: Any) -> Any:
         kwargs["allow_redirects"] = False
-        target = safe(str(url))
+        target = URL(safe_url(str(url), base), encoded=True)
         if self not in places:
             places[self] = asyncio.Semaphore(self.connector.limit)
         async with places[self]:

@@ -54,27 +54,19 @@ class Artifacts:
                 except StepFailed as error:
                     logger.warning("%s could not be stored: %s", path.name, error)
 
-    def store_set(self, name: str, output: Path) -> bool:
-        """Store a set's non-empty JSONL files, some at once, and return whether there were any."""
-        files = [path for path in output.glob("*.jsonl") if path.stat().st_size]
-        # The largest is the last, which is taken first.
-        left = sorted(files, key=lambda path: path.stat().st_size)
+    def store_set(self, name: str, output: Path) -> None:
+        """Store a set's non-empty JSONL files, some at once and the largest first."""
+        sizes = {path: path.stat().st_size for path in output.glob("*.jsonl")}
+        files = sorted(filter(sizes.get, sizes), key=lambda path: sizes[path], reverse=True)
+        left = iter(files)  # which gives each file to one of the threads
 
         def upload() -> None:
-            try:
-                while left:
-                    path = left.pop()
-                    self._upload(path, f"output/{name}/{path.name}")
-            except IndexError:  # another thread took it
-                pass
-            except BaseException:
-                left.clear()
-                raise
+            for path in left:
+                self._upload(path, f"output/{name}/{path.name}")
 
-        uploads = [Background("upload", upload) for _ in range(min(_AT_ONCE, len(files)))]
+        uploads = [Background("upload", upload) for _ in files[:_AT_ONCE]]
         for each in uploads:
             each.result()
-        return bool(files)
 
     def _upload(self, path: Path, key: str) -> None:
         try:

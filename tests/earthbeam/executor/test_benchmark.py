@@ -2,7 +2,8 @@
 
 import pytest
 
-from benchmarks.executor import SUMMATIVE, Bench, Case
+from benchmarks.executor import Bench, Case
+from benchmarks.inputs import SUMMATIVE
 
 pytestmark = pytest.mark.slow
 
