@@ -60,25 +60,31 @@ class DirectoryStore:
 
     def upload(self, source: Path, key: str) -> None:
         """Store the file ``source``. Readers see all of it or none."""
-        with source.open("rb") as stream:
-            self.save(stream, key)
+        with self._replacing(key) as path:
+            shutil.copyfile(source, path)  # in the kernel, where the system can
 
     def save(self, stream: BinaryIO, key: str) -> int:
         """Store the content of ``stream``, all or nothing, and return its size in bytes."""
+        with self._replacing(key) as path, path.open("wb") as target:
+            shutil.copyfileobj(stream, target, _BLOCK)
+            return target.tell()
+
+    @contextmanager
+    def _replacing(self, key: str) -> Iterator[Path]:
+        """Yield an empty file that takes the key's place if the block succeeds."""
         path = self.root / PurePosixPath(checked_key(key))
         if not self._is_below(path.parent):
             raise PermissionError(errno.EACCES, "a link leads out of the folder")
         make_private(path.parent)
         handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+        os.close(handle)
+        partial = Path(name)
         try:
-            with os.fdopen(handle, "wb") as target:
-                shutil.copyfileobj(stream, target, _BLOCK)
-                size = target.tell()
-            Path(name).replace(path)
+            yield partial
+            partial.replace(path)
         except BaseException:
-            Path(name).unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
             raise
-        return size
 
     def delete(self, key: str) -> None:
         """Delete the file if it exists."""

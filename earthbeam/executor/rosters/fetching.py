@@ -2,8 +2,12 @@
 
 import json
 import logging
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+
+import orjson
 
 from earthbeam.executor.errors import StepFailed, is_no_space
 from earthbeam.executor.lightbeam.commands import Lightbeam
@@ -84,7 +88,7 @@ def fetch_ods_roster(lightbeam: Lightbeam, workspace: Workspace, target: Path) -
             raise failure
         logger.warning("the roster could not be fetched; again in %.0f s", pause)
         running.wait(pause)
-    if not is_plain_file(fetched) or _keep_keys(fetched, target) == 0:
+    if not is_plain_file(fetched) or keep_keys(fetched, target) == 0:
         raise StepFailed(
             "missing_ods_roster",
             "The ODS has no student education organization associations for this year:"
@@ -104,16 +108,35 @@ def _fetch_failed(tail: str) -> StepFailed:
     )
 
 
-def _keep_keys(fetched: Path, roster: Path) -> int:
+def keep_keys(fetched: Path, roster: Path) -> int:
+    """Write the roster's lines with the keys that matching needs. Returns the number of lines."""
     students = 0
-    with fetched.open(encoding="utf-8") as lines, roster.open("w", encoding="utf-8") as kept:
+    with fetched.open("rb") as lines, roster.open("wb") as kept:
         for line in lines:
-            record = json.loads(line)
+            record = _decode(line)
             record.setdefault("studentIdentificationCodes", [])
-            slim = {key: record[key] for key in _KEPT_KEYS if key in record}
-            kept.write(json.dumps(slim, ensure_ascii=False, separators=(",", ":")) + "\n")
+            kept.write(_encode({key: record[key] for key in _KEPT_KEYS if key in record}))
             students += 1
     return students
+
+
+# orjson takes a fifth of the time. What it cannot read or write exactly, such as half a surrogate
+# pair or an integer of more than 64 bits, is left to the standard library.
+_LONG_NUMBER = re.compile(rb"[:,[]\s*-?\d{19}")
+
+
+def _decode(line: bytes) -> dict[str, Any]:
+    try:
+        return json.loads(line) if _LONG_NUMBER.search(line) else orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return json.loads(line)
+
+
+def _encode(record: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return (json.dumps(record, separators=(",", ":")) + "\n").encode()
 
 
 def stream_edu_roster(

@@ -71,6 +71,8 @@ class Workbench:
     files_base: str
     variables: dict[str, str] = field(default_factory=dict)
     """What the executor gets beside the contract's four: access to the files."""
+    checkout: Path = PROJECT
+    """Where the executor's code lies."""
 
     @property
     def base(self) -> str:
@@ -124,7 +126,7 @@ class Workbench:
             **variables,
         }
         return subprocess.Popen(
-            (sys.executable, str(PROJECT / "manage.py"), "executor"),
+            (sys.executable, str(self.checkout / "manage.py"), "executor"),
             env=env,
             cwd=self.root,
             stdout=subprocess.PIPE,
@@ -133,8 +135,12 @@ class Workbench:
         )
 
     def run(self, **variables: str) -> "Ended":
-        process = self.start(**variables)
-        log, _ = process.communicate(timeout=120)
+        with self.start(**variables) as process:
+            try:
+                log, _ = process.communicate(timeout=120)
+            except subprocess.TimeoutExpired:
+                process.terminate()
+                raise
         return Ended(process.returncode, log)
 
     @property

@@ -6,18 +6,24 @@
 Samples on which stock earthmover fails as well are expected to fail. The students of each file are
 made up from its own ids: four fifths are in the ODS, all but the last in EDU, so that a cross-year
 job has something for every outcome.
+
+A sample that works is tried again with its rows repeated, so that what is done for many rows is
+done, and the executor of an earlier commit must make the same files of it.
 """
 
 import dataclasses
 import itertools
 import json
 import os
+import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from benchmarks.large import checkout_before
 from earthbeam.delimited import BadFile
 from earthbeam.executor.bundle import checkout
 from earthbeam.executor.earthmover import transform
@@ -28,12 +34,14 @@ from earthbeam.executor.workspace import input_files
 from earthbeam.executor.workspace.folders import Workspace
 from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import Student, students
-from tests.earthbeam.executor.conftest import Workbench, roster_line
+from tests.earthbeam.executor.conftest import PROJECT, Workbench, roster_line
 
 REPOSITORY = os.environ.get("BUNDLE_REPO", "")
 YEARS = ("2026", "2025", "2024", "2023", "2022")
 NAMESPACES = ("uri://ed-fi.org", "uri://ed.sc.gov", "uri://tea.texas.gov", "uri://dpi.wi.gov")
 _SAMPLES = (".csv", ".tsv", ".txt")
+_MANY = 160
+"""Rows of a file that is transformed as large ones are."""
 
 pytestmark = [
     pytest.mark.slow,
@@ -133,8 +141,11 @@ def choices(entry: dict[str, Any]) -> list[dict[str, str]]:
     return [dict(zip(("API_YEAR", *declared), values, strict=True)) for values in combinations]
 
 
-def ids_of(workbench: Workbench) -> list[str]:
-    """The ids of the rows that the bundle matches, from its id column that has most of them."""
+def ids_of(workbench: Workbench) -> tuple[list[str], int]:
+    """The ids of the rows that the bundle matches, from its id column that has most of them.
+
+    And the number of lines up to the header's.
+    """
     job = parse(workbench.app.payload)
     with Workspace() as workspace, Earthmover(workspace) as earthmover:
         mirror = checkout.refresh_mirror(REPOSITORY, workspace)
@@ -154,7 +165,8 @@ def ids_of(workbench: Workbench) -> list[str]:
             found.append([value for value in values if value.strip()])
     if not (ids := max(found, key=len)):
         raise BadFile("no ids")
-    return list(dict.fromkeys(ids))
+    head_lines = rows.header_row if rows.path == input_file else 1
+    return list(dict.fromkeys(ids)), head_lines
 
 
 def known_by(ids: list[str]) -> list[Student]:
@@ -165,8 +177,42 @@ def known_by(ids: list[str]) -> list[Student]:
     ]
 
 
+@pytest.fixture(scope="module")
+def before() -> Iterator[Path | None]:
+    """The checkout of the executor that transformed row by row; None without its history."""
+    with checkout_before() as place:
+        yield place
+
+
+def with_rows_repeated(sample: Path, head_lines: int, folder: Path) -> Path:
+    """The sample with at least ``_MANY`` rows, under its name."""
+    lines = sample.read_bytes().splitlines(keepends=True)
+    head, rows = lines[:head_lines], b"".join(lines[head_lines:]).rstrip(b"\r\n")
+    end = b"\r\n" if head[-1].endswith(b"\r\n") else b"\n"
+    times = -(-_MANY // max(1, len(lines) - head_lines))
+    copy = folder / sample.name
+    copy.write_bytes(b"".join(head) + (rows + end) * times)
+    return copy
+
+
+def made_of(workbench: Workbench, place: Path, checkout: Path) -> dict[str, bytes]:
+    """The records that a checkout's executor makes of the workbench's job; {} if it fails."""
+    own = dataclasses.replace(
+        workbench, root=place, files_base=f"file://{place}", checkout=checkout
+    )
+    shutil.copytree(workbench.root / "files", place)
+    own.app.payload["appDataBasePath"] = own.base
+    own.app.reports.clear()
+    own.run()
+    if own.app.outcome() != "done success":
+        return {}
+    return {name: text for name, text in own.output().items() if "/" in name}
+
+
 @pytest.mark.parametrize(("entry", "sample"), samples())
-def test_a_real_bundle_runs_on_its_own_sample(entry, sample, app, tmp_path, record_property):
+def test_a_real_bundle_runs_on_its_own_sample(
+    entry, sample, app, before, tmp_path, record_property
+):
     workbench = Workbench(app, Path(REPOSITORY), tmp_path, f"file://{tmp_path}/files")
     files = {"INPUT_FILE": f"INPUT_FILE__{sample.name}"}
     for key, name in COMPANIONS.get(_name(entry), {}).items():
@@ -177,7 +223,7 @@ def test_a_real_bundle_runs_on_its_own_sample(entry, sample, app, tmp_path, reco
         changes: dict[str, Any] = {"inputParams": params, "inputFiles": files}
         workbench.job(sample, entry["path"], None, **changes, rosterFilePath="file:///x/y")
         try:
-            ids = ids_of(workbench)
+            ids, head_lines = ids_of(workbench)
         except (StepFailed, BadFile) as failed:
             tried[str(params)] = str(failed)
             continue
@@ -195,6 +241,12 @@ def test_a_real_bundle_runs_on_its_own_sample(entry, sample, app, tmp_path, reco
                 (matches,) = app.posted("matches")
                 record_property("outcome", f"{params} {matches} {results} results in the ODS")
                 assert matches["odsMatched"] >= 1
+                if before is not None:
+                    many = with_rows_repeated(sample, head_lines, tmp_path)
+                    workbench.job(many, entry["path"], None, cross_year=True, **changes)
+                    as_before = made_of(workbench, tmp_path / "before", before)
+                    assert made_of(workbench, tmp_path / "now", PROJECT) == as_before
+                    record_property("files of many rows", len(as_before))
                 return
             error = app.posted("error")
             tried[f"{params} {cut} of {len(ids)} in the ODS"] = (
