@@ -250,6 +250,17 @@ class MatchesAnswer(serializers.Serializer[Any]):
     idName = serializers.CharField(source="id_name")
     idType = serializers.CharField(source="id_type")
     matchRate = serializers.FloatField(source="match_rate")
+    disagreeing = serializers.IntegerField(
+        allow_null=True,
+        help_text="Rows whose ID leads to a student whom neither a name nor the birth date "
+        "confirms; null if the run had no identity checks, like the next two.",
+    )
+    repairable = serializers.IntegerField(
+        allow_null=True, help_text="Unmatched rows whose damaged ID leads to one student."
+    )
+    suggested = serializers.IntegerField(
+        allow_null=True, help_text="Unmatched rows with suggested students."
+    )
 
 
 class UnmatchedAnswer(serializers.Serializer[Any]):

@@ -155,6 +155,17 @@ class RunMatches(models.Model):
     peak_memory_mb = models.PositiveIntegerField(
         null=True, help_text="The most memory that the executor and its programs needed, in MB."
     )
+    # Null if the run had no identity checks, or could not have the students' names.
+    disagreeing = models.PositiveIntegerField(
+        null=True,
+        help_text="Rows whose ID leads to a student with another name and another birth date.",
+    )
+    repairable = models.PositiveIntegerField(
+        null=True, help_text="Unmatched rows whose damaged ID leads to one student if repaired."
+    )
+    suggested = models.PositiveIntegerField(
+        null=True, help_text="Unmatched rows for which there are suggested students."
+    )
 
     class Meta:
         verbose_name_plural = "run matches"

@@ -69,6 +69,9 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("progress", "total", NOT_COUNTS),
     ("progress", "unit", [*NOT_TEXT, "x" * 41, "604822", "<b>", "Marisol"]),
     ("matches", "peakMemoryMb", NOT_COUNTS),
+    ("matches", "disagreeing", NOT_COUNTS),
+    ("matches", "repairable", NOT_COUNTS),
+    ("matches", "suggested", NOT_COUNTS),
     ("matches", "matchRate", [None, "0.5", -0.1, 1.1, 1e300, True]),
 ]
 every_report = pytest.mark.parametrize("call", GOOD)

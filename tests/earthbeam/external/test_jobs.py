@@ -343,7 +343,7 @@ def test_a_job_tells_all_that_its_run_has_reported(client, body):
         {
             "input_rows": 12, "ods_matched": 6, "cross_year_matched": 3, "unmatched": 3,
             "blank_ids": 1, "ambiguous_ids": 0, "id_name": "student_id", "id_type": "State",
-            "match_rate": 0.5,
+            "match_rate": 0.5, "suggested": 2,
         },
     )  # fmt: skip
     states.finish(run.pk, success=True)
@@ -365,6 +365,7 @@ def test_a_job_tells_all_that_its_run_has_reported(client, body):
     assert told["summary"] == {"studentAssessments": {"processed": 9, "skipped": 1, "failed": 2}}
     assert told["unmatched"] == {"name": "student_id", "type": "State", "count": 3}
     assert told["matches"]["crossYearMatched"] == 3
+    assert (told["matches"]["suggested"], told["matches"]["repairable"]) == (2, None)
     assert told["errors"] == []
 
 
