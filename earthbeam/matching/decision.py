@@ -11,7 +11,10 @@ The rule, in order:
 4. Only IDs that the primary roster does not have are looked up in the second one, for the winning
    pair and at any rate. Students found there go to the second set, unless the primary roster has
    them under another ID: a student of the ODS always goes to the ODS.
-5. The rest stays unmatched, with the reason. A blank ID matches nobody. An ID that belongs to more
+5. A row that a person has decided goes to that student whatever its IDs, to the primary set if the
+   primary roster has the student, else to the second set if the second roster has. It counts as
+   matched for the required rate, and in no pair's rate.
+6. The rest stays unmatched, with the reason. A blank ID matches nobody. An ID that belongs to more
    than one student of a roster matches none of them, and counts in no rate.
 """
 
@@ -20,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from earthbeam.matching.errors import InsufficientMatches
 from earthbeam.matching.inputs import InputIds
 from earthbeam.matching.plan import Outcome, Plan, RowMatch
-from earthbeam.matching.rates import Pair, Trial, try_all_pairs, try_rest
+from earthbeam.matching.rates import Pair, PairRate, Trial, try_all_pairs, try_rest
 from earthbeam.matching.roster import RosterStudent
 from earthbeam.matching.tally import UNIQUE_ID, Holders, take_tally
 
@@ -35,24 +38,27 @@ def match(
     primary: OpenRoster,
     second: OpenRoster | None = None,
     *,
+    decided: Mapping[int, str] | None = None,
     required_rate: float = DEFAULT_REQUIRED_RATE,
 ) -> Plan:
     """Decide each row's student and set, by the rule at the top of this module.
 
     ``columns`` holds the possible ID columns that the input has, each with one value per row;
+    ``decided`` the studentUniqueId of rows that a person has decided, by row, counted from 0;
     ``required_rate`` is a fraction of all rows. The primary roster is read once, and again if the
-    second one resolved a row. The second one is read at most once, and only if rows with an ID are
-    left. Memory use grows with the input, not with the rosters.
+    second one resolved a row. The second one is read only if rows with an ID are left. For decided
+    rows, each may be read once more. Memory use grows with the input, not with the rosters.
 
     Raises NoIdColumns or NoRows for an unusable input, and InsufficientMatches if no pair reaches
     the required rate. No match at all is never enough, even if the required rate is 0.
     """
-    ids = InputIds(columns)
+    decided = decided or {}
+    ids = InputIds(columns, decided)
     first_trial, second_trial = _try_rosters(ids, primary, second, required_rate)
     decisive = _better(first_trial, second_trial)
     if not decisive.reaches(required_rate):
         raise _insufficient(ids, decisive, required_rate)
-    best = decisive.rates[0]
+    best = _best(ids, decisive)
     column, id_type = best.pair
 
     primary_says = first_trial.tally.holders_of(id_type)
@@ -60,8 +66,19 @@ def match(
     if left and second and not second_trial:
         second_trial = try_rest(ids, best, take_tally(second(), left))
     second_says = second_trial.tally.holders_of(id_type) if second_trial else {}
-    found = {student for value in left if (student := second_says.get(value))}
-    verdicts = _verdicts(ids.values(column), primary_says, second_says, _present(primary, found))
+    chosen = set(decided.values())
+    found = {student for value in left if (student := second_says.get(value))} | chosen
+    at_home = _present(primary, found)
+    verdicts = _verdicts(ids.values(column), primary_says, second_says, at_home)
+    away = _present(second, chosen - at_home) if second else set()
+
+    def of_row(row: int, value: str | None) -> RowMatch:
+        student = decided.get(row)
+        if student is None:
+            return verdicts[value] if value else _BLANK
+        if student in at_home:
+            return RowMatch(Outcome.PRIMARY, student)
+        return RowMatch(Outcome.SECOND, student) if student in away else _UNKNOWN
 
     return Plan(
         winner=best.pair,
@@ -70,7 +87,7 @@ def match(
         id_types=first_trial.tally.id_types,
         primary_rates=first_trial.rates,
         second_rates=second_trial.rates if second_trial else [],
-        rows=[verdicts[value] if value else _BLANK for value in ids.columns[column]],
+        rows=[of_row(row, value) for row, value in enumerate(ids.columns[column])],
     )
 
 
@@ -90,9 +107,15 @@ def _better(first: Trial, second: Trial | None) -> Trial:
     return second if second and second.best_rate > first.best_rate else first
 
 
+def _best(ids: InputIds, trial: Trial) -> PairRate:
+    """Return the best pair; if none matched any row, the one that was tried first."""
+    if trial.rates:
+        return trial.rates[0]
+    return PairRate(Pair(next(iter(ids.columns)), UNIQUE_ID), 0, ids.row_count)
+
+
 def _insufficient(ids: InputIds, best: Trial, required_rate: float) -> InsufficientMatches:
-    # If nothing matched at all, name the pair that was tried first.
-    pair = best.rates[0].pair if best.rates else Pair(next(iter(ids.columns)), UNIQUE_ID)
+    pair = _best(ids, best).pair
     return InsufficientMatches(
         match_rate=best.best_rate,
         match_threshold=required_rate,

@@ -1,7 +1,7 @@
 """The input's side of a match: the values of its possible ID columns."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 
 from earthbeam.invisible import without_invisible
 from earthbeam.matching.errors import NoIdColumns, NoRows
@@ -23,11 +23,14 @@ class InputIds:
     """The normalized IDs of an input, by column and row.
 
     ``columns`` holds the possible ID columns that are in the input, in order of preference, each
-    with one value per row. Raises NoIdColumns if there are none, NoRows if they are empty, and
-    ValueError if they differ in length.
+    with one value per row. The IDs of ``decided`` rows (counted from 0) are ignored. Raises
+    NoIdColumns if there are no columns, NoRows if they are empty, and ValueError if they differ in
+    length.
     """
 
-    def __init__(self, columns: Mapping[str, Sequence[str | None]]) -> None:
+    def __init__(
+        self, columns: Mapping[str, Sequence[str | None]], decided: Collection[int] = ()
+    ) -> None:
         if not columns:
             raise NoIdColumns
         lengths = {len(cells) for cells in columns.values()}
@@ -36,7 +39,11 @@ class InputIds:
         (self.row_count,) = lengths
         if not self.row_count:
             raise NoRows
+        self.decided_count = len(decided)
         self.columns = {name: [normalize(cell) for cell in columns[name]] for name in columns}
+        for cells in self.columns.values():
+            for row in decided:
+                cells[row] = None
         self.frequencies = {name: _frequencies(cells) for name, cells in self.columns.items()}
         """By column: each ID, and how many rows it occurs in."""
 

@@ -34,6 +34,9 @@ class Trial:
     tally: Tally
     rates: list[PairRate]
     """The pairs that match any row, best first."""
+    row_count: int
+    decided_count: int
+    """Rows that have a student whatever their IDs. They count in no pair's rate."""
 
     @property
     def best_rate(self) -> float:
@@ -41,8 +44,9 @@ class Trial:
         return self.rates[0].rate if self.rates else 0.0
 
     def reaches(self, required_rate: float) -> bool:
-        """Whether any pair matches, and the best one often enough."""
-        return bool(self.rates) and self.best_rate >= required_rate
+        """Whether any row has a student, and enough have with the best pair."""
+        matches = self.decided_count + (self.rates[0].matches if self.rates else 0)
+        return matches > 0 and matches / self.row_count >= required_rate
 
 
 def try_all_pairs(ids: InputIds, tally: Tally) -> Trial:
@@ -60,7 +64,7 @@ def try_all_pairs(ids: InputIds, tally: Tally) -> Trial:
             if matches := _matches(ids, pair, tally):
                 rates.append(PairRate(pair, matches, ids.row_count))
     rates.sort(key=lambda rate: (rate.matches, rate.pair), reverse=True)
-    return Trial(tally, rates)
+    return Trial(tally, rates, ids.row_count, ids.decided_count)
 
 
 def try_rest(ids: InputIds, winner: PairRate, tally: Tally) -> Trial:
@@ -69,8 +73,9 @@ def try_rest(ids: InputIds, winner: PairRate, tally: Tally) -> Trial:
     ``tally`` must have been taken of the IDs that the other roster does not have.
     """
     matches = _matches(ids, winner.pair, tally)
-    rates = [PairRate(winner.pair, matches, winner.rows - winner.matches)] if matches else []
-    return Trial(tally, rates)
+    left = winner.rows - winner.matches - ids.decided_count
+    rates = [PairRate(winner.pair, matches, left)] if matches else []
+    return Trial(tally, rates, ids.row_count, ids.decided_count)
 
 
 def _matches(ids: InputIds, pair: Pair, tally: Tally) -> int:

@@ -375,3 +375,40 @@ def test_matching_needs_nothing_but_the_standard_library_and_orjson():
     argv = [sys.executable, "-S", "-c", code]
     result = subprocess.run(argv, cwd=root, capture_output=True, text=True)
     assert (result.stdout.strip(), result.stderr) == ("", "")
+
+
+# Rows that a person has decided
+
+
+def test_a_decided_row_goes_to_its_student_whatever_its_id():
+    plan = match(
+        {"ID": ["S1", "S1", "", "S9", "S2"]},
+        Roster(state("1", "S1"), state("2", "S2")),
+        Roster(state("3", "S3")),
+        decided={1: "2", 2: "3", 3: "2"},
+    )
+    assert plan.rows == [primary("1"), primary("2"), second("3"), primary("2"), primary("2")]
+    assert plan.winner == Pair("ID", "State")
+    assert plan.primary_rates == [PairRate(Pair("ID", "State"), 2, 5)]
+
+
+def test_a_decided_student_whom_no_roster_has_leaves_the_row_unmatched():
+    roster = Roster(state("1", "S1"))
+    assert match({"ID": ["S1", "S9"]}, roster, decided={1: "9"}).rows == [primary("1"), UNKNOWN]
+    away = match({"ID": ["S1", "S9"]}, roster, Roster(state("3", "S3")), decided={1: "9"})
+    assert away.rows == [primary("1"), UNKNOWN]
+
+
+def test_decided_rows_count_for_the_required_rate():
+    roster = Roster(state("1", "S1"), state("2", "S2"))
+    columns = {"ID": ["S7", "S8", "S9"]}
+    plan = match(columns, roster, decided={0: "1", 2: "2"})
+    assert plan.rows == [primary("1"), UNKNOWN, primary("2")]
+    assert plan.winner == Pair("ID", UNIQUE_ID)
+    with pytest.raises(InsufficientMatches):
+        match(columns, roster, decided={0: "1"})
+
+
+def test_a_file_of_decided_rows_alone_reads_no_second_roster_that_it_does_not_need():
+    plan = match({"ID": ["", "S9"]}, Roster(state("1", "S1")), never, decided={0: "1", 1: "1"})
+    assert plan.rows == [primary("1"), primary("1")]
