@@ -65,6 +65,8 @@ class Job:
     """The only columns to look for students in. Empty means those that the bundle names."""
     keep_edu_rosters: bool = False
     """Whether rosters from EDU become artifacts."""
+    decisions_file: str | None = None
+    """The file in the job's ``input/`` with what people have decided about rows."""
 
     @property
     def bundle_name(self) -> str:
@@ -115,6 +117,7 @@ def parse(payload: Any) -> Job:
         ods=_ods(fields) if send_to_ods else None,
         bundle_commit=_commit(bundle),
         keep_edu_rosters=payload.get("keepEduRosters") is True,
+        decisions_file=_file_name(fields, "decisionsFile"),
     )
     if "INPUT_FILE" not in job.input_files:
         raise invalid("inputFiles.INPUT_FILE is missing")
@@ -157,6 +160,19 @@ def _student_id_columns(fields: "_Fields") -> tuple[str, ...]:
         return (column,)
     listed = fields.mapping("inputParams").optional_text(_ID_COLUMNS) or ""
     return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _file_name(fields: "_Fields", key: str) -> str | None:
+    """Return the name of a file in ``input/`` that is no input of the bundle."""
+    name = fields.optional_text(key)
+    if name is not None:
+        try:
+            checked_key(name)
+        except BadLocation:
+            raise invalid(f"{key} is no plain name") from None
+        if "/" in name:
+            raise invalid(f"{key} is no plain name")
+    return name
 
 
 def _commit(bundle: "_Fields") -> str | None:

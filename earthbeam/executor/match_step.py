@@ -1,10 +1,12 @@
 """The matching step of a run: from the input file and rosters to one input file per set."""
 
 import csv
+import functools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from earthbeam import matching
@@ -22,7 +24,7 @@ from earthbeam.executor.earthmover.transform import (
     RowsToMatch,
 )
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.job import Job
+from earthbeam.executor.job import Job, invalid
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME
 from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace
@@ -80,11 +82,13 @@ def match_students(
     possible_columns: str | None,
     workspace: Workspace,
     redactor: Redactor,
+    decided: Mapping[int, str] = MappingProxyType({}),
 ) -> Matched:
     """Decide each row's student, and write each set's rows, the unmatched rows, and the rates.
 
     ``fetch_second_roster`` is called at most once, if rows are left. Its exceptions pass through.
-    Raises StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
+    ``decided`` is the studentUniqueId of rows that a person has decided, by row from 0. Raises
+    StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
     """
     try:
         wanted = _wanted_columns(job, bundle, possible_columns)
@@ -95,7 +99,8 @@ def match_students(
             logger.info("The file has no column named: %s", ", ".join(missing))
         for values in ids.values():
             redactor.add_ids(values)
-        plan = _decide(ids, missing, roster, fetch_second_roster)
+        redactor.add_ids(decided.values())
+        plan = _decide(ids, missing, roster, fetch_second_roster, decided)
         redactor.add_ids({row.student for row in plan.rows if row.student})
         _write_rates(plan, workspace.draft(RATES_NAME))
         workspace.publish(RATES_NAME)
@@ -169,7 +174,12 @@ def _decide(
     missing: tuple[str, ...],
     roster: Path,
     fetch_second_roster: Callable[[], Path] | None,
+    decided: Mapping[int, str],
 ) -> Plan:
+    rows = len(next(iter(ids.values())))
+    if any(row >= rows for row in decided):
+        raise invalid("decisionsFile has rows that the file does not have")
+
     def read(path: Path) -> Iterator[matching.RosterStudent]:
         with path.open("rb") as lines:
             try:
@@ -180,13 +190,13 @@ def _decide(
 
     second = None
     if fetch_second_roster is not None:
-        fetch = fetch_second_roster
+        fetch = functools.cache(fetch_second_roster)
 
         def second() -> Iterator[matching.RosterStudent]:
             return read(fetch())
 
     try:
-        return matching.match(ids, lambda: read(roster), second)
+        return matching.match(ids, lambda: read(roster), second, decided=decided)
     except matching.InsufficientMatches as error:
         raise StepFailed(
             "insufficient_matches",

@@ -9,6 +9,7 @@ from typing import Any
 
 from earthbeam.delimited import BadFile
 from earthbeam.executor.bundle import checkout, descriptor_mappings
+from earthbeam.executor.decisions import fetch_decided_rows
 from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.environment import Environment
@@ -267,6 +268,7 @@ class Pipeline:
             self.environment.possible_student_id_columns,
             self.workspace,
             self.redactor,
+            fetch_decided_rows(self.job, self.store, self.workspace),
         )
         counts = matched.counts()
         logger.info(

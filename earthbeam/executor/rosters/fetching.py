@@ -13,7 +13,7 @@ from earthbeam.executor.errors import StepFailed, is_no_space
 from earthbeam.executor.lightbeam.commands import Lightbeam
 from earthbeam.executor.processes import running
 from earthbeam.executor.reporting.app_client import AppClient, BrokenRoster
-from earthbeam.executor.workspace.folders import Workspace, is_plain_file
+from earthbeam.executor.workspace.folders import Workspace, is_plain_file, remove
 from earthbeam.files import open_store
 
 logger = logging.getLogger(__name__)
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 RESOURCE = "studentEducationOrganizationAssociations"
 ROSTER_NAME = f"{RESOURCE}.jsonl"
 CROSS_YEAR_ROSTER_NAME = "cross_year_roster.jsonl"
+STUDENTS = "students"
 PAGE_SIZE = 500
 """Students per page: the most that an Ed-Fi ODS returns."""
 
@@ -96,6 +97,28 @@ def fetch_ods_roster(lightbeam: Lightbeam, workspace: Workspace, target: Path) -
         )
     fetched.unlink()
     return target
+
+
+def fetch_ods_students(lightbeam: Lightbeam, workspace: Workspace) -> Path | None:
+    """Fetch the ODS's students with their names and birth dates.
+
+    Returns None if the ODS does not give them, since no run fails for want of names. The file lies
+    in a folder of its own: remove it before a bundle's code runs.
+    """
+    folder = workspace.fresh_folder("students")
+    try:
+        done = lightbeam.run(
+            *("fetch", "-s", STUDENTS), data=folder, page_size=PAGE_SIZE, stop_when=_EndlessRetries()
+        )
+        fetched = done.exit_code == 0
+    except running.StoppedEarly:
+        fetched = False
+    students = folder / f"{STUDENTS}.jsonl"
+    if fetched and is_plain_file(students):
+        return students
+    logger.warning("The ODS's client may not read students: their names cannot be compared")
+    remove(folder)
+    return None
 
 
 def _fetch_failed(tail: str) -> StepFailed:
