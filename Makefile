@@ -10,7 +10,7 @@ export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install requirements demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-large bench-send bench-roster bench-admin bench-api
+.PHONY: help install requirements demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -90,6 +90,10 @@ bench-large: $(INSTALLED)
 ## make bench-send       measure how fast lightbeam sends records, by the ODS's time and the requests at once
 bench-send: $(INSTALLED)
 	$(BIN)/python -m benchmarks.send $(ARGS)
+
+## make bench-identity   measure how well students are found by name and birth date
+bench-identity: $(INSTALLED)
+	$(BIN)/python -m benchmarks.identity $(ARGS)
 
 ## make bench-roster     measure the roster stream: speed, memory, concurrent callbacks, the pool
 bench-roster: $(INSTALLED)

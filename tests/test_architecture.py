@@ -16,6 +16,7 @@ FORBIDDEN = {
     "access": ("earthbeam", "edu", "runway"),
     "earthbeam": ("access", "runway.sandbox", "runway.settings"),
     "earthbeam/matching": ("django", "partners", "edu", "runway", "requests", "logging", "pathlib"),
+    "earthbeam/identity": ("django", "partners", "edu", "runway", "requests", "logging", "pathlib"),
     "earthbeam/executor": (
         *("access", "partners", "edu", "runway", "rest_framework", "procrastinate", "psycopg"),
         *(
@@ -38,6 +39,7 @@ ROOMS = {
     "files": set(),
     "delimited": set(),
     "matching": set(),
+    "identity": set(),
     "wording": set(),
     "bundles": {"models"},
     "notify": {"models"},
@@ -46,14 +48,14 @@ ROOMS = {
     "launchers": {"models", "files", "runs", "executor"},
     "api": {"models", "runs"},
     "external": {"models", "files", "jobs", "runs", "wording", "api"},
-    "executor": {"files", "delimited", "matching"},
+    "executor": {"files", "delimited", "matching", "identity"},
     "admin": {"models", "files", "bundles", "jobs", "runs", "notify", "wording"},
     "management": {"models", "bundles", "jobs", "runs", "launchers", "notify"},
     "templatetags": {"admin"},
 }
 
 # Rooms with a face: what others use of them, their __init__ exports.
-FACES = {"models", "files", "delimited", "matching"}
+FACES = {"models", "files", "delimited", "matching", "identity"}
 
 # What of the executor the app may use: pure, and without its program.
 LENT_BY_THE_EXECUTOR = {

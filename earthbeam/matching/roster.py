@@ -16,6 +16,8 @@ class RosterStudent(NamedTuple):
     unique_id: str
     codes: tuple[tuple[str, str], ...]
     """(ID type, code) in the line's order. A type may occur more than once."""
+    names: Any = None
+    """The line's ``student``, as it is: the names and the birth date, if the roster has them."""
 
 
 _Decode = Callable[[bytes | str], Any]
@@ -91,7 +93,7 @@ def _student(line: bytes | str, number: int, decode: _Decode) -> RosterStudent |
 
     entries = _unpack(record.get("studentIdentificationCodes"), decode)
     if entries is None:
-        return RosterStudent(unique_id, ())
+        return RosterStudent(unique_id, (), record.get("student"))
     if not isinstance(entries, list):
         raise BadRosterLine(number, "has studentIdentificationCodes that are not a list")
     codes = []
@@ -103,7 +105,7 @@ def _student(line: bytes | str, number: int, decode: _Decode) -> RosterStudent |
                 id_type = descriptor.rpartition("#")[2]
                 if id_type:
                     codes.append((id_type, code))
-    return RosterStudent(unique_id, tuple(codes))
+    return RosterStudent(unique_id, tuple(codes), record.get("student"))
 
 
 def _unpack(value: Any, decode: _Decode) -> Any:

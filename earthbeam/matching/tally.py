@@ -82,7 +82,7 @@ def take_tally(students: Iterable[RosterStudent], wanted: Set[str]) -> Tally:
     """
     tally = Tally()
     types, holders = tally.types, tally.holders
-    for unique_id, codes in students:
+    for unique_id, codes, _ in students:
         tally.lines += 1
         if unique_id in wanted:
             holders[UNIQUE_ID][unique_id] = unique_id
