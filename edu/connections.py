@@ -44,12 +44,14 @@ def open_roster(
     generation: int,
     tenant_code: str,
     label: str,
+    with_names: bool = False,
     on_end: Callable[[], None] | None = None,
 ) -> RosterStream:
     """Return the tenant's roster of all years as a stream of bytes whose first batch has arrived.
 
-    The caller must call the stream's ``close()``. ``label`` names the run in the log. ``on_end`` is
-    called once, however the stream ends, but not if this function raises.
+    The caller must call the stream's ``close()``. ``with_names`` adds students' names and birth
+    dates, and raises NamesUnavailable if EDU does not give them. ``label`` names the run in the
+    log. ``on_end`` is called once, however the stream ends, but not if this function raises.
 
     Raises any EduError, and then leaves nothing open.
     """
@@ -59,6 +61,7 @@ def open_roster(
         generation=generation,
         tenant_code=tenant_code,
         label=label,
+        with_names=with_names,
         on_end=on_end,
         answers=answers,
         failure=query_failure,

@@ -33,6 +33,9 @@ TABLES = {
     "stg_ef3__stu_ed_org__identification_codes": "k_student, id_system, id_code",
 }
 """What the roster's query reads."""
+NAMES_TABLE = "stg_ef3__students"
+NAMES_COLUMNS = "tenant_code, api_year, k_student, first_name, middle_name, last_name, birth_date"
+"""What the roster with names reads as well."""
 
 LEAST_KEY_BITS = 2048
 """Snowflake's own minimum."""
@@ -168,6 +171,17 @@ class _Check:
                 raise
         return "Both tables can be read.", list(TABLES)
 
+    def look_at_names(self) -> _Found:
+        """Tell whether names can be had. Only identity checks need them, so it never fails."""
+        try:
+            self._query(f"select {NAMES_COLUMNS} from {NAMES_TABLE} limit 0")  # noqa: S608  (ours)
+        except _Failed as failed:
+            return (
+                f"{NAMES_TABLE} cannot be read, which only identity checks need.",
+                [failed.finding, failed.remedy],
+            )
+        return f"{NAMES_TABLE} can be read, for identity checks."
+
     def count_tenants(self) -> _Found:
         rows = self._query(_TENANTS_SQL)
         if not rows:
@@ -219,6 +233,7 @@ _LOGIN: list[tuple[str, Callable[[_Check], _Found]]] = [
 ]
 _DATA: list[tuple[str, Callable[[_Check], _Found]]] = [
     ("Tables", _Check.look_at_tables),
+    ("Names", _Check.look_at_names),
     ("Tenants", _Check.count_tenants),
     ("Sample", _Check.look_at_sample),
     ("Rows", _Check.count_rows),
@@ -237,7 +252,7 @@ def check_login(partner_id: str) -> Iterator[Step]:
 
 def check_connection(partner_id: str) -> Iterator[Step]:
     """Check the login, and that the tables can be read, without reading them."""
-    return _run(_LOGIN + _DATA[:1], partner_id)
+    return _run(_LOGIN + _DATA[:2], partner_id)
 
 
 def check_everything(partner_id: str, tenants: Sequence[str] = ()) -> Iterator[Step]:

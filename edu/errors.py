@@ -104,6 +104,14 @@ class QueryFailed(EduError):
     message = "EDU could not run the roster query: check the tables, the role and the warehouse."
 
 
+class NamesUnavailable(QueryFailed):
+    """EDU refused the query for the roster with names. The roster without them may be had."""
+
+    code = "edu_names_unavailable"
+    status = 409
+    message = "EDU does not give students' names: check stg_ef3__students and the role's grants."
+
+
 class ConnectionLost(EduError):
     """The connection or its session ended during the query. A retry opens a new one."""
 

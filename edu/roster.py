@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from edu.errors import ConnectionLost, EduError, RosterIncomplete, StreamCut
+from edu.errors import (
+    ConnectionLost,
+    EduError,
+    NamesUnavailable,
+    QueryFailed,
+    RosterIncomplete,
+    StreamCut,
+)
 from edu.lines import line_buffers, slices
 from edu.pool import Lease
 from edu.pools import Pools
@@ -25,7 +32,7 @@ Answers = Callable[[Any], bool]
 
 _COMPLETE, _ABANDONED = "complete", "abandoned"
 
-ROSTER_SQL = """
+_SQL = """
 with newest as (
     select k_student, student_unique_id, ed_org_id
     from stg_ef3__student_education_organization_associations
@@ -51,17 +58,18 @@ with_codes as (
     from students
     left join codes on codes.k_student = students.k_student
     group by students.k_student, students.student_unique_id, students.ed_org_id
-)
+){names}
 select to_json(object_construct_keep_null(
     'educationOrganizationReference', object_construct_keep_null(
         'educationOrganizationId', ed_org_id,
         'link', object_construct_keep_null('rel', 'LocalEducationAgency')
     ),
     'studentReference', object_construct_keep_null('studentUniqueId', student_unique_id::varchar),
-    'studentIdentificationCodes', coalesce(id_codes, array_construct())
+    'studentIdentificationCodes', coalesce(id_codes, array_construct()){student}
 )) || chr(10) as line
-from with_codes
+from with_codes{joined}
 """
+ROSTER_SQL = _SQL.format(names="", student="", joined="")
 """One complete line per student and education organization. The parameter is the tenant's code.
 
 - Only each k_student_xyear's newest api_year, which is how EDU knows the student now.
@@ -72,6 +80,25 @@ from with_codes
 - KEEP_NULL, since otherwise a key whose value is NULL would vanish and change the format.
 - The tables have no database or schema, so that the connection's own apply.
 """
+
+ROSTER_WITH_NAMES_SQL = _SQL.format(
+    names=""",
+names as (
+    select k_student, first_name, middle_name, last_name, birth_date::varchar as birth_date
+    from stg_ef3__students
+    where tenant_code = ? and k_student in (select k_student from newest)
+    qualify row_number() over (partition by k_student order by api_year desc) = 1
+)""",
+    student=""",
+    'student', object_construct_keep_null(
+        'firstName', first_name, 'middleName', middle_name, 'lastSurname', last_name,
+        'birthDate', birth_date
+    )""",
+    joined="""
+left join names on names.k_student = with_codes.k_student""",
+)
+"""The same lines with names and birth dates, those of the same year. The tenant's code is given
+twice. A student without names in EDU has nulls, and is neither lost nor doubled."""
 
 
 @dataclass
@@ -203,6 +230,7 @@ def open_roster_stream(
     generation: int,
     tenant_code: str,
     label: str,
+    with_names: bool = False,
     answers: Answers,
     failure: Failure,
     on_end: Callable[[], None] | None = None,
@@ -213,16 +241,20 @@ def open_roster_stream(
     Raises any EduError, and then leaves nothing open.
     """
     started = time.monotonic()
+    query: tuple[str, tuple[str, ...]] = (ROSTER_SQL, (tenant_code,))
+    if with_names:
+        query = (ROSTER_WITH_NAMES_SQL, (tenant_code, tenant_code))
+        failure = _of_names(failure)
     try:
         lease = pools.acquire(partner_id, generation)
         try:
-            result = _execute(lease, tenant_code, failure, answers)
+            result = _execute(lease, query, failure, answers)
         except ConnectionLost:
             if lease.fresh:
                 raise
             logger.info("EDU roster: partner %s, run %s: stale connection", partner_id, label)
             lease = pools.acquire(partner_id, generation, fresh=True)
-            result = _execute(lease, tenant_code, failure, answers)
+            result = _execute(lease, query, failure, answers)
     except EduError as error:
         _log_end(error.code, partner_id, label, rows=0, size=0, started=started)
         raise
@@ -237,7 +269,19 @@ def open_roster_stream(
     )
 
 
-def _execute(lease: Lease, tenant_code: str, failure: Failure, answers: Answers) -> _Result:
+def _of_names(failure: Failure) -> Failure:
+    """Return a classification by which what EDU refuses are the names: it gives the rest."""
+
+    def classify(error: Exception) -> EduError:
+        known = failure(error)
+        return NamesUnavailable() if isinstance(known, QueryFailed) else known
+
+    return classify
+
+
+def _execute(
+    lease: Lease, query: tuple[str, tuple[str, ...]], failure: Failure, answers: Answers
+) -> _Result:
     """Return the query's result. On failure, discards the lease."""
     parts: list[Any] = []
     try:
@@ -245,7 +289,7 @@ def _execute(lease: Lease, tenant_code: str, failure: Failure, answers: Answers)
             raise ConnectionLost
         cursor = lease.connection.cursor()
         parts.append(cursor)
-        cursor.execute(ROSTER_SQL, (tenant_code,))
+        cursor.execute(*query)
         batches = cursor.fetch_arrow_batches()
         parts.append(batches)
         first = next(batches, None)

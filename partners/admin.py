@@ -6,9 +6,10 @@ from django.contrib import admin
 from django.forms import ModelForm
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import localize
 
 from partners import edu_panel
-from partners.forms import CROSS_YEAR, MembershipForm, PartnerForm
+from partners.forms import CROSS_YEAR, IDENTITY_CHECKS, MembershipForm, PartnerForm
 from partners.list_filters import PartnerFilter
 from partners.models import (
     Membership,
@@ -35,15 +36,23 @@ _by_partner = PartnerFilter.at("partner")
 @admin.register(Partner)
 class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
     form = PartnerForm
-    fields = ["id", "name", CROSS_YEAR, "descriptor_namespace"]
+    fields = [
+        *("id", "name", CROSS_YEAR, IDENTITY_CHECKS, "identity_checks_set"),
+        "descriptor_namespace",
+    ]
     partner_lookup = "pk"
-    list_display = ["name", "id", "cross_year_match_enabled"]
-    list_filter = ["cross_year_match_enabled"]
+    list_display = ["name", "id", "cross_year_match_enabled", "identity_checks"]
+    list_filter = ["cross_year_match_enabled", "identity_checks"]
     search_fields = ["id", "name"]
 
     def get_readonly_fields(self, request: HttpRequest, obj: Partner | None = None) -> list[str]:
         # The code is part of files' paths.
-        return ["id"] if obj else []
+        return ["id", "identity_checks_set"] if obj else ["identity_checks_set"]
+
+    @admin.display(description="Identity checks set")
+    def identity_checks_set(self, partner: Partner) -> str:
+        at, by = partner.identity_checks_changed_at, partner.identity_checks_changed_by
+        return f"by {by}, {localize(timezone.localtime(at))}" if at else "never: they are off"
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -54,6 +63,10 @@ class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
             obj.cross_year_changed_at = timezone.now()
             obj.cross_year_changed_by = request.user.get_username()
             fields |= {"cross_year_changed_at", "cross_year_changed_by"}
+        if IDENTITY_CHECKS in fields:
+            obj.identity_checks_changed_at = timezone.now()
+            obj.identity_checks_changed_by = request.user.get_username()
+            fields |= {"identity_checks_changed_at", "identity_checks_changed_by"}
         # Only these: saving a generation from before a reset would undo the reset.
         obj.save(update_fields=fields if change else None)
 

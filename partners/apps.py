@@ -11,7 +11,10 @@ class PartnersConfig(AppConfig):
 
         audit.watch(
             models.Partner,
-            fields=["id", "name", "cross_year_match_enabled", "descriptor_namespace"],
+            fields=[
+                *("id", "name", "cross_year_match_enabled", "identity_checks"),
+                "descriptor_namespace",
+            ],
         )
         audit.watch(models.Tenant)
         audit.watch(models.SchoolYear)

@@ -19,12 +19,26 @@ _school_year_id = RegexValidator(r"^\d{4}$", "Four digits, such as 2526 for 2025
 class Partner(models.Model):
     """A state or collaborative that runs Runway for its districts."""
 
+    class IdentityChecks(models.TextChoices):
+        OFF = "off", "Off"
+        REPORT = "report", "Report: load rows that disagree, and list them"
+        HOLD = "hold", "Hold: leave rows that disagree unmatched"
+
     id = models.CharField("code", primary_key=True, max_length=50, validators=[_slug])
     name = models.CharField(max_length=200)
     cross_year_match_enabled = models.BooleanField(
         "cross-year matching",
         default=False,
         help_text="Match rows that are not in the ODS roster against EDU's roster of all years.",
+    )
+    identity_checks = models.CharField(
+        max_length=10,
+        choices=IdentityChecks,
+        default=IdentityChecks.OFF,
+        db_default=IdentityChecks.OFF,  # for the previous release, which does not know the column
+        help_text="Compare each row's name and birth date with the student that its ID leads to, "
+        "and suggest students for unmatched rows. Runs then read students' names and birth dates "
+        "from the ODS and from EDU; they are kept in the job's files only.",
     )
     descriptor_namespace = models.CharField(
         max_length=255,
@@ -52,6 +66,10 @@ class Partner(models.Model):
     # In addition to the admin's history, which is deleted with a person.
     cross_year_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     cross_year_changed_by = models.CharField(max_length=200, blank=True, editable=False)
+    identity_checks_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    identity_checks_changed_by = models.CharField(
+        max_length=200, blank=True, db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["name"]

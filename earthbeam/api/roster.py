@@ -20,6 +20,7 @@ from earthbeam.models import Run
 from earthbeam.runs import reports
 from edu import connections
 from edu.errors import EduError
+from partners.models import Partner
 
 CONTENT_TYPE = "application/x-ndjson"
 RETRY_AFTER = 15
@@ -31,7 +32,8 @@ SEND_TIMEOUT = 60
 class RosterView(RunView):
     """``application/x-ndjson``, one student per line; JSON with ``code`` and ``detail`` if refused.
 
-    Gzipped for a client that prefers gzip.
+    ``?with=names`` adds names and birth dates, for partners with identity checks. Gzipped for a
+    client that prefers gzip.
 
     After the first byte, an error can only cut the connection, so that a client of chunked HTTP
     sees an incomplete body.
@@ -49,6 +51,17 @@ class RosterView(RunView):
                 status.HTTP_409_CONFLICT,
                 "cross_year_match_disabled",
                 "Cross-year matching is not enabled for this partner.",
+            )
+        extra = request.query_params.get("with")
+        if extra not in (None, "names"):
+            return _refusal(
+                status.HTTP_400_BAD_REQUEST, "unknown_parameter", "with can only be: names."
+            )
+        if extra and tenant.partner.identity_checks == Partner.IdentityChecks.OFF:
+            return _refusal(
+                status.HTTP_409_CONFLICT,
+                "identity_checks_disabled",
+                "Identity checks are not turned on for this partner, so names are not given.",
             )
         if request.META.get("SERVER_PROTOCOL") == "HTTP/1.0":
             # With HTTP/1.0, a body that is cut off looks complete.
@@ -73,6 +86,7 @@ class RosterView(RunView):
                 generation=tenant.partner.edu_generation,
                 tenant_code=tenant.code,
                 label=str(run.pk),
+                with_names=extra == "names",
                 on_end=_slots.give_back,
             )
         except EduError as error:

@@ -64,6 +64,8 @@ def build(run: Run) -> dict[str, Any]:
         urls["roster"] = f"{job_url(run.id)}/roster"
         if edu_rosters.are_kept(partner):
             payload["keepEduRosters"] = True
+    if partner.identity_checks != Partner.IdentityChecks.OFF:
+        payload["identityChecks"] = str(partner.identity_checks)
     if column := job.input_params.get(POSSIBLE_ID_COLUMNS):
         payload["studentIdColumn"] = column
     if job.send_to_ods:

@@ -49,6 +49,7 @@ class ChunkedSnowflake:
         self.on_chunk: Callable[[Any, int], bool] | None = None
         """Faults. Each gets the request handler, and returns True if it has responded itself."""
         self.logins = self.queries = 0
+        self.statements: list[str] = []
         self.sessions: set[str] = set()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
@@ -92,7 +93,7 @@ class ChunkedSnowflake:
             protocol_version = "HTTP/1.1"
 
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 path = self.path.split("?")[0]
                 token = (self.headers.get("Authorization") or "")[17:-1]
                 if path == "/session/v1/login-request":
@@ -113,6 +114,8 @@ class ChunkedSnowflake:
                         self.refuse("390112", "Your session has expired.")
                 elif path == "/queries/v1/query-request":
                     snowflake.queries += 1
+                    asked = gzip.decompress(body) if body.startswith(b"\x1f\x8b") else body
+                    snowflake.statements.append(json.loads(asked)["sqlText"])
                     if token not in snowflake.sessions:
                         self.refuse("390112", "Your session has expired.")
                     elif snowflake.on_query is None or not snowflake.on_query(self):

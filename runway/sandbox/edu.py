@@ -1,4 +1,4 @@
-"""EDU as a local stand-in: fakesnow's HTTP server with the two staging tables that Runway reads.
+"""EDU as a local stand-in: fakesnow's HTTP server with the staging tables that Runway reads.
 
 fakesnow implements Snowflake's protocol in front of DuckDB. Runway reaches it with the real
 connector and a key pair created for the purpose. It runs as a separate process,
@@ -50,6 +50,18 @@ class Code(NamedTuple):
     id_code: str | None
 
 
+class Name(NamedTuple):
+    """A row of stg_ef3__students."""
+
+    tenant_code: str
+    api_year: int
+    k_student: str
+    first_name: str | None
+    middle_name: str | None
+    last_name: str | None
+    birth_date: str | None
+
+
 def associations(population: Iterable[Student] | None = None) -> list[Association]:
     """Return a row for each student and school year, except for students on no roster."""
     return [
@@ -77,6 +89,23 @@ def codes(population: Iterable[Student] | None = None) -> list[Code]:
     ]
 
 
+def names(population: Iterable[Student] | None = None) -> list[Name]:
+    """Return the name and birth date of each student and school year."""
+    return [
+        Name(
+            student.tenant,
+            year,
+            f"{student.tenant}-{student.unique_id}-{year}",
+            student.first_name,
+            None,
+            student.last_name,
+            student.birth_date.isoformat(),
+        )
+        for student in _known(population)
+        for year in student.years
+    ]
+
+
 def _known(population: Iterable[Student] | None) -> Iterator[Student]:
     everybody = students() if population is None else population
     return (student for student in everybody if student.group != UNKNOWN)
@@ -97,17 +126,24 @@ def encode_key(key: rsa.RSAPrivateKey) -> str:
     return base64.b64encode(pem).decode()
 
 
+Seed = (
+    tuple[Sequence[Association], Sequence[Code]]
+    | tuple[Sequence[Association], Sequence[Code], Sequence[Name]]
+)
+
+
 class SandboxEdu:
     """The stand-in as a child process and context manager.
 
-    ``seed`` replaces the population's rows: associations and codes.
+    ``seed`` replaces the population's rows: associations, codes, and names. Without names, there is
+    no table of them.
     """
 
     def __init__(
         self,
         *,
         port: int = 0,
-        seed: tuple[Sequence[Association], Sequence[Code]] | None = None,
+        seed: Seed | None = None,
         log: Path | None = None,
     ) -> None:
         self.port = port

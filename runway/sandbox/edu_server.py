@@ -9,7 +9,6 @@ import json
 import os
 import threading
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -29,15 +28,18 @@ from runway.sandbox.edu import (
     WAREHOUSE,
     Association,
     Code,
+    Name,
+    Seed,
     associations,
     codes,
+    names,
 )
 
 
 def serve(
     port: int,
     public_key: bytes,
-    rows: tuple[Iterable[Association], Iterable[Code]],
+    rows: Seed,
 ) -> None:
     """Seed fakesnow and serve it on 127.0.0.1 until the process is ended."""
     _create_tables(shared_fs.connect(DATABASE, SCHEMA), rows)
@@ -51,8 +53,8 @@ def serve(
     Server(uvicorn.Config(guarded, host="127.0.0.1", port=port, log_level="warning")).run()
 
 
-def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[Code]]) -> None:
-    """Create the two tables with their rows, in the connection's schema."""
+def _create_tables(connection: Any, rows: Seed) -> None:
+    """Create the tables with their rows, in the connection's schema."""
     cursor = connection.cursor()
     cursor.execute(
         "create table stg_ef3__student_education_organization_associations ("
@@ -63,6 +65,12 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
         "create table stg_ef3__stu_ed_org__identification_codes ("
         "k_student varchar, id_system varchar, id_code varchar)"
     )
+    if len(rows) > 2:
+        cursor.execute(
+            "create table stg_ef3__students ("
+            "tenant_code varchar, api_year int, k_student varchar, first_name varchar, "
+            "middle_name varchar, last_name varchar, birth_date date)"
+        )
     duck = connection._duck_conn
     # fakesnow limits whole numbers to 64 bits; Snowflake's have 38 digits.
     duck.execute(
@@ -75,8 +83,9 @@ def _create_tables(connection: Any, rows: tuple[Iterable[Association], Iterable[
     tables = (
         ("stg_ef3__student_education_organization_associations", Association._fields),
         ("stg_ef3__stu_ed_org__identification_codes", Code._fields),
+        ("stg_ef3__students", Name._fields),
     )
-    for (table, fields), given in zip(tables, rows, strict=True):
+    for (table, fields), given in zip(tables, rows, strict=False):
         columns = list(zip(*given, strict=True)) or [()] * len(fields)
         # DuckDB finds this by its name. Inserting row by row would take minutes.
         arrow = pyarrow.table(
@@ -140,14 +149,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
     parser.add_argument("--public-key", type=Path, required=True, help="PEM")
-    parser.add_argument("--seed", type=Path, help="JSON: [associations, codes]")
+    parser.add_argument("--seed", type=Path, help="JSON: [associations, codes, names]")
     options = parser.parse_args()
     _end_with_stdin()
     try:
-        rows: tuple[Iterable[Association], Iterable[Code]] = (associations(), codes())
+        rows: Any = (associations(), codes(), names())
         if options.seed:
             given = json.loads(options.seed.read_text())
-            rows = ([Association(*row) for row in given[0]], [Code(*row) for row in given[1]])
+            kinds = (Association, Code, Name)
+            rows = tuple(
+                [kind(*row) for row in some] for kind, some in zip(kinds, given, strict=False)
+            )
         serve(options.port, options.public_key.read_bytes(), rows)
     except BaseException:  # noqa: BLE001  (told here, and then the process ends)
         traceback.print_exc()

@@ -6,6 +6,7 @@ stand-in derives its data from here, so the demo knows in advance what its job m
 
 import random
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 TENANT = "grand_bend"
 OTHER_TENANT = "glendale"
@@ -47,6 +48,12 @@ class Student:
     tenant: str
     ed_org_id: int
     group: str
+
+    @property
+    def birth_date(self) -> date:
+        """A day that fits the grade; no two students of a grade in a row have the same."""
+        oldest = date(CURRENT_YEAR - self.grade - 7, 9, 1)
+        return oldest + timedelta(days=int(self.unique_id) * 137 % 365)
 
 
 def students() -> list[Student]:

@@ -13,7 +13,7 @@ from django.core.management import CommandError, call_command
 from edu.diagnosis import TABLES, check_everything
 from edu.roster import ROSTER_SQL
 from runway import aws
-from runway.sandbox.edu import SandboxEdu, encode_key, generate_key
+from runway.sandbox.edu import Association, SandboxEdu, encode_key, generate_key
 from runway.sandbox.population import OTHER_TENANT, TENANT
 from tests.aws import Answering
 from tests.edu.conftest import use_edu
@@ -84,7 +84,7 @@ def test_an_edu_that_works_is_told_step_by_step(edu):
     assert done.status == 0, done
     assert done.titles == [
         *("Credentials", "Private key", "Connection", "Session"),
-        *("Tables", "Tenants", "Sample", "Rows"),
+        *("Tables", "Names", "Tenants", "Sample", "Rows"),
     ]
     for text in (
         "EDU_SNOWFLAKE_* variables: complete",
@@ -101,7 +101,7 @@ def test_an_edu_that_works_is_told_step_by_step(edu):
 
 def test_a_quick_check_counts_nothing(edu):
     done = check("--quick")
-    assert (done.status, done.titles[-1]) == (0, "Tables")
+    assert (done.status, done.titles[-1]) == (0, "Names")
 
 
 def test_neither_the_key_nor_a_student_is_shown(edu, sandbox_edu, caplog):
@@ -206,6 +206,16 @@ def test_an_empty_edu_is_told(settings):
         done = check()
     assert (done.status, done.titles[-1]) == (1, "TENANTS")
     assert "no students at all" in done.error
+
+
+def test_an_edu_without_names_passes_and_is_told_what_needs_them(settings):
+    association = Association("grand_bend", 2026, "k1", "k1", "1", 7)
+    with SandboxEdu(seed=([association], [])) as edu:
+        use_edu(settings, edu.environment())
+        done = check("--quick")
+    assert (done.status, done.titles[-1]) == (0, "Names")
+    assert "stg_ef3__students cannot be read, which only identity checks need" in done.output
+    assert "GRANT" in done.output
 
 
 @pytest.mark.parametrize(

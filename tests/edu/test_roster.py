@@ -15,15 +15,16 @@ from edu.connect import answers, connect, query_failure
 from edu.errors import (
     ConnectFailed,
     ConnectionLost,
+    NamesUnavailable,
     QueryFailed,
     RosterIncomplete,
     RosterInvalid,
     StreamCut,
 )
 from edu.pools import Pools
-from edu.roster import open_roster_stream
+from edu.roster import ROSTER_SQL, open_roster_stream
 from runway.sandbox.chunked_snowflake import lines_table
-from runway.sandbox.edu import Association, Code, SandboxEdu
+from runway.sandbox.edu import Association, Code, Name, SandboxEdu
 from runway.sandbox.population import OTHER_TENANT, TENANT, UNKNOWN, students
 from tests.edu.conftest import sandbox_credentials
 from tests.edu.test_pool import wait_until
@@ -280,6 +281,75 @@ def test_hostile_rosters_equal_an_independent_telling():
 @given(rows=rosters())
 def test_any_roster_equals_an_independent_telling(rows):
     equals_the_reference(rows, {association.tenant_code for association in rows[0]})
+
+
+# --- With names ---------------------------------------------------------------------------
+
+
+def test_with_names_the_lines_are_the_same_with_a_student_added(sandbox):
+    def by_student(lines):
+        return sorted(
+            (json.loads(line) for line in lines.splitlines()),
+            key=lambda line: (line["studentReference"]["studentUniqueId"], str(line)),
+        )
+
+    plain = by_student(sandbox.read())
+    named = by_student(b"".join(sandbox.open(with_names=True)))
+    known = {student.unique_id: student for student in students()}
+    for line in (*plain, *named):
+        line["studentIdentificationCodes"].sort(key=str)
+        student = line.pop("student", None)
+        if student is not None:
+            who = known[line["studentReference"]["studentUniqueId"]]
+            assert student == {
+                "firstName": who.first_name,
+                "middleName": None,
+                "lastSurname": who.last_name,
+                "birthDate": who.birth_date.isoformat(),
+            }
+            line["named"] = True
+    assert all(line.pop("named") for line in named)
+    assert named == plain
+
+
+def test_names_are_those_of_the_newest_year_and_nobody_is_lost_or_doubled_for_them():
+    associations = [
+        Association("t", 2025, "k1-2025", "k1", "1", 7),
+        Association("t", 2026, "k1-2026", "k1", "1", 7),
+        Association("t", 2026, "k2-2026", "k2", "2", 7),
+        Association("u", 2026, "k3-2026", "k3", "3", 7),
+    ]
+    names = [
+        Name("t", 2025, "k1-2025", "Old", None, "Name", "2014-03-05"),
+        Name("t", 2026, "k1-2026", "New", "M.", "Name", None),
+        Name("t", 2026, "k1-2026", "New", "M.", "Name", None),
+        Name("u", 2026, "k2-2026", "Not", None, "Theirs", None),
+    ]
+    with SandboxEdu(seed=(associations, [], names)) as edu:
+        client = Client(sandbox_credentials(edu))
+        lines = b"".join(client.open("t", with_names=True)).splitlines()
+        client.pools.shutdown()
+    told = {
+        line["studentReference"]["studentUniqueId"]: list(line["student"].values())
+        for line in map(json.loads, lines)
+    }
+    assert len(lines) == 2
+    assert told == {"1": ["New", "M.", "Name", None], "2": [None] * 4}
+
+
+def test_an_edu_without_names_refuses_them_and_gives_the_rest():
+    association = Association("t", 2026, "k1-2026", "k1", "1", 7)
+    with SandboxEdu(seed=([association], [])) as edu:
+        client = Client(sandbox_credentials(edu))
+        with pytest.raises(NamesUnavailable):
+            client.open("t", with_names=True)
+        assert len(client.read("t").splitlines()) == 1
+        client.pools.shutdown()
+
+
+def test_without_names_nothing_is_read_that_was_not_read_before():
+    assert "stg_ef3__students" not in ROSTER_SQL
+    assert ROSTER_SQL.count("?") == 1
 
 
 # --- Batches, complete and not --------------------------------------------------------------

@@ -125,3 +125,29 @@ def test_only_superusers_make_members_who_may_then_log_in():
     assert Membership.objects.get(user=person).tenants.get() == tenant
     person.refresh_from_db()
     assert person.is_staff
+
+
+def save_checks(client, **changes):
+    fields = {"name": "Example", "identity_checks": "off", **changes}
+    return client.post(page("partner", "change", "ea"), fields)
+
+
+def test_a_partner_admin_turns_identity_checks_on_and_it_is_kept_who_did(mine):
+    client = people.logged_in(people.make_partner_admin())
+    form = client.get(page("partner", "change", "ea")).content.decode()
+    assert "names and birth dates" in " ".join(form.split())
+    assert "never: they are off" in form
+    assert save_checks(client, identity_checks="hold").status_code == 302
+    partner = Partner.objects.get(pk="ea")
+    assert partner.identity_checks == "hold"
+    assert partner.identity_checks_changed_by == "admin"
+    assert "by admin, " in client.get(page("partner", "change", "ea")).content.decode()
+
+
+def test_a_page_from_before_the_upgrade_leaves_identity_checks_as_they_are(mine):
+    Partner.objects.update(identity_checks="report")
+    client = people.logged_in(people.make_partner_admin())
+    assert client.post(page("partner", "change", "ea"), {"name": "New"}).status_code == 302
+    partner = Partner.objects.get(pk="ea")
+    assert (partner.name, partner.identity_checks) == ("New", "report")
+    assert partner.identity_checks_changed_at is None

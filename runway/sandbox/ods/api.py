@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from runway.sandbox.ods.faults import FaultCounter, Faults
 from runway.sandbox.ods.resources import RESOURCES, dependencies, swagger
-from runway.sandbox.ods.store import ROSTER, Refused, Store, invalid, problem
+from runway.sandbox.ods.store import ROSTER, STUDENTS, Refused, Store, invalid, problem
 
 MAX_LIMIT = 500
 """The largest page that Ed-Fi returns."""
@@ -143,6 +143,13 @@ class Api:
     def _page(self, name: str, query: dict[str, str]) -> Answer:
         offset = _number(query, "offset", default=0, most=None)
         limit = _number(query, "limit", default=25, most=MAX_LIMIT)
+        if name == STUDENTS and self.faults.faults.refuse_students:
+            raise Refused(
+                403,
+                "security:authorization",
+                "Authorization Denied",
+                "Access to the resource is denied.",
+            )
         if name == ROSTER and limit:
             status = self.faults.page_status(offset // limit + 1)
             if status == 429:

@@ -19,6 +19,9 @@ class Faults:
     empty_roster: bool = False
     """The ODS has no students."""
 
+    refuse_students: bool = False
+    """The client may not read students, only their associations."""
+
     roster_page: int = 1
     """The roster page that ``roster_page_status`` is about."""
 

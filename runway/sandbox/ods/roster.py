@@ -1,4 +1,4 @@
-"""The ODS stand-in's roster, in the format of Ed-Fi's resource."""
+"""The ODS stand-in's roster and students, in the format of Ed-Fi's resources."""
 
 import uuid
 from collections.abc import Iterable
@@ -29,6 +29,23 @@ def roster(students: Iterable[Student], year: int) -> list[dict[str, Any]]:
         if student.unique_id == TWO_ED_ORGS:
             rows.append(_association(student, SECOND_ED_ORG_ID, "School"))
     return rows
+
+
+def names(students: Iterable[Student], year: int) -> list[dict[str, Any]]:
+    """Return the sample district's students of ``year`` as Ed-Fi's students."""
+    return [
+        {
+            "id": _id(student.unique_id),
+            "studentUniqueId": student.unique_id,
+            "birthDate": student.birth_date.isoformat(),
+            "firstName": student.first_name,
+            "lastSurname": student.last_name,
+            "otherNames": [],
+            "_etag": "5250000000000000000",
+        }
+        for student in students
+        if student.tenant == TENANT and year in student.years
+    ]
 
 
 def _association(student: Student, ed_org_id: int, ed_org_type: str) -> dict[str, Any]:

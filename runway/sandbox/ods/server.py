@@ -12,7 +12,7 @@ from typing import Any, Self
 
 from runway.sandbox.ods.api import Answer, Api, ConnectionReset, Request
 from runway.sandbox.ods.faults import FaultCounter, Faults
-from runway.sandbox.ods.roster import roster
+from runway.sandbox.ods.roster import names, roster
 from runway.sandbox.ods.store import Store
 from runway.sandbox.population import CURRENT_YEAR, Student
 
@@ -42,7 +42,8 @@ class SandboxOds:
     ) -> None:
         self.client_id = client_id
         self.client_secret = client_secret
-        self._store = Store(roster(students, year), descriptor_namespaces)
+        everybody = list(students)
+        self._store = Store(roster(everybody, year), names(everybody, year), descriptor_namespaces)
         self._api = Api(self._store, client_id, client_secret, faults or Faults())
         self._server = _Server((host, port), self._api)
 

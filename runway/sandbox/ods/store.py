@@ -10,6 +10,7 @@ from runway.sandbox.ods.resources import MAX_LENGTHS, RESOURCES, Resource
 Record = dict[str, Any]
 
 ROSTER = "studentEducationOrganizationAssociations"
+STUDENTS = "students"
 
 
 class Refused(Exception):
@@ -47,8 +48,10 @@ def invalid(errors: dict[str, list[str]]) -> Refused:
 class Store:
     """The ODS's data. Thread-safe."""
 
-    def __init__(self, roster: list[Record], descriptor_namespaces: tuple[str, ...]) -> None:
-        self._roster = roster
+    def __init__(
+        self, roster: list[Record], names: list[Record], descriptor_namespaces: tuple[str, ...]
+    ) -> None:
+        self._own = {ROSTER: roster, STUDENTS: names}
         self._descriptor_namespaces = descriptor_namespaces
         self._records: dict[str, dict[tuple[str, ...], Record]] = {name: {} for name in RESOURCES}
         self._students = {(record["studentReference"]["studentUniqueId"],) for record in roster}
@@ -57,7 +60,9 @@ class Store:
     def page(self, resource: str, offset: int, limit: int) -> tuple[list[Record], int]:
         """Return a page of a resource's records, and how many there are in total."""
         with self._lock:
-            records = self._roster if resource == ROSTER else list(self._records[resource].values())
+            records = self._own.get(resource)
+            if records is None:
+                records = list(self._records[resource].values())
         return records[offset : offset + limit], len(records)
 
     def received(self, resource: str) -> list[Record]:

@@ -6,13 +6,15 @@ from django.db import OperationalError
 from django.db import connections as databases
 
 from earthbeam.api import roster
-from earthbeam.executor.reporting.app_client import BUSY
+from earthbeam.executor.reporting.app_client import BUSY, NO_NAMES
 from earthbeam.models import Job, Run
 from earthbeam.runs import tokens
 from edu import connections
 from edu.connect import connect
 from edu.credentials import lookup
 from edu.pools import Pools
+from edu.roster import ROSTER_SQL
+from partners.models import Partner
 from runway.sandbox.chunked_snowflake import ChunkedSnowflake, lines_table
 from runway.sandbox.edu import encode_key, generate_key
 from tests import factories
@@ -70,6 +72,37 @@ def test_that_a_job_for_an_ods_asks_for_the_roster_is_noted(executor, snowflake,
     b"".join(executor.get("roster").streaming_content)
     executor.run.refresh_from_db()
     assert ("cross_year_at" in (executor.run.progress or {})) is to_ods
+
+
+def test_names_are_given_only_to_a_partner_that_has_turned_identity_checks_on(executor, snowflake):
+    off = executor.get("roster?with=names")
+    assert refusal(off) == (409, "identity_checks_disabled")
+    assert NO_NAMES.search(off.content.decode())
+    assert snowflake.statements == []
+    Partner.objects.update(identity_checks="report")
+    b"".join(executor.get("roster?with=names").streaming_content)
+    b"".join(executor.get("roster").streaming_content)
+    with_names, without = snowflake.statements
+    assert "stg_ef3__students" in with_names
+    assert without.strip() == ROSTER_SQL.strip()
+
+
+def test_an_edu_that_refuses_names_is_told_apart_from_one_that_fails(executor, snowflake):
+    Partner.objects.update(identity_checks="hold")
+
+    def refuse(request):
+        request.refuse("002003", "SQL compilation error: the object does not exist.")
+        return True
+
+    snowflake.on_query = refuse
+    answer = executor.get("roster?with=names")
+    assert refusal(answer) == (409, "edu_names_unavailable")
+    assert NO_NAMES.search(answer.content.decode())
+    assert refusal(executor.get("roster")) == (500, "edu_query_failed")
+
+
+def test_anything_else_that_is_asked_for_is_refused(executor, snowflake):
+    assert refusal(executor.get("roster?with=grades")) == (400, "unknown_parameter")
 
 
 def test_an_empty_roster_is_an_empty_body(executor, snowflake):

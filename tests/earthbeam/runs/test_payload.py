@@ -7,9 +7,9 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.utils import timezone
 
-from earthbeam.models import POSSIBLE_ID_COLUMNS, DescriptorMapping
+from earthbeam.models import POSSIBLE_ID_COLUMNS, DescriptorMapping, Run
 from earthbeam.runs import payload, states
-from partners.models import OdsConnection
+from partners.models import OdsConnection, Partner
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -270,3 +270,12 @@ def test_a_stored_plain_http_connection_gives_no_payload_in_production(settings)
         payload.build(run)
     settings.ODS_HTTP_HOSTS = ["ods.example.org"]
     assert payload.build(run)["assessmentDatastore"]["url"] == "http://ods.example.org/api"
+
+
+def test_identity_checks_are_in_the_payload_only_if_they_are_on():
+    run = factories.make_run(status=Run.Status.RUNNING)
+    off = payload.build(run)
+    assert "identityChecks" not in off
+    Partner.objects.update(identity_checks="hold")
+    on = payload.build(Run.objects.get(pk=run.pk))
+    assert on == off | {"identityChecks": "hold"}
