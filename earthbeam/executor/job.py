@@ -65,6 +65,8 @@ class Job:
     """The only columns to look for students in. Empty means those that the bundle names."""
     keep_edu_rosters: bool = False
     """Whether rosters from EDU become artifacts."""
+    identity_checks: str | None = None
+    """What to do with rows that disagree with their student: report or hold. None: no checks."""
     decisions_file: str | None = None
     """The file in the job's ``input/`` with what people have decided about rows."""
 
@@ -117,6 +119,7 @@ def parse(payload: Any) -> Job:
         ods=_ods(fields) if send_to_ods else None,
         bundle_commit=_commit(bundle),
         keep_edu_rosters=payload.get("keepEduRosters") is True,
+        identity_checks=_identity_checks(fields),
         decisions_file=_file_name(fields, "decisionsFile"),
     )
     if "INPUT_FILE" not in job.input_files:
@@ -160,6 +163,13 @@ def _student_id_columns(fields: "_Fields") -> tuple[str, ...]:
         return (column,)
     listed = fields.mapping("inputParams").optional_text(_ID_COLUMNS) or ""
     return tuple(name.strip() for name in listed.split(",") if name.strip())
+
+
+def _identity_checks(fields: "_Fields") -> str | None:
+    checks = fields.optional_text("identityChecks")
+    if checks not in (None, "report", "hold"):
+        raise invalid("identityChecks must be report or hold, or be left out")
+    return checks
 
 
 def _file_name(fields: "_Fields", key: str) -> str | None:

@@ -9,6 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import orjson
+
 from earthbeam import matching
 from earthbeam.delimited import (
     DELIMITERS,
@@ -17,6 +19,7 @@ from earthbeam.delimited import (
     find_columns,
     writing_rows,
 )
+from earthbeam.executor import identity_step
 from earthbeam.executor.bundle.source import source_of
 from earthbeam.executor.earthmover.transform import (
     STUDENT_ID_COLUMN,
@@ -24,6 +27,7 @@ from earthbeam.executor.earthmover.transform import (
     RowsToMatch,
 )
 from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.identity_step import REVIEW_NAME, Review
 from earthbeam.executor.job import Job, invalid
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME
@@ -49,6 +53,8 @@ class Matched:
     unmatched_rows: int
     missing_columns: tuple[str, ...]
     """Columns that may hold student IDs by the bundle, but are missing from the file."""
+    review: Review | None
+    """What identity checks found; None if there are none."""
 
     def counts(self) -> dict[str, Any]:
         """Return the body of the ``/matches`` report."""
@@ -64,6 +70,7 @@ class Matched:
             "idType": self.plan.display_type,
             "matchRate": self.plan.match_rate,
             "missingIdColumns": list(self.missing_columns),
+            **(self.review.counts() if self.review else {}),
         }
 
     def rows_of(self, name: str) -> int:
@@ -83,13 +90,16 @@ def match_students(
     workspace: Workspace,
     redactor: Redactor,
     decided: Mapping[int, str] = MappingProxyType({}),
+    student_names: Path | None = None,
 ) -> Matched:
     """Decide each row's student, and write each set's rows, the unmatched rows, and the rates.
 
     ``fetch_second_roster`` is called at most once, if rows are left. Its exceptions pass through.
-    ``decided`` is the studentUniqueId of rows that a person has decided, by row from 0. Raises
-    StepFailed: insufficient_matches, or earthmover_run for a file that cannot be read.
+    ``decided`` is the studentUniqueId of rows that a person has decided, by row from 0.
+    ``student_names`` is the ODS's students, for identity checks. Raises StepFailed:
+    insufficient_matches, identity_mismatch, or earthmover_run for a file that cannot be read.
     """
+    rosters = _Rosters(roster, fetch_second_roster, student_names)
     try:
         wanted = _wanted_columns(job, bundle, possible_columns)
         source = _located(rows.file, wanted)
@@ -100,14 +110,28 @@ def match_students(
         for values in ids.values():
             redactor.add_ids(values)
         redactor.add_ids(decided.values())
-        plan = _decide(ids, missing, roster, fetch_second_roster, decided)
+        plan = _decide(job, source, ids, missing, rosters, decided)
         redactor.add_ids({row.student for row in plan.rows if row.student})
         _write_rates(plan, workspace.draft(RATES_NAME))
         workspace.publish(RATES_NAME)
+        review = None
+        if job.identity_checks is not None:
+            review = identity_step.check(
+                job.identity_checks,
+                plan,
+                ids,
+                source.columns(),
+                source.rows,
+                decided,
+                rosters.for_identity(job),
+                workspace.draft(REVIEW_NAME),
+                redactor,
+            )
+            plan = review.plan
         names = _names_for_bundle(source.columns(), wanted, workspace.bundle)
         sets = _sets(job)
         set_inputs, unmatched = _split(source, rows.file, names, plan, sets, workspace)
-        return Matched(plan, set_inputs, unmatched, missing, sets)
+        return Matched(plan, set_inputs, unmatched, missing, review, sets)
     except (BadFile, matching.NoRows) as error:
         raise StepFailed("earthmover_run", str(error)) from None
 
@@ -169,44 +193,96 @@ def _id_columns(source: DelimitedFile, possible: list[str]) -> dict[str, list[st
     return ids
 
 
+class _Rosters:
+    """The run's rosters, each read from its start as often as it is needed."""
+
+    def __init__(
+        self,
+        primary: Path,
+        fetch_second: Callable[[], Path] | None,
+        student_names: Path | None,
+    ) -> None:
+        self._primary = primary
+        self._fetch_second = functools.cache(fetch_second) if fetch_second else None
+        self._names = student_names
+
+    def primary(self) -> Iterator[matching.RosterStudent]:
+        return _read(self._primary)
+
+    @property
+    def second(self) -> Callable[[], Iterator[matching.RosterStudent]] | None:
+        """Reads the second roster, and fetches it first if that was not done yet."""
+        fetch = self._fetch_second
+        return None if fetch is None else lambda: _read(fetch())
+
+    def for_identity(self, job: Job) -> identity_step.Rosters:
+        """Return the rosters for identity checks, which no failure to fetch one may fail."""
+
+        def second() -> Iterator[matching.RosterStudent]:
+            assert self._fetch_second is not None
+            try:
+                path = self._fetch_second()
+            except StepFailed as error:
+                logger.warning("Without EDU's roster, fewer students are suggested: %s", error)
+                return iter(())
+            return _read(path)
+
+        return identity_step.Rosters(
+            primary=self.primary,
+            second=second if self._fetch_second else None,
+            names=self._read_names if self._names else None,
+            primary_source="ods" if job.send_to_ods or job.roster_file_path else "edu",
+        )
+
+    def _read_names(self) -> Iterator[Any]:
+        assert self._names is not None
+        with self._names.open("rb") as lines:
+            for line in lines:
+                try:
+                    yield orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    continue
+
+
+def _read(path: Path) -> Iterator[matching.RosterStudent]:
+    with path.open("rb") as lines:
+        try:
+            yield from matching.read_roster(lines)
+        except matching.BadRosterLine as error:
+            code = _ROSTER_FAULTS.get(path.name, "missing_ods_roster")
+            raise StepFailed(code, f"The roster cannot be read: {error}") from None
+
+
 def _decide(
+    job: Job,
+    source: DelimitedFile,
     ids: dict[str, list[str]],
     missing: tuple[str, ...],
-    roster: Path,
-    fetch_second_roster: Callable[[], Path] | None,
+    rosters: _Rosters,
     decided: Mapping[int, str],
 ) -> Plan:
     rows = len(next(iter(ids.values())))
     if any(row >= rows for row in decided):
         raise invalid("decisionsFile has rows that the file does not have")
-
-    def read(path: Path) -> Iterator[matching.RosterStudent]:
-        with path.open("rb") as lines:
-            try:
-                yield from matching.read_roster(lines)
-            except matching.BadRosterLine as error:
-                code = _ROSTER_FAULTS.get(path.name, "missing_ods_roster")
-                raise StepFailed(code, f"The roster cannot be read: {error}") from None
-
-    second = None
-    if fetch_second_roster is not None:
-        fetch = functools.cache(fetch_second_roster)
-
-        def second() -> Iterator[matching.RosterStudent]:
-            return read(fetch())
-
     try:
-        return matching.match(ids, lambda: read(roster), second, decided=decided)
+        return matching.match(ids, rosters.primary, rosters.second, decided=decided)
     except matching.InsufficientMatches as error:
-        raise StepFailed(
-            "insufficient_matches",
-            str(error),
-            match_rate=error.match_rate,
-            match_threshold=error.match_threshold,
-            id_name=error.id_name,
-            id_type=error.id_type,
-            **({"missing_id_columns": list(missing)} if missing else {}),
-        ) from None
+        insufficient = error
+    fields: dict[str, Any] = {
+        "match_rate": insufficient.match_rate,
+        "match_threshold": insufficient.match_threshold,
+        "id_name": insufficient.id_name,
+        "id_type": insufficient.id_type,
+    }
+    if missing:
+        fields["missing_id_columns"] = list(missing)
+    if job.identity_checks is not None:
+        pair = matching.Pair(insufficient.id_name, insufficient.id_type)
+        fields["input_rows"] = rows
+        fields["repairs"] = identity_step.repairs(
+            ids, pair, source.columns(), source.rows, rosters.for_identity(job)
+        )
+    raise StepFailed("insufficient_matches", str(insufficient), **fields)
 
 
 def _split(

@@ -14,6 +14,7 @@ from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.identity_step import REVIEW_NAME
 from earthbeam.executor.job import Job, Ods
 from earthbeam.executor.lightbeam import config, sending
 from earthbeam.executor.lightbeam.commands import Lightbeam
@@ -70,6 +71,8 @@ class Pipeline:
         self.redactor = redactor
         self.lightbeam_settings = BundleSettings()
         self.memory = PeakMemory()
+        self.student_names: Path | None = None
+        """The ODS's students, from the roster's step until rows are matched."""
 
     @cached_property
     def store(self) -> FileStore:
@@ -143,6 +146,10 @@ class Pipeline:
             assert self.job.ods is not None
             draft = self.workspace.draft(ROSTER_NAME)
             fetching.fetch_ods_roster(self._lightbeam(self.job.ods), self.workspace, draft)
+            if self.job.identity_checks is not None:
+                self.student_names = fetching.fetch_ods_students(
+                    self._lightbeam(self.job.ods), self.workspace
+                )
         from_edu = self.job.ods is None and self.job.cross_year_match_available
         return self._roster(ROSTER_NAME, from_edu=from_edu)
 
@@ -174,6 +181,7 @@ class Pipeline:
             lambda students: self.progress.at(
                 students, None, "students", steps=("get_student_roster", "earthmover_run")
             ),
+            with_names=self.job.identity_checks is not None,
         )
 
     def begin_input_files(self) -> Background[Path]:
@@ -269,7 +277,11 @@ class Pipeline:
             self.workspace,
             self.redactor,
             fetch_decided_rows(self.job, self.store, self.workspace),
+            self.student_names,
         )
+        if self.student_names is not None:
+            self.student_names.unlink()
+            self.student_names = None
         counts = matched.counts()
         logger.info(
             "%d rows: %d to the ODS, %d to the other set, %d unmatched (by %s as %s)",
@@ -324,6 +336,9 @@ class Pipeline:
         if matched.unmatched_rows:
             self.workspace.publish(UNMATCHED_NAME)
             self.artifacts.store(UNMATCHED_NAME)
+        if matched.review is not None and self.workspace.draft(REVIEW_NAME).stat().st_size:
+            self.workspace.publish(REVIEW_NAME)
+            self.artifacts.store(REVIEW_NAME)
         for name, output in outputs.items():
             self.artifacts.store_set(name, output.folder)
             self.app.report(urls.output_files, self._output_set(name), once=True)

@@ -16,6 +16,8 @@ class Outcome(Enum):
     BLANK = "blank"
     AMBIGUOUS = "ambiguous"
     UNKNOWN = "unknown"
+    DISAGREES = "disagrees"
+    """Its ID leads to a student whom neither a name nor the birth date confirms."""
 
     @property
     def matched(self) -> bool:

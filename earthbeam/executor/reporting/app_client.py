@@ -27,6 +27,8 @@ _ROSTER_TIMEOUT = (10, 300)  # EDU's warehouse may have to wake up before the fi
 _CHUNK = 1024 * 1024
 BUSY = re.compile(r'"code": ?"(roster_streams|edu_pool)_exhausted"')
 """The app's answer while it has no capacity for another stream."""
+NO_NAMES = re.compile(r'"code": ?"(edu_names_unavailable|identity_checks_disabled)"')
+"""The app's answer if it cannot or may not give students' names."""
 
 
 class Refused(Exception):
@@ -41,7 +43,8 @@ class BrokenRoster(Exception):
     """The roster stream failed or was incomplete.
 
     Unless ``final``, a retry may help, after ``retry_after`` seconds if the app sent that. With
-    ``busy``, other runs are using all of the app's streams.
+    ``busy``, other runs are using all of the app's streams. With ``no_names``, the app refuses
+    only the names that were asked for.
     """
 
     def __init__(
@@ -51,11 +54,13 @@ class BrokenRoster(Exception):
         *,
         final: bool = False,
         busy: bool = False,
+        no_names: bool = False,
     ) -> None:
         super().__init__(message)
         self.retry_after = retry_after
         self.final = final
         self.busy = busy
+        self.no_names = no_names
 
 
 class AppClient:
@@ -224,6 +229,7 @@ def _check_roster_answer(response: requests.Response) -> None:
             retry_after=float(seconds) if seconds.isdecimal() else None,
             final=response.status_code < 500 and response.status_code not in (408, 429),
             busy=busy,
+            no_names=NO_NAMES.search(reason) is not None,
         )
     ends_marked = (
         response.headers.get("Transfer-Encoding") == "chunked"

@@ -39,6 +39,11 @@ class Redactor:
         """Mask these IDs where they occur as whole words."""
         self._ids.update(value for value in ids if len(value) >= _SHORTEST)
 
+    def add_names(self, texts: Iterable[str]) -> None:
+        """Mask the words of these names, and dates, where they occur as whole words."""
+        for text in texts:
+            self._ids.update(word for word in _WORD.findall(text) if len(word) >= _SHORTEST)
+
     def redact(self, text: str) -> str:
         """Return ``text`` with everything masked that was added so far."""
         text = self.redact_secrets(text)

@@ -108,7 +108,10 @@ def fetch_ods_students(lightbeam: Lightbeam, workspace: Workspace) -> Path | Non
     folder = workspace.fresh_folder("students")
     try:
         done = lightbeam.run(
-            *("fetch", "-s", STUDENTS), data=folder, page_size=PAGE_SIZE, stop_when=_EndlessRetries()
+            *("fetch", "-s", STUDENTS),
+            data=folder,
+            page_size=PAGE_SIZE,
+            stop_when=_EndlessRetries(),
         )
         fetched = done.exit_code == 0
     except running.StoppedEarly:
@@ -167,8 +170,12 @@ def stream_edu_roster(
     url: str,
     target: Path,
     on_progress: Callable[[int], None] = lambda students: None,
+    *,
+    with_names: bool = False,
 ) -> Path:
     """Stream the roster of all years from EDU, through the app, to ``target``.
+
+    ``with_names`` asks for names and birth dates, and does without if they are not to be had.
 
     Retries a broken stream three times. While the app has no free stream, waits in addition to
     that. Does not retry after a refusal. ``on_progress`` is called with the number of students so
@@ -177,9 +184,14 @@ def stream_edu_roster(
     pauses, queued = iter(STREAM_PAUSES), 0.0
     while True:
         try:
-            app.download_roster(url, target, on_progress)
+            asked = f"{url}?with=names" if with_names else url
+            app.download_roster(asked, target, on_progress)
             break
         except BrokenRoster as error:
+            if with_names and error.no_names:
+                logger.warning("EDU does not give students' names: they cannot be compared")
+                with_names = False
+                continue
             in_queue = error.busy and queued < LONGEST_QUEUE
             pause = QUEUE_PAUSE if in_queue else next(pauses, None)
             if pause is None or error.final:

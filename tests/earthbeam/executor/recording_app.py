@@ -31,6 +31,10 @@ class RecordingApp:
     on_progress: Callable[[], int] = lambda: 201
     """Answers, with a status, what is told of steps."""
     roster_requests: int = 0
+    roster_queries: list[str] = field(default_factory=list)
+    """The query of each roster request."""
+    no_names: bool = False
+    """EDU gives no names."""
     init_status: int = 200
     init_requests: int = 0
     away: bool = False
@@ -144,8 +148,13 @@ class RecordingApp:
                     self.answer(app.init_status, {"token": "access-token-xyz", "jobUrl": url})
                 elif self.headers["Authorization"] != "Bearer access-token-xyz":
                     self.answer(401, {})
-                elif self.path.endswith("/roster"):
+                elif self.path.partition("?")[0].endswith("/roster"):
                     app.roster_requests += 1
+                    app.roster_queries.append(self.path.partition("?")[2])
+                    if app.no_names and app.roster_queries[-1]:
+                        unavailable = {"code": "edu_names_unavailable", "detail": "No names."}
+                        self.answer(409, unavailable)
+                        return
                     self.stream_roster()
                 else:
                     self.answer(200, app.payload)
