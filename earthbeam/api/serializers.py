@@ -97,6 +97,12 @@ class MatchesReport(serializers.Serializer[Any]):
         child=Text(max_length=200), source="missing_id_columns", required=False, max_length=100
     )
     peakMemoryMb = Count(source="peak_memory_mb", required=False, allow_null=True)
+    identityChecks = serializers.ChoiceField(
+        ["report", "hold"], source="identity_checks", required=False
+    )
+    identityColumns = serializers.DictField(
+        child=Text(max_length=200), source="identity_columns", required=False, allow_null=True
+    )
     disagreeing = Count(required=False, allow_null=True)
     repairable = Count(required=False, allow_null=True)
     suggested = Count(required=False, allow_null=True)

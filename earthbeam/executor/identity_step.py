@@ -8,7 +8,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any
 
@@ -59,10 +59,13 @@ class Review:
     suggested: int
     columns: Mapping[str, str]
     """The file's columns with names and birth dates, by what they hold."""
+    mode: str
 
-    def counts(self) -> dict[str, int | None]:
+    def counts(self) -> dict[str, Any]:
         """Return what the ``/matches`` report adds."""
         return {
+            "identityChecks": self.mode,
+            "identityColumns": dict(self.columns),
             "disagreeing": self.disagreeing,
             "repairable": self.repairable,
             "suggested": self.suggested,
@@ -166,46 +169,29 @@ def check(
         repairable,
         sum(bool(suggestions[number]) for number in is_open),
         columns.named,
+        mode,
     )
     _log(review)
     return review
 
 
-def repairs(
-    ids: Mapping[str, Sequence[str]],
-    winner: matching.Pair,
-    header: Sequence[str],
-    rows: Rows,
-    rosters: Rosters,
+def damage(
+    ids: Mapping[str, Sequence[str]], header: Sequence[str], rows: Rows, rosters: Rosters
 ) -> list[dict[str, Any]]:
-    """Return what was done to the IDs of a file of which too few rows match, most rows first.
+    """Return what was done to the IDs of a file of which too few rows match (``repairs``).
 
-    Each as ``kind`` and ``rows``: how many rows lead to one student if that is undone. Of
-    ``scientific``, those whose digits are lost are counted as well. Empty for files of more than
-    ``_MOST_REPAIRED`` rows, since all of them are open.
+    Empty for files of more than ``_MOST_REPAIRED`` rows, since all of them are kept in memory.
     """
-    if len(ids[winner.column]) > _MOST_REPAIRED:
+    if len(next(iter(ids.values()))) > _MOST_REPAIRED:
         return []
     columns = identity.learn(header, [], list(islice(rows(), _SAMPLE)))
-    order = [winner.column, *(name for name in ids if name != winner.column)]
-    open_rows = [
-        OpenRow(_cells(ids, order, number), columns.person(row))
-        for number, row in enumerate(rows())
-    ]
     students = _Students(rosters)
-    suggester = Suggester(open_rows, winner.id_type)
-    suggester.read(rosters.primary_source, students.primary())
-    suggester.read("edu", students.second())
-    kinds = Counter(
-        repaired.repair
-        for place in range(len(open_rows))
-        if (repaired := suggester.repair_of(place)) is not None
+    found = identity.find_damage(
+        {name: list(map(matching.normalize, cells)) for name, cells in ids.items()},
+        [columns.person(row) for row in rows()],
+        chain(students.primary(), students.second()),
     )
-    kinds["scientific"] += sum(
-        any(map(identity.has_lost_digits, filter(None, cells)))
-        for cells in zip(*ids.values(), strict=True)
-    )
-    return [{"kind": kind, "rows": rows} for kind, rows in kinds.most_common() if rows]
+    return [each._asdict() for each in found]
 
 
 def _cells(

@@ -277,10 +277,9 @@ def _decide(
     if missing:
         fields["missing_id_columns"] = list(missing)
     if job.identity_checks is not None:
-        pair = matching.Pair(insufficient.id_name, insufficient.id_type)
         fields["input_rows"] = rows
-        fields["repairs"] = identity_step.repairs(
-            ids, pair, source.columns(), source.rows, rosters.for_identity(job)
+        fields["repairs"] = identity_step.damage(
+            ids, source.columns(), source.rows, rosters.for_identity(job)
         )
     raise StepFailed("insufficient_matches", str(insufficient), **fields)
 

@@ -250,10 +250,15 @@ class MatchesAnswer(serializers.Serializer[Any]):
     idName = serializers.CharField(source="id_name")
     idType = serializers.CharField(source="id_type")
     matchRate = serializers.FloatField(source="match_rate")
+    identityChecks = serializers.CharField(
+        source="identity_checks",
+        help_text="What was done with rows that disagree with their student: report or hold; empty "
+        "if the run had no identity checks.",
+    )
     disagreeing = serializers.IntegerField(
         allow_null=True,
         help_text="Rows whose ID leads to a student whom neither a name nor the birth date "
-        "confirms; null if the run had no identity checks, like the next two.",
+        "confirms; null without identity checks, or without names.",
     )
     repairable = serializers.IntegerField(
         allow_null=True, help_text="Unmatched rows whose damaged ID leads to one student."

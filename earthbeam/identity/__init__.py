@@ -7,14 +7,15 @@ docs/identity.md has the rules and figures.
 """
 
 from earthbeam.identity.columns import LOOKED_AT, PersonColumns, learn
+from earthbeam.identity.damage import Damage, find_damage
 from earthbeam.identity.guard import disagrees, too_many_disagree
 from earthbeam.identity.people import NOBODY, Person, from_record
-from earthbeam.identity.repairs import has_lost_digits
 from earthbeam.identity.suggestions import OpenRow, RosterPerson, Suggester, Suggestion
 
 __all__ = [
     "LOOKED_AT",
     "NOBODY",
+    "Damage",
     "OpenRow",
     "Person",
     "PersonColumns",
@@ -22,8 +23,8 @@ __all__ = [
     "Suggester",
     "Suggestion",
     "disagrees",
+    "find_damage",
     "from_record",
-    "has_lost_digits",
     "learn",
     "too_many_disagree",
 ]

@@ -155,6 +155,17 @@ class RunMatches(models.Model):
     peak_memory_mb = models.PositiveIntegerField(
         null=True, help_text="The most memory that the executor and its programs needed, in MB."
     )
+    identity_checks = models.CharField(
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",  # for the previous release, which does not know the column
+        help_text="What the run did with rows that disagree: report or hold. Empty: no checks.",
+    )
+    identity_columns = models.JSONField(
+        null=True,
+        help_text="The file's columns with names and birth dates, by what they hold.",
+    )
     # Null if the run had no identity checks, or could not have the students' names.
     disagreeing = models.PositiveIntegerField(
         null=True,

@@ -19,6 +19,12 @@ class Rows:
     unmatched: int
     blank: int = 0
     ambiguous: int = 0
+    disagreeing: int | None = None
+    """Rows whose ID leads to another student; None without identity checks."""
+    suggested: int | None = None
+    """Unmatched rows with suggested students; None without identity checks."""
+    held: bool = False
+    """Whether disagreeing rows are unmatched, rather than loaded all the same."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +72,12 @@ def outcome(facts: Facts) -> Outcome:
     if not facts.succeeded:
         return _failed(facts)
     base = _by_rows(facts, facts.rows) if facts.rows and facts.rows.total else _by_sets(facts)
-    sentences = [*base.sentences, *_about_records(facts), *_about_unmatched(facts)]
+    sentences = [
+        *base.sentences,
+        *_about_records(facts),
+        *_about_unmatched(facts),
+        *_about_identity(facts.rows),
+    ]
     tone = "rw-flawed" if facts.refused else "rw-good" if facts.unmatched == 0 else "rw-warn"
     return Outcome(tone, base.headline, tuple(sentences), base.parts)
 
@@ -202,8 +213,27 @@ def _about_unmatched(facts: Facts) -> list[str]:
     if rows and rows.ambiguous:
         has = "has" if rows.ambiguous == 1 else "have"
         reasons.append(f"{rows.ambiguous:,} {has} an ID that belongs to more than one student")
+    if rows and rows.held and rows.disagreeing:
+        leads = "leads" if rows.disagreeing == 1 else "lead"
+        reasons.append(
+            f"{rows.disagreeing:,} {leads} to a student with another name and another birth date"
+        )
     if reasons:
         sentences.append(f"Of the unmatched rows, {_listed(reasons)}.")
+    return sentences
+
+
+def _about_identity(rows: Rows | None) -> list[str]:
+    sentences = []
+    if rows and rows.disagreeing and not rows.held:
+        leads = "leads" if rows.disagreeing == 1 else "lead"
+        sentences.append(
+            f"{_rows(rows.disagreeing)} {leads} to a student with another name and another birth "
+            "date, and "
+            f"{_was(rows.disagreeing)} loaded all the same."
+        )
+    if rows and rows.suggested:
+        sentences.append(f"Runway suggests students for {_rows(rows.suggested)}.")
     return sentences
 
 

@@ -274,13 +274,71 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
         what += f" ({'at least ' + needed + ' must' if needed else 'more must'})."
     if pair:
         what += f" The best match was the {pair}."
+    repaired, advice = _of_damage(payload)
+    if repaired:
+        what = f"{repaired} {what}"
     if missing := _names(payload.get("missing_id_columns")):
         what += f" This assessment can also use IDs from {missing}, which the file does not have."
     return ErrorWords(
         "Too few rows match a student",
         what,
-        "Check that the file is for this district and this school year, and that the column has "
+        advice
+        or "Check that the file is for this district and this school year, and that the column has "
         "the same kind of IDs as the roster. Then submit the correct file as a new job.",
+        takes_another_file=True,
+    )
+
+
+# What is said of damage to IDs: what undoing it would be, and what to do instead of that.
+_DAMAGE = {
+    "leading_zeros": "leading zeros were restored",
+    "decimals": "decimals were removed from the IDs",
+    "separators": "thousands separators were removed from the IDs",
+    "formula": "the IDs were not written as formulas",
+    "apostrophe": "apostrophes were removed from the IDs",
+    "full_width": "full-width digits in the IDs were ordinary ones",
+    "case": "uppercase and lowercase letters in the IDs were as in the roster",
+    "punctuation": "hyphens and blanks in the IDs were as in the roster",
+    "scientific": "the IDs were not written in scientific notation",
+}
+_ROUNDED = "scientific"
+
+
+def _of_damage(payload: Payload) -> tuple[str, str]:
+    """Return what a repair of the IDs would give, and what to do; empty if there is no damage."""
+    given = payload.get("repairs")
+    total = _number(payload.get("input_rows"))
+    for each in given if isinstance(given, list) else []:
+        kind = each.get("kind") if isinstance(each, dict) else None
+        rows = _number(each.get("rows")) if isinstance(each, dict) else None
+        if kind not in _DAMAGE or not rows or rows < 1:
+            continue
+        of = f" of {total:,.0f}" if total and total >= rows else ""
+        if kind == _ROUNDED:
+            return (
+                f"{rows:,.0f}{of} rows have an ID in scientific notation, whose last digits are "
+                "lost.",
+                "The digits cannot be restored. Get the original export, do not save it in a "
+                "spreadsheet program, and submit it as a new job.",
+            )
+        return (
+            f"{rows:,.0f}{of} rows would match if {_DAMAGE[kind]}.",
+            "A spreadsheet program has most likely changed the IDs. Submit the original export, or "
+            "format the ID column as text and correct it. Then submit the file as a new job.",
+        )
+    return "", ""
+
+
+def _identity_mismatch(payload: Payload, to_ods: bool) -> ErrorWords:
+    rate, column = _percent(payload.get("rate")), _text(payload, "column")
+    return ErrorWords(
+        "The file seems to be about other students",
+        f"{rate or 'Many'} of the rows have an ID"
+        + (f" in the column “{column}”" if column else "")
+        + " that leads to a student with another name and another birth date. "
+        + ("Nothing was sent to the ODS." if to_ods else "It left no results for EDU."),
+        "Check that the file is for this district and this school year, and that the IDs are of "
+        "the kind that the roster has. Then submit the correct file as a new job.",
         takes_another_file=True,
     )
 
@@ -310,6 +368,7 @@ _WORDS: dict[str, Callable[[Payload, bool], ErrorWords]] = {
     "earthmover_run": _earthmover_run,
     "cross_year_roster_fetch": _cross_year_roster_fetch,
     "insufficient_matches": _insufficient_matches,
+    "identity_mismatch": _identity_mismatch,
     "failed_to_start_executor": _failed_to_start,
 }
 

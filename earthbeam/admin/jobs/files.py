@@ -27,6 +27,7 @@ ARTIFACTS = {
     "student_id_match_rates.csv",
     "input_no_student_id_match.csv",
     "lb-send-results.json",
+    "row_review.jsonl",
 }
 """Files that Runway itself names."""
 

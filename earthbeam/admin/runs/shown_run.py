@@ -209,6 +209,9 @@ class ShownRun:
                 unmatched=matches.unmatched,
                 blank=matches.blank_ids,
                 ambiguous=matches.ambiguous_ids,
+                disagreeing=matches.disagreeing,
+                suggested=matches.suggested,
+                held=matches.identity_checks == "hold",
             )
         return outcome(
             Facts(

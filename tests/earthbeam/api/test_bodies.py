@@ -69,6 +69,8 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("progress", "total", NOT_COUNTS),
     ("progress", "unit", [*NOT_TEXT, "x" * 41, "604822", "<b>", "Marisol"]),
     ("matches", "peakMemoryMb", NOT_COUNTS),
+    ("matches", "identityChecks", ["off", 1, True, "", []]),
+    ("matches", "identityColumns", ["x", 1, [], {"firstName": 1}, {"firstName": "x" * 201}]),
     ("matches", "disagreeing", NOT_COUNTS),
     ("matches", "repairable", NOT_COUNTS),
     ("matches", "suggested", NOT_COUNTS),

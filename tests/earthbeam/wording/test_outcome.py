@@ -31,6 +31,26 @@ def text(facts):
             "belongs to more than one student.",
         ),
         (
+            Facts(
+                True,
+                True,
+                Rows(30, 25, 0, 5, blank=1, disagreeing=2, suggested=4, held=True),
+                unmatched=5,
+                ods_set=True,
+            ),
+            "rw-warn",
+            "Of 30 rows, 25 were sent to the ODS, 5 did not match a student. Of the unmatched "
+            "rows, 1 has no ID and 2 lead to a student with another name and another birth date. "
+            "Runway suggests students for 4 rows.",
+        ),
+        (
+            Facts(True, True, Rows(30, 30, 0, 0, disagreeing=1, suggested=0), ods_set=True),
+            "rw-good",
+            "All results were sent to the ODS. All 30 rows matched students in this year's roster. "
+            "1 row leads to a student with another name and another birth date, and was loaded "
+            "all the same.",
+        ),
+        (
             Facts(True, True, Rows(295, 251, 44, 0), ods_set=True, edu_set=True),
             "rw-good",
             "Of 295 rows, 251 were sent to the ODS, 44 matched a prior year and are ready for EDU.",

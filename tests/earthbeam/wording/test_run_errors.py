@@ -43,11 +43,15 @@ CONTRACT: dict[str, tuple[dict[str, Any], list[str]]] = {
         {"match_rate": 0.4999, "match_threshold": 0.5, "id_name": "StateID", "id_type": "State"},
         ["49.9%", "50%", "StateID", "State"],
     ),
+    "identity_mismatch": (
+        {"rate": 0.3666, "column": "StateID", "id_type": "State"},
+        ["36.6%", "“StateID”", "other students"],
+    ),
     FAILED_TO_START: ({}, []),
 }
 
 
-HELPED_BY_ANOTHER_FILE = {"earthmover_run", "insufficient_matches"}
+HELPED_BY_ANOTHER_FILE = {"earthmover_run", "insufficient_matches", "identity_mismatch"}
 
 
 def everything(told):
@@ -106,6 +110,38 @@ def test_what_the_payload_tells_makes_a_difference(code, payload, said):
 
 
 @pytest.mark.parametrize(
+    ("repairs", "what", "next_step"),
+    [
+        (
+            [{"kind": "leading_zeros", "rows": 56}, {"kind": "scientific", "rows": 1}],
+            "56 of 60 rows would match if leading zeros were restored.",
+            "format the ID column as text",
+        ),
+        (
+            [{"kind": "scientific", "rows": 30}],
+            "30 of 60 rows have an ID in scientific notation, whose last digits are lost.",
+            "Get the original export",
+        ),
+    ],
+)
+def test_damage_to_ids_is_said_first_with_what_undoes_it(repairs, what, next_step):
+    payload = {"match_rate": 0.1, "input_rows": 60, "repairs": repairs}
+    told = words("insufficient_matches", payload, to_ods=True)
+    assert told.what.startswith(what)
+    assert next_step in told.next_step
+
+
+@pytest.mark.parametrize(
+    "repairs",
+    [None, [], "x", [None], [{"kind": "<b>", "rows": 3}], [{"kind": "case", "rows": "3"}]],
+)
+def test_damage_that_is_not_known_changes_no_words(repairs):
+    payload = {"match_rate": 0.1, "repairs": repairs}
+    plain = words("insufficient_matches", {"match_rate": 0.1}, to_ods=True)
+    assert words("insufficient_matches", payload, to_ods=True) == plain
+
+
+@pytest.mark.parametrize(
     "message",
     [
         "earthmover could not transform the file",
@@ -124,7 +160,8 @@ anything = st.recursive(
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
     max_leaves=5,
 )
-FIELDS = ["message", "name", "path", "resource", "timeout_seconds", "match_rate", "match_threshold",
+FIELDS = ["repairs", "input_rows", "rate", "column",
+          "message", "name", "path", "resource", "timeout_seconds", "match_rate", "match_threshold",
           "id_name", "id_type", "out_of_memory"]  # fmt: skip
 
 
