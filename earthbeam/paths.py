@@ -5,6 +5,8 @@ from urllib.parse import quote
 from earthbeam.models import Job
 from partners.models import SchoolYear, Tenant
 
+DECISIONS_NAME = "__decisions.jsonl"
+"""In ``input/``, the students that people have chosen for rows. No upload has such a name."""
 ROSTER_FILE = "studentEducationOrganizationAssociations.jsonl"
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 import logging
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -130,22 +131,30 @@ def submit(
     api_client: str = "",
     parent: Job | None = None,
     id_column: str = "",
+    decided: Mapping[int, str] | None = None,
     beside: Mapping[str, bytes] | None = None,
 ) -> Job:
     """Create the job, store its files, and start its first run: all or nothing.
 
     ``streams`` holds the content of each file that the request names. ``parent`` is the job whose
     unmatched rows or revised file this one loads. ``id_column`` is the only column in which to look
-    for students (empty: all that the bundle names). ``beside`` is what else to store in its base
-    path. Files are stored first, so that the database does not wait for the storage.
+    for students (empty: all that the bundle names). ``decided`` holds the studentUniqueId of rows
+    that a person has decided, by number in the file from 1. ``beside`` is what else to store in its
+    base path. Files are stored first, so that the database does not wait for the storage.
 
     Raises the first of job_rules.problems, everything that store_file and start_run raise, and
     OSError if the file storage fails.
     """
+    decided = decided or {}
     job = _unsaved_job(
-        request, created_by=created_by, api_client=api_client, parent=parent, id_column=id_column
+        request,
+        created_by=created_by,
+        api_client=api_client,
+        parent=parent,
+        id_column=id_column,
+        decided_rows=len(decided),
     )
-    beside = beside or {}
+    beside = {**(beside or {}), **_decisions(decided)}
     submission = Submission.objects.create(job_id=job.pk, location=paths.app_data_base_path(job))
     try:
         files = [_stored(job, key, name, streams[key]) for key, name in request.files.items()]
@@ -162,6 +171,14 @@ def submit(
             Submission.objects.filter(pk=job.pk).delete()
         raise
     return job
+
+
+def _decisions(decided: Mapping[int, str]) -> dict[str, bytes]:
+    """Return the file that tells executors who has been chosen, by its key; {} without choices."""
+    lines = (
+        json.dumps({"row": row, "studentUniqueId": decided[row]}) + "\n" for row in sorted(decided)
+    )
+    return {f"input/{paths.DECISIONS_NAME}": "".join(lines).encode()} if decided else {}
 
 
 def _delete_files(job: Job, keys: Iterable[str]) -> bool:

@@ -60,27 +60,46 @@ def taken_rows(parent: Job, file: UnmatchedFile) -> dict[int, Job]:
     return taken
 
 
-def rerun_rows(run: Run, file: UnmatchedFile, ids: Mapping[int, str], *, by: User) -> Job:
+def rerun_rows(
+    run: Run,
+    file: UnmatchedFile,
+    ids: Mapping[int, str],
+    *,
+    by: User,
+    students: Mapping[int, str] | None = None,
+) -> Job:
     """Create a job from the rows that ``ids`` numbers, with those IDs, and start its run.
 
-    It has the parent's params, file names, and other files. Students are looked for only in the
-    column that matched the parent's rows: with few rows another column might match as well, but to
-    other students. Raises RowsTaken, RunChanged, NotFixable, a JobError, or OSError, and then
-    creates nothing.
+    ``students`` numbers more rows, whose IDs stay as they are, with the studentUniqueId that a
+    person has chosen for each. The job has the parent's params, file names, and other files.
+    Students are looked for only in the column that matched the parent's rows: with few rows another
+    column might match as well, but to other students. Raises RowsTaken, RunChanged, NotFixable, a
+    JobError, or OSError, and then creates nothing.
     """
-    unmatched.check_original(run, file, ids)
+    students = students or {}
+    rows = {*ids, *students}
+    unmatched.check_original(run, file, rows)
     with transaction.atomic():
         # Not FOR UPDATE: the child's foreign key check must be able to lock the row.
         parent = Job.objects.select_for_update(no_key=True).get(pk=run.job_id)
         if parent.last_run_id != run.pk:
             raise RunChanged
         others = taken_rows(parent, file)
-        if both := {number: others[number] for number in ids if number in others}:
+        if both := {number: others[number] for number in rows if number in others}:
             raise RowsTaken(both)
-        return _make(parent, file, ids, by)
+        return _make(parent, file, ids, students, by)
 
 
-def _make(parent: Job, file: UnmatchedFile, ids: Mapping[int, str], by: User) -> Job:
+def _make(
+    parent: Job,
+    file: UnmatchedFile,
+    ids: Mapping[int, str],
+    students: Mapping[int, str],
+    by: User,
+) -> Job:
+    as_they_are = {number: file.rows[number - 1][file.id_place] for number in students}
+    rows = {**as_they_are, **ids}
+    order = sorted(rows)
     files = {entry.template_key: entry for entry in parent.files.all()}
     request = JobRequest(
         tenant=parent.tenant,
@@ -100,9 +119,10 @@ def _make(parent: Job, file: UnmatchedFile, ids: Mapping[int, str], by: User) ->
         }
         return submit(
             request,
-            streams | {INPUT_KEY: io.BytesIO(file.with_ids(ids))},
+            streams | {INPUT_KEY: io.BytesIO(file.with_ids(rows))},
             created_by=by,
             parent=parent,
             id_column=file.id_name,
-            beside={_TAKEN: json.dumps({"sha256": file.sha256, "rows": sorted(ids)}).encode()},
+            decided={order.index(number) + 1: students[number] for number in students},
+            beside={_TAKEN: json.dumps({"sha256": file.sha256, "rows": order}).encode()},
         )

@@ -26,6 +26,11 @@ class Job(models.Model):
     bundle_branch = models.CharField(max_length=200)
     send_to_ods = models.BooleanField()
     input_params = models.JSONField(default=dict)
+    decided_rows = models.PositiveIntegerField(
+        default=0,
+        db_default=0,  # for the previous release, which does not know the column
+        help_text="Rows for which a person has chosen the student.",
+    )
     files_base = models.CharField(
         max_length=500, help_text="Where this job's files lie: s3://BUCKET or file:///DIR."
     )

@@ -66,6 +66,8 @@ def build(run: Run) -> dict[str, Any]:
             payload["keepEduRosters"] = True
     if partner.identity_checks != Partner.IdentityChecks.OFF:
         payload["identityChecks"] = str(partner.identity_checks)
+    if job.decided_rows:
+        payload["decisionsFile"] = paths.DECISIONS_NAME
     if column := job.input_params.get(POSSIBLE_ID_COLUMNS):
         payload["studentIdColumn"] = column
     if job.send_to_ods:

@@ -16,11 +16,20 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from earthbeam.admin.jobs import files
 from earthbeam.admin.jobs.new import new_job_url
-from earthbeam.admin.jobs.unmatched_edits import BadForm, Edits, Filled, carry, fill, read_edits
+from earthbeam.admin.jobs.unmatched_edits import (
+    BadForm,
+    Edits,
+    Filled,
+    accept_all_sure,
+    carry,
+    fill,
+    read_edits,
+)
 from earthbeam.admin.jobs.unmatched_table import make_table, page_of
 from earthbeam.errors import JobError
-from earthbeam.jobs import rerun_rows, unmatched
+from earthbeam.jobs import rerun_rows, row_review, unmatched
 from earthbeam.jobs.lineage import linked_jobs, resolve_settled
+from earthbeam.jobs.row_review import Review
 from earthbeam.jobs.unmatched import NotFixable, Unmatched, UnmatchedFile
 from earthbeam.models import Job, Run
 from partners import audit
@@ -36,6 +45,7 @@ class _Page:
     number: int = 1
     problem: str = ""
     filled: Filled | None = None
+    accepted: int | None = None
     pasted: str = ""
 
 
@@ -67,6 +77,7 @@ class JobUnmatched(admin.ModelAdmin):
         try:
             file = unmatched.read(run, found)
             taken = rerun_rows.taken_rows(job, file)
+            reviews = row_review.read(run, len(file.rows))
         except NotFixable as reason:
             return self._show(request, job, {"found": found, "why_not": str(reason)})
         except OSError:
@@ -78,8 +89,8 @@ class JobUnmatched(admin.ModelAdmin):
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied
-            return self._post(request, job, run, found, file, taken)
-        return self._show_table(request, job, found, file, taken, _Page())
+            return self._post(request, job, run, found, file, taken, reviews)
+        return self._show_table(request, job, found, file, taken, _Page(), reviews)
 
     def _post(
         self,
@@ -89,15 +100,18 @@ class JobUnmatched(admin.ModelAdmin):
         found: Unmatched,
         file: UnmatchedFile,
         taken: Mapping[int, Job],
+        reviews: Mapping[int, Review],
     ) -> HttpResponse:
         if request.POST.get("content") != file.sha256:
             problem = (
                 "The job was run again after you opened this page. These are its unmatched rows "
                 "now. Nothing was loaded. Enter the IDs again."
             )
-            return self._show_table(request, job, found, file, taken, _Page(problem=problem))
+            return self._show_table(
+                request, job, found, file, taken, _Page(problem=problem), reviews
+            )
         try:
-            edits = read_edits(request.POST, file, taken)
+            edits = read_edits(request.POST, file, taken, reviews)
         except BadForm:
             return self._show_table(
                 request,
@@ -106,6 +120,7 @@ class JobUnmatched(admin.ModelAdmin):
                 file,
                 taken,
                 _Page(problem="The page's form was damaged. Nothing was loaded. Start again."),
+                reviews,
             )
         do, _, target = request.POST.get("do", "check").partition(":")
         page = _Page(edits, _page_number(request.POST.get("page", "")))
@@ -116,11 +131,13 @@ class JobUnmatched(admin.ModelAdmin):
             page.filled = fill(edits, pasted, file, taken)
             if page.filled.unreadable or page.filled.unknown:
                 page.pasted = pasted
+        elif do == "accept":
+            page.accepted = accept_all_sure(edits, reviews, taken)
         elif do == "rerun":
             if made := self._rerun(request, run, file, page):
                 return made
             taken = rerun_rows.taken_rows(job, file)
-        return self._show_table(request, job, found, file, taken, page)
+        return self._show_table(request, job, found, file, taken, page, reviews)
 
     def _rerun(
         self, request: HttpRequest, run: Run, file: UnmatchedFile, page: _Page
@@ -131,13 +148,17 @@ class JobUnmatched(admin.ModelAdmin):
             page.number = page_of(min(edits.errors))
             page.problem = "Nothing was loaded: fix the marked IDs first."
             return None
-        if not edits.ids:
-            page.problem = "Nothing was loaded: change the ID of at least one row first."
+        if not edits.rows:
+            page.problem = (
+                "Nothing was loaded: change the ID of at least one row, or choose a student, first."
+            )
             return None
         try:
-            made = rerun_rows.rerun_rows(run, file, edits.ids, by=cast(User, request.user))
+            made = rerun_rows.rerun_rows(
+                run, file, edits.ids, by=cast(User, request.user), students=edits.students
+            )
         except rerun_rows.RowsTaken as error:
-            if set(error.jobs) == set(edits.ids):
+            if set(error.jobs) == {*edits.ids, *edits.students}:
                 other = next(iter(error.jobs.values()))
                 self.message_user(
                     request,
@@ -146,7 +167,8 @@ class JobUnmatched(admin.ModelAdmin):
                 )
                 return HttpResponseRedirect(_job_url(other))
             for number in error.jobs:
-                edits.ids.pop(number)
+                edits.ids.pop(number, None)
+                edits.students.pop(number, None)
             page.problem = (
                 f"Nothing was loaded: {len(error.jobs)} of these rows are now in another job. The "
                 "table shows which. Your other entries are unchanged."
@@ -163,7 +185,7 @@ class JobUnmatched(admin.ModelAdmin):
                 "Nothing was loaded: the job's files cannot be read or stored right now. Try again."
             )
         else:
-            return self._made(request, run.job, made, len(edits.ids), len(file.rows))
+            return self._made(request, run.job, made, edits.rows, len(file.rows))
         return None
 
     def _made(
@@ -185,14 +207,22 @@ class JobUnmatched(admin.ModelAdmin):
         file: UnmatchedFile,
         taken: Mapping[int, Job],
         page: _Page,
+        reviews: Mapping[int, Review],
     ) -> HttpResponse:
         audit.record(job, "unmatched rows viewed", run=str(job.last_run_id))
         context = {
             "found": found,
             "file": file,
-            "table": make_table(file, page.edits, taken, page.number),
+            "table": make_table(file, page.edits, taken, page.number, reviews),
+            "reviewed": sum(bool(each.suggestions) for each in reviews.values()),
+            "sure": sum(
+                bool(each.suggestions) and each.suggestions[0].sure and each.reason != "disagrees"
+                for number, each in reviews.items()
+                if number not in taken
+            ),
+            "accepted": page.accepted,
             "taken": len(taken),
-            "changed": len(page.edits.ids),
+            "changed": page.edits.rows,
             "carried": carry(page.edits),
             "problem": page.problem,
             "filled": page.filled,

@@ -5,10 +5,12 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from earthbeam.jobs.row_review import Review
 from earthbeam.jobs.unmatched import UnmatchedFile, clean
 
 LONGEST_ID = 100
 _FIELD = re.compile(r"id-([1-9][0-9]{0,6})")
+_CHOICE = re.compile(r"student-([1-9][0-9]{0,6})")
 _BETWEEN = re.compile(r"[\t,;]")
 
 
@@ -18,16 +20,31 @@ class BadForm(Exception):
 
 @dataclass
 class Edits:
-    """New IDs by row number, and messages about invalid ones."""
+    """New IDs and chosen students by row number, and messages about invalid ones.
+
+    A student is chosen by studentUniqueId, and never for a row that has a new ID.
+    """
 
     ids: dict[int, str] = field(default_factory=dict)
+    students: dict[int, str] = field(default_factory=dict)
     errors: dict[int, str] = field(default_factory=dict)
 
+    @property
+    def rows(self) -> int:
+        """How many rows are to be loaded again."""
+        return len(self.ids) + len(self.students)
 
-def read_edits(post: Mapping[str, str], file: UnmatchedFile, taken: Collection[int]) -> Edits:
-    """Return the IDs that differ from the file's, from this page's fields and from other pages.
 
-    Leaves out rows that are already in another job. Raises BadForm.
+def read_edits(
+    post: Mapping[str, str],
+    file: UnmatchedFile,
+    taken: Collection[int],
+    reviews: Mapping[int, Review],
+) -> Edits:
+    """Return the IDs that differ from the file's and the chosen students, from all pages.
+
+    Leaves out rows that are already in another job. Raises BadForm, also for a student who was not
+    suggested for the row.
     """
     edits = Edits()
     for number, value in {**_carried(post.get("edits", "")), **_fields(post)}.items():
@@ -39,12 +56,40 @@ def read_edits(post: Mapping[str, str], file: UnmatchedFile, taken: Collection[i
         edits.ids[number] = new
         if error := _error(new):
             edits.errors[number] = error
+    chosen = {**_carried(post.get("choices", "")), **_fields(post, _CHOICE)}
+    for number, student in chosen.items():
+        if number in taken or not student:
+            continue
+        if number not in reviews or reviews[number].student(student) is None:
+            raise BadForm
+        if number in edits.ids:
+            edits.errors[number] = "Choose a student or enter another ID, not both."
+        else:
+            edits.students[number] = student
     return edits
 
 
-def carry(edits: Edits) -> str:
-    """Return all edits as the value of one field."""
-    return json.dumps(edits.ids, ensure_ascii=False)
+def accept_all_sure(edits: Edits, reviews: Mapping[int, Review], taken: Collection[int]) -> int:
+    """Choose the best student of each row where no other is likely. Returns how many were added.
+
+    Rows with a new ID, or with a choice, stay as they are.
+    """
+    added = 0
+    for number, review in reviews.items():
+        if number in taken or number in edits.ids or number in edits.students:
+            continue
+        if review.reason != "disagrees" and review.suggestions and review.suggestions[0].sure:
+            edits.students[number] = review.suggestions[0].student.unique_id
+            added += 1
+    return added
+
+
+def carry(edits: Edits) -> dict[str, str]:
+    """Return all edits as the values of two fields."""
+    return {
+        "edits": json.dumps(edits.ids, ensure_ascii=False),
+        "choices": json.dumps(edits.students, ensure_ascii=False),
+    }
 
 
 @dataclass(frozen=True)
@@ -75,6 +120,7 @@ def fill(edits: Edits, pasted: str, file: UnmatchedFile, taken: Collection[int])
         elif numbers := places.get(_plain(old)):
             for number in numbers:
                 edits.ids[number] = rest[0]
+                edits.students.pop(number, None)
                 edits.errors.pop(number, None)
             rows += len(numbers)
         else:
@@ -107,10 +153,8 @@ def _carried(text: str) -> dict[int, str]:
         raise BadForm from None
 
 
-def _fields(post: Mapping[str, str]) -> dict[int, str]:
-    return {
-        int(found[1]): post[name] for name in post if (found := _FIELD.fullmatch(name)) is not None
-    }
+def _fields(post: Mapping[str, str], of: re.Pattern[str] = _FIELD) -> dict[int, str]:
+    return {int(found[1]): post[name] for name in post if (found := of.fullmatch(name)) is not None}
 
 
 def _number(key: str) -> int:

@@ -3,8 +3,10 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from earthbeam.admin.jobs.unmatched_edits import Edits
+from earthbeam.jobs.row_review import Review
 from earthbeam.jobs.unmatched import UnmatchedFile
 from earthbeam.models import Job
 
@@ -34,6 +36,9 @@ class Row:
     error: str
     taken: Job | None
     cells: list[str]
+    review: Review | None
+    chosen: str
+    """The studentUniqueId of the chosen student, or empty."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +53,13 @@ class Table:
     changed_elsewhere: int
 
 
-def make_table(file: UnmatchedFile, edits: Edits, taken: Mapping[int, Job], page: int = 1) -> Table:
+def make_table(
+    file: UnmatchedFile,
+    edits: Edits,
+    taken: Mapping[int, Job],
+    page: int = 1,
+    reviews: Mapping[int, Review] = MappingProxyType({}),
+) -> Table:
     """Return a page of the table, counted from 1, or the nearest one that exists."""
     pages = max(1, -(-len(file.rows) // PAGE_ROWS))
     page = min(max(1, page), pages)
@@ -63,17 +74,19 @@ def make_table(file: UnmatchedFile, edits: Edits, taken: Mapping[int, Job], page
                 number=number,
                 old=file.id_of(number),
                 new=edits.ids.get(number, file.id_of(number)),
-                changed=number in edits.ids,
+                changed=number in edits.ids or number in edits.students,
                 error=edits.errors.get(number, ""),
                 taken=taken.get(number),
                 cells=[_short(file.rows[number - 1][place]) for place in shown],
+                review=reviews.get(number),
+                chosen=edits.students.get(number, ""),
             )
             for number in numbers
         ],
         page=page,
         pages=pages,
         hidden=len(places) - len(shown),
-        changed_elsewhere=sum(number not in numbers for number in edits.ids),
+        changed_elsewhere=sum(number not in numbers for number in (*edits.ids, *edits.students)),
     )
 
 

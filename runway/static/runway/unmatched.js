@@ -12,6 +12,11 @@
 
   const clean = (text) => text.replace(/[\r\n\0]/g, "").trim();
   const isChanged = (input) => clean(input.value) !== input.dataset.old;
+  const choices = [...form.querySelectorAll("[data-choice]")];
+  const isChosen = (choice) => Boolean(choice.querySelector("input:checked")?.value);
+  // A row's choice is in the table row below it.
+  const choiceOf = (input) => input.closest("tr").nextElementSibling?.querySelector("[data-choice]");
+  const inputOf = (choice) => choice.closest("tr").previousElementSibling.querySelector("input[name^='id-']");
   const rows = (number) => `${number} row${number === 1 ? "" : "s"}`;
   let leaving = false;
 
@@ -29,12 +34,12 @@
   }
 
   function changedRows() {
-    return inputs.filter(isChanged).length + Number(form.dataset.elsewhere);
+    return inputs.filter(isChanged).length + choices.filter(isChosen).length + Number(form.dataset.elsewhere);
   }
 
   function tell() {
     const changed = changedRows();
-    count.textContent = changed ? `${rows(changed)} will be re-run.` : "No IDs changed yet.";
+    count.textContent = changed ? `${rows(changed)} will be re-run.` : "Nothing changed yet.";
     rerun.textContent = changed ? `Re-run ${rows(changed)}` : "Re-run the changed rows";
     rerun.disabled = changed === 0;
   }
@@ -81,7 +86,27 @@
   }
 
   form.addEventListener("input", (event) => {
-    if (inputs.includes(event.target)) { mark(event.target); tell(); }
+    if (inputs.includes(event.target)) {
+      mark(event.target);
+      const choice = choiceOf(event.target);
+      if (choice && isChanged(event.target)) { choose(choice, ""); }
+      tell();
+    }
+  });
+
+  // A row has another ID or a chosen student, not both.
+  function choose(choice, value) {
+    const radio = [...choice.querySelectorAll("input")].find((each) => each.value === value);
+    if (radio) { radio.checked = true; }
+    choice.closest("tr").classList.toggle("is-changed", isChosen(choice));
+  }
+
+  form.addEventListener("change", (event) => {
+    const choice = event.target.closest("[data-choice]");
+    if (!choice) { return; }
+    choose(choice, event.target.value);
+    if (isChosen(choice)) { set(inputOf(choice), inputOf(choice).dataset.old); }
+    tell();
   });
 
   form.addEventListener("paste", (event) => {
@@ -109,7 +134,7 @@
     if (!leaving && changedRows()) { event.preventDefault(); }
   });
   // The browser may have kept what was typed when someone comes back to the page.
-  window.addEventListener("pageshow", () => { leaving = false; inputs.forEach(show); tell(); });
+  window.addEventListener("pageshow", () => { leaving = false; inputs.forEach(show); choices.forEach((each) => choose(each, each.querySelector("input:checked")?.value || "")); tell(); });
 
   form.querySelector("[data-without-script]").hidden = true;
   form.querySelectorAll("[data-with-script]").forEach((each) => { each.hidden = false; });

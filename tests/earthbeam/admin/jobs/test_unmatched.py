@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import logging
+import re
 
 import pytest
 from django.contrib.admin.models import LogEntry
@@ -16,6 +17,7 @@ from earthbeam.jobs import unmatched
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import Job, Run, RunMatches
 from earthbeam.paths import app_data_base_path
+from earthbeam.runs import payload
 from partners.models import OdsConnection
 from tests import factories, people
 
@@ -114,8 +116,8 @@ def test_rows_in_a_later_job_are_shown_as_such_and_cannot_be_changed(client, run
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
-        ({}, "change the ID of at least one row first"),
-        ({"id_1": " 9001\r\n"}, "change the ID of at least one row first"),
+        ({}, "change the ID of at least one row, or choose a student, first"),
+        ({"id_1": " 9001\r\n"}, "change the ID of at least one row"),
         ({"id_1": ""}, "Without an ID this row cannot be matched"),
         ({"id_1": "1" * 101}, "at most 100 characters"),
         ({"id_1": "12\u200b34"}, "cannot be seen"),
@@ -220,7 +222,7 @@ def test_changes_are_kept_from_page_to_page(long_run):
     second = client.post(url(long_run.job), form(long_run, "page:2", id_1="604901", id_2="X2"))
     assert "Page 2 of 3" in shown(second)
     assert "1 row will be re-run" in shown(second)
-    carried = second.context["carried"]
+    carried = second.context["carried"]["edits"]
     assert json.loads(carried) == {"1": "604901"}
     fix = form(long_run, page="2", edits=carried, id_3="X3", id_4="604904")
     client.post(url(long_run.job), fix)
@@ -231,7 +233,7 @@ def test_changes_are_kept_from_page_to_page(long_run):
 def test_a_change_on_another_page_can_be_taken_back(long_run):
     client = people.logged_in(people.make_user())
     back = form(long_run, "check", edits='{"1": "604901"}', id_1="X1", id_2="X2")
-    assert "No IDs changed yet" in shown(client.post(url(long_run.job), back))
+    assert "Nothing changed yet" in shown(client.post(url(long_run.job), back))
 
 
 def test_a_wrong_id_on_another_page_is_shown_there(long_run):
@@ -247,7 +249,11 @@ def test_a_list_of_old_and_new_ids_fills_rows_of_all_pages(long_run):
     pasted = "X1\t604901\r\n X5 ; 604905\r\nX4.0,604904\r\n\r\nY1\t1\r\nX2\r\n"
     answer = client.post(url(long_run.job), form(long_run, "fill", pasted=pasted))
     text = shown(answer)
-    assert json.loads(answer.context["carried"]) == {"1": "604901", "5": "604905", "4": "604904"}
+    assert json.loads(answer.context["carried"]["edits"]) == {
+        "1": "604901",
+        "5": "604905",
+        "4": "604904",
+    }
     assert "3 rows got a new ID from the list" in text
     assert "old ID of line 5." in text
     assert "Line 6 has no old and new ID" in text
@@ -349,3 +355,141 @@ def test_the_page_takes_few_queries(person, client, run, django_assert_max_num_q
     reader = people.logged_in(person("reader"))
     with django_assert_max_num_queries(20):
         assert reader.get(url(run.job)).status_code == 200
+
+
+# --- suggested students -----------------------------------------------------------------------
+
+
+def shown_student(unique_id="604822", first="Mia", last="Castro", birth="2014-03-05"):
+    person = {"firstName": first, "lastSurname": last, "birthDate": birth}
+    return {"studentUniqueId": unique_id, "ids": {"State": "0009067255"}, "student": person,
+            "source": "ods"}  # fmt: skip
+
+
+def suggestion(likelihood="very_likely", *, sure=True, repair=None, **student):
+    agrees = {"lastSurname": "same", "firstName": "close", "birthDate": "different"}
+    return shown_student(**student) | {
+        "score": 0.97, "likelihood": likelihood, "sure": sure, "repair": repair, "agrees": agrees,
+    }  # fmt: skip
+
+
+def line(row, reason="unknown", *suggestions, **more):
+    person = {"firstName": "MIA", "lastSurname": "CASTRO", "birthDate": "2014-03-05"}
+    return {"row": row, "open": True, "reason": reason, "person": person,
+            "suggestions": list(suggestions)} | more  # fmt: skip
+
+
+def review(run, *lines):
+    content = b"".join(
+        each if isinstance(each, bytes) else json.dumps(each).encode() + b"\n" for each in lines
+    )
+    size = factories.store_file(run.job, "output/row_review.jsonl", content)
+    run.output_files.create(path="row_review.jsonl", size=size)
+
+
+@pytest.fixture
+def reviewed(run):
+    """Rows 1 to 3: one very likely student, two that may be it, and one of somebody else."""
+    review(
+        run,
+        line(2, "unknown", suggestion(repair="leading_zeros")),
+        {"row": 3, "open": False, "reason": "disagrees", "person": {}, "suggestions": []},
+        line(4, "blank", *(suggestion("possible", sure=False, unique_id=str(n)) for n in (7, 8))),
+        line(
+            5,
+            "disagrees",
+            suggestion(unique_id="9", first="Ana"),
+            matched=shown_student(unique_id="10", first="Leo"),
+        ),
+    )
+    return run
+
+
+def decisions(job):
+    with open_store(app_data_base_path(job)).open("input/__decisions.jsonl") as stream:
+        return [json.loads(each) for each in stream.read().splitlines()]
+
+
+def test_each_row_shows_its_suggested_students_and_what_agrees(client, reviewed):
+    text = shown(client.get(url(reviewed.job)))
+    assert "Runway suggests students for 3 rows" in text
+    assert "<strong>Mia Castro</strong>, born 2014-03-05" in text
+    assert "The file says: MIA CASTRO, born 2014-03-05." in text
+    for words in ("✓ last name same", "≈ first name close", "✗ birth date different"):
+        assert words in text
+    assert "State 0009067255 (the file has 9001)" in text
+    assert "the ID and the name are of different students. Which is right?" in text
+    assert "Choose all 1 very likely students" in text
+
+
+def test_chosen_students_and_new_ids_become_one_job_that_carries_the_decisions(client, reviewed):
+    fields = {"student-1": "604822", "student-3": "10", "student-2": ""}
+    client.post(url(reviewed.job), form(reviewed, id_2="604900") | fields)
+    child = Job.objects.get(parent=reviewed.job)
+    assert [row[0] for row in rows_of(child)[1:]] == ["9001", "604900", rows_of(child)[3][0]]
+    assert decisions(child) == [
+        {"row": 1, "studentUniqueId": "604822"},
+        {"row": 3, "studentUniqueId": "10"},
+    ]
+    assert child.decided_rows == 2
+    assert payload.build(child.last_run)["decisionsFile"] == "__decisions.jsonl"
+    assert "604822" not in "".join(entry.change_message for entry in LogEntry.objects.all())
+
+
+def test_all_very_likely_students_are_chosen_at_once_and_no_others(client, reviewed):
+    answer = client.post(url(reviewed.job), form(reviewed, "accept"))
+    assert "1 very likely student was chosen. Nothing is loaded yet" in shown(answer)
+    assert json.loads(answer.context["carried"]["choices"]) == {"1": "604822"}
+    assert not Job.objects.filter(parent=reviewed.job).exists()
+
+
+def test_a_choice_on_another_page_is_kept_and_can_be_taken_back(client, reviewed):
+    kept = client.post(url(reviewed.job), form(reviewed, "check", choices='{"1": "604822"}'))
+    assert "1 row will be re-run" in shown(kept)
+    back = form(reviewed, "check", choices='{"1": "604822"}') | {"student-1": ""}
+    assert "Nothing changed yet" in shown(client.post(url(reviewed.job), back))
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"student-1": "604999"}, "form was damaged"),
+        ({"student-9": "604822"}, "form was damaged"),
+        ({"choices": "[1]"}, "form was damaged"),
+        ({"student-1": "604822", "id-1": "5"}, "Choose a student or enter another ID, not both."),
+    ],
+)
+def test_students_who_were_not_suggested_cannot_be_chosen(client, reviewed, fields, words):
+    assert words in shown(client.post(url(reviewed.job), form(reviewed) | fields))
+    assert not Job.objects.filter(parent=reviewed.job).exists()
+
+
+GOOD_LINES = [line(number) for number in (1, 2, 3)]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [*GOOD_LINES, line(4)],
+        GOOD_LINES[:2],
+        [*GOOD_LINES[:2], b"{"],
+        [*GOOD_LINES[:2], b"[]\n"],
+        [*GOOD_LINES[:2], line(3, "unknown", {"studentUniqueId": 5})],
+        [*GOOD_LINES[:2], line(3, "unknown", suggestion("certain"))],
+        [*GOOD_LINES[:2], line(3, "unknown", "x")],
+        [*GOOD_LINES[:2], line(3, person=["x"])],
+        [*GOOD_LINES[:2], line(3, suggestions={"a": 1})],
+    ],
+)
+def test_a_review_that_is_not_as_it_should_be_changes_nothing_of_the_page(client, run, lines):
+    plain = shown(client.get(url(run.job)))
+    review(run, *lines)
+    token = re.compile(r'name="csrfmiddlewaretoken" value="[^"]*"')
+    assert token.sub("", shown(client.get(url(run.job)))) == token.sub("", plain)
+
+
+def test_what_a_bundle_wrote_into_a_review_is_shown_as_text(client, run):
+    review(run, line(1, "unknown", suggestion(first="<script>alert(1)</script>")), *GOOD_LINES[1:])
+    text = client.get(url(run.job)).content.decode()
+    assert "<script>alert" not in text
+    assert "&lt;script&gt;alert" in text

@@ -1,0 +1,154 @@
+"""What identity checks found about a run's unmatched rows: who each may be about.
+
+The executor writes it as an artifact (contract section 11). A bundle's code may have changed it, so
+everything is checked, and what is not as it should be counts as missing.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from earthbeam import paths
+from earthbeam.files import open_store
+from earthbeam.models import Run
+
+logger = logging.getLogger(__name__)
+
+ARTIFACT = "row_review.jsonl"
+"""Relative to the job's ``output/``."""
+MAX_BYTES = 20 * 1024 * 1024
+_LONGEST = 200
+_MOST = 3
+_LEVELS = ("same", "close", "different")
+_LIKELIHOODS = ("very_likely", "likely", "possible")
+
+
+@dataclass(frozen=True)
+class Person:
+    """Names and a birth date as texts; empty if unknown."""
+
+    first_name: str = ""
+    middle_name: str = ""
+    last_name: str = ""
+    birth_date: str = ""
+
+    @property
+    def name(self) -> str:
+        return " ".join(filter(None, (self.first_name, self.middle_name, self.last_name)))
+
+
+@dataclass(frozen=True)
+class Student:
+    """A student of a roster. ``ids`` are the other IDs, by type."""
+
+    unique_id: str
+    ids: Mapping[str, str]
+    person: Person
+    this_year: bool
+    """Whether this year's roster has the student, rather than an earlier year's only."""
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A student whose row it may be. ``agrees`` has a level for each part that can be compared."""
+
+    student: Student
+    likelihood: str
+    sure: bool
+    repair: str
+    agrees: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Review:
+    """What was found about one row. ``matched`` is the student to whom its ID leads, if the row
+    disagrees."""
+
+    reason: str
+    person: Person
+    suggestions: tuple[Suggestion, ...]
+    matched: Student | None
+
+    def student(self, unique_id: str) -> Student | None:
+        """Return one of the students that may be chosen for the row."""
+        students = [each.student for each in self.suggestions]
+        students += [self.matched] if self.matched else []
+        return next((each for each in students if each.unique_id == unique_id), None)
+
+
+def read(run: Run, rows: int) -> dict[int, Review]:
+    """Return the reviews of the run's ``rows`` unmatched rows, by number from 1.
+
+    Empty if there is no such artifact, or if it is not about these rows. Raises OSError.
+    """
+    stored = run.output_files.filter(path=ARTIFACT).first()
+    if stored is None or stored.size > MAX_BYTES:
+        return {}
+    store = open_store(paths.app_data_base_path(run.job))
+    try:
+        with store.open(f"output/{ARTIFACT}") as stream:
+            content = stream.read(MAX_BYTES + 1)
+    except FileNotFoundError:
+        return {}
+    try:
+        lines = [orjson.loads(line) for line in content.splitlines()]
+        found = [_review(line) for line in lines if line["open"] is True]
+    except (ValueError, TypeError, KeyError, AttributeError):
+        logger.warning("the review of rows of run %s is not as it should be", run.pk)
+        return {}
+    return dict(enumerate(found, start=1)) if len(found) == rows else {}
+
+
+def _review(line: Any) -> Review:
+    suggestions = line["suggestions"]
+    if not isinstance(suggestions, list):
+        raise TypeError
+    matched = line.get("matched")
+    return Review(
+        _one_of(line["reason"], ("unknown", "blank", "ambiguous", "disagrees")),
+        _person(line["person"]),
+        tuple(_suggestion(each) for each in suggestions[:_MOST]),
+        None if matched is None else _student(matched),
+    )
+
+
+def _suggestion(given: Any) -> Suggestion:
+    return Suggestion(
+        _student(given),
+        _one_of(given["likelihood"], _LIKELIHOODS),
+        given["sure"] is True,
+        _text(given.get("repair") or ""),
+        {
+            part: _one_of(level, _LEVELS)
+            for part, level in given["agrees"].items()
+            if part in ("lastSurname", "firstName", "birthDate")
+        },
+    )
+
+
+def _student(given: Any) -> Student:
+    unique_id = _text(given["studentUniqueId"])
+    if not unique_id:
+        raise ValueError
+    ids = {_text(kind): _text(value) for kind, value in list(given["ids"].items())[:10]}
+    return Student(unique_id, ids, _person(given["student"]), given["source"] == "ods")
+
+
+def _person(given: Any) -> Person:
+    parts = ("firstName", "middleName", "lastSurname", "birthDate")
+    return Person(*(_text(given.get(part) or "") for part in parts))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value[:_LONGEST]
+
+
+def _one_of(value: Any, known: tuple[str, ...]) -> str:
+    if value not in known:
+        raise ValueError
+    return str(value)
