@@ -9,7 +9,7 @@ sum begins at ``_PRIOR``, since of the many students of a roster only one is the
 """
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from earthbeam.identity import dates
 from earthbeam.identity.names import Level, compare_first, compare_last
@@ -26,8 +26,7 @@ LEAST_WEIGHT = math.log(LEAST)
 UNIQUE_ID = "studentUniqueId"
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """What two descriptions have in common, part by part. None: a part that one of them lacks."""
 
     last: Level | None

@@ -96,16 +96,19 @@ class Suggester:
         by_key, by_id = self._by_key, self._by_id
         for student in students:
             led_here: set[int] = set()
-            for code in (student.unique_id, *(code for _, code in student.codes)):
-                if rows := by_id.get(canonical(code)):
+            if by_id:
+                if rows := by_id.get(canonical(student.unique_id)):
                     led_here.update(rows)
+                for _, code in student.codes:
+                    if rows := by_id.get(canonical(code)):
+                        led_here.update(rows)
             for number in led_here:
                 self._add(number, source, student, *self._path(self._rows[number], student))
             found: set[int] = set()
             for key in keys(student.person):
                 if rows := by_key.get(key):
                     found.update(rows)
-            for number in found - led_here:
+            for number in found - led_here if led_here else found:
                 self._add(number, source, student, False, None)
 
     def of_row(self, number: int) -> list[Suggestion]:

@@ -57,6 +57,8 @@ class Unmatched:
     rows: int | None
     blank: int | None
     ambiguous: int | None
+    disagreeing: int = 0
+    """Rows whose ID leads to a student with another name and another birth date."""
 
     @property
     def id_label(self) -> str:
@@ -69,7 +71,7 @@ class Unmatched:
         """How many rows have an ID that belongs to no student."""
         if self.count is None or self.blank is None or self.ambiguous is None:
             return None
-        return max(0, self.count - self.blank - self.ambiguous)
+        return max(0, self.count - self.blank - self.ambiguous - self.disagreeing)
 
 
 def of_run(run: Run) -> Unmatched | None:
@@ -84,6 +86,7 @@ def of_run(run: Run) -> Unmatched | None:
             rows=matches.input_rows,
             blank=matches.blank_ids,
             ambiguous=matches.ambiguous_ids,
+            disagreeing=(matches.disagreeing or 0) if matches.identity_checks == "hold" else 0,
         )
     if matches is None and ids is not None and ids.count != 0:
         return Unmatched(ids.count, ids.name, ids.type, None, None, None)

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 
 import pytest
 from django.urls import reverse
@@ -214,3 +215,75 @@ def test_from_the_job_to_its_fixed_rows_and_to_a_revised_file(open_page):
     page.get_by_role("button", name="Submit").click()
     expect(page.get_by_role("heading", name="One file, 3 jobs")).to_be_visible()
     assert Job.objects.filter(parent=run.job).count() == 2
+
+
+def reviewed_run(rows):
+    """A run with so many open rows, each with suggestions of another kind in turn."""
+    run = wide_run(rows)
+    lines = []
+    for number in range(1, rows + 1):
+        kind = number % 4
+        person = {"firstName": "Zoë", "lastSurname": f"Last {number}", "birthDate": "2014-03-01"}
+        student = {**person, "birthDate": "2014-01-03"} if kind == 2 else person
+        same = {"lastSurname": "same", "firstName": "same", "birthDate": "same"}
+        best = {
+            "studentUniqueId": f"60{number}", "ids": {"State": f"0090{number:04}"},
+            "source": "edu" if kind == 3 else "ods", "score": 0.9, "student": student,
+            "likelihood": "likely" if kind == 2 else "very_likely", "sure": kind in (1, 3),
+            "repair": "leading_zeros" if kind == 1 else None,
+            "agrees": same | ({"birthDate": "close"} if kind == 2 else {}),
+        }  # fmt: skip
+        other = best | {
+            "studentUniqueId": f"70{number}", "likelihood": "possible", "sure": False,
+            "repair": None, "student": {**person, "firstName": "Zora"},
+            "agrees": same | {"firstName": "different"},
+        }  # fmt: skip
+        line = {
+            "row": number, "open": True, "reason": "disagrees" if kind == 0 else "unknown",
+            "person": person, "suggestions": [best, other] if kind == 2 else [best],
+        }  # fmt: skip
+        if kind == 0:
+            wrong = {"firstName": "Leo", "lastSurname": "Baker", "birthDate": "2013-11-20"}
+            line["matched"] = best | {"studentUniqueId": f"80{number}", "student": wrong}
+        lines.append(json.dumps(line))
+    size = factories.store_file(run.job, "output/row_review.jsonl", "\n".join(lines).encode())
+    run.output_files.create(path="row_review.jsonl", size=size)
+    return run
+
+
+def test_twelve_rows_are_decided_with_a_few_clicks_and_loaded_in_one_job(open_page):
+    run = reviewed_run(12)
+    page = open_page(people.make_partner_admin(), url(run.job))
+    look(page, "suggestions")
+    page.get_by_role("button", name="Choose all 6 very likely students").click()
+    expect(page.get_by_text("6 very likely students were chosen.")).to_be_visible()
+    expect(page.get_by_text("6 rows will be re-run.")).to_be_visible()
+    for number in (2, 6, 10):
+        page.locator(f"input[name='student-{number}'][value='60{number}']").check()
+    for number in (4, 8):
+        page.locator(f"input[name='student-{number}'][value='80{number}']").check()
+    field(page, 12).fill("604012")
+    expect(page.get_by_text("12 rows will be re-run.")).to_be_visible()
+    look(page, "suggestions-chosen")
+    page.get_by_role("button", name="Re-run 12 rows").click()
+    expect(page.get_by_text("12 rows are being loaded again")).to_be_visible()
+    child = Job.objects.get(parent=run.job)
+    assert child.decided_rows == 11
+    assert ids_of(child)[-1] == "604012"
+
+
+def test_a_typed_id_and_a_chosen_student_replace_each_other_by_keyboard_too(open_page):
+    page = open_page(people.make_partner_admin(), url(reviewed_run(2).job))
+    choice = page.locator("input[name='student-1'][value='601']")
+    choice.focus()
+    page.keyboard.press("Space")
+    expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
+    field(page, 1).fill("604001")
+    expect(choice).not_to_be_checked()
+    expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
+    page.locator("input[name='student-1'][value='']").focus()
+    page.keyboard.press("ArrowUp")
+    expect(choice).to_be_checked()
+    expect(field(page, 1)).to_have_value("900001")
+    page.keyboard.press("ArrowDown")
+    expect(page.get_by_text("Nothing changed yet.")).to_be_visible()

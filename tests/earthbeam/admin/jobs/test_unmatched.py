@@ -422,6 +422,15 @@ def test_each_row_shows_its_suggested_students_and_what_agrees(client, reviewed)
     assert "Choose all 1 very likely students" in text
 
 
+def test_rows_that_are_held_are_told_apart_from_unknown_ids(client, reviewed):
+    RunMatches.objects.update(identity_checks="hold", disagreeing=1)
+    text = shown(client.get(url(reviewed.job)))
+    assert "1 of another student" in text
+    assert "with an unknown ID" not in text
+    RunMatches.objects.update(identity_checks="report")
+    assert "1 with an unknown ID" in shown(client.get(url(reviewed.job)))
+
+
 def test_chosen_students_and_new_ids_become_one_job_that_carries_the_decisions(client, reviewed):
     fields = {"student-1": "604822", "student-3": "10", "student-2": ""}
     client.post(url(reviewed.job), form(reviewed, id_2="604900") | fields)
