@@ -1,20 +1,20 @@
 """Say who a student is by name and birth date, where the ID does not.
 
 Pure: no files, no HTTP, no Django. ``learn`` finds the columns that hold names and birth dates,
-``disagrees`` guards rows whose ID leads to somebody else, and ``Suggester`` finds students for rows
-that have none, by damaged IDs (``repairs.py``) and by name and birth date (``score.py``).
+``disagrees`` guards rows whose ID leads to another student, and ``Suggester`` finds students for
+rows that have none, by damaged IDs (``repairs.py``) and by name and birth date (``score.py``).
 docs/identity.md has the rules and figures.
 """
 
 from earthbeam.identity.columns import LOOKED_AT, PersonColumns, learn
 from earthbeam.identity.damage import Damage, find_damage
 from earthbeam.identity.guard import disagrees, too_many_disagree
-from earthbeam.identity.people import NOBODY, Person, from_record
+from earthbeam.identity.people import UNKNOWN_PERSON, Person, from_record
 from earthbeam.identity.suggestions import OpenRow, RosterPerson, Suggester, Suggestion
 
 __all__ = [
     "LOOKED_AT",
-    "NOBODY",
+    "UNKNOWN_PERSON",
     "Damage",
     "OpenRow",
     "Person",

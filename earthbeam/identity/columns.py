@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from earthbeam.identity.dates import Date, read
 from earthbeam.identity.names import compare_first, compare_last, words
-from earthbeam.identity.people import NOBODY, Person, of_parts
+from earthbeam.identity.people import UNKNOWN_PERSON, Person, of_parts
 
 LOOKED_AT = 300
 """Matched rows that are enough to learn from."""
@@ -20,7 +20,7 @@ _ENOUGH = 3
 _AGREE = 0.5
 """Of the cells that can be compared, how many must agree."""
 _SHARE, _AT_LEAST = 0.05, 5
-"""A date that so large a share, and at least so many, of the rows have is nobody's birth date."""
+"""A date that so large a share, and at least so many, of the rows have is no birth date."""
 
 _TWO_NUMBERS = re.compile(r"\s*(\d{1,2})[-/. ](\d{1,2})[-/. ]\d")
 _OTHERS = re.compile(
@@ -56,7 +56,7 @@ class PersonColumns:
     def person(self, row: Sequence[str]) -> Person:
         """Return the person that a row is about."""
         if not self.places:
-            return NOBODY
+            return UNKNOWN_PERSON
         cells = {part: row[place] for part, place in self.places.items()}
         birth = read(cells.get("birthDate", ""), self.day_first)
         if birth in self.placeholders:
@@ -68,7 +68,7 @@ class PersonColumns:
         return of_parts(first, middle, last, birth)
 
     def comparable(self, student: Person) -> Person:
-        """Return the student without a birth date that is nobody's."""
+        """Return the student without a birth date that is a placeholder."""
         return student._replace(birth=None) if student.birth in self.placeholders else student
 
 

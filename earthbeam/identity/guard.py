@@ -1,4 +1,4 @@
-"""Whether a row whose ID leads to a student is about somebody else."""
+"""Whether a row whose ID leads to a student is about another student."""
 
 from earthbeam.identity.people import Person
 from earthbeam.identity.score import compare

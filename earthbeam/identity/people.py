@@ -32,7 +32,7 @@ class Person(NamedTuple):
         }
 
 
-NOBODY = Person()
+UNKNOWN_PERSON = Person()
 
 
 def from_record(record: Any) -> Person:
@@ -41,7 +41,7 @@ def from_record(record: Any) -> Person:
     Anything that is missing or not text is unknown.
     """
     if not isinstance(record, dict):
-        return NOBODY
+        return UNKNOWN_PERSON
     first, last = record.get("firstName"), record.get("lastSurname")
     birth = record.get("birthDate")
     return Person(

@@ -55,7 +55,7 @@ class Suggestion:
     student: RosterPerson
     source: str
     score: float
-    """From 0 to 1: how likely it is this student, rather than one of the others or nobody."""
+    """From 0 to 1: how likely it is this student, rather than one of the others or no one."""
     likelihood: Likelihood
     sure: bool
     """Whether it is very likely, and no other student is likely at all."""

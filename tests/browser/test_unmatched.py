@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from typing import Any
 
 import pytest
 from django.urls import reverse
@@ -238,7 +239,7 @@ def reviewed_run(rows):
             "repair": None, "student": {**person, "firstName": "Zora"},
             "agrees": same | {"firstName": "different"},
         }  # fmt: skip
-        line = {
+        line: dict[str, Any] = {
             "row": number, "open": True, "reason": "disagrees" if kind == 0 else "unknown",
             "person": person, "suggestions": [best, other] if kind == 2 else [best],
         }  # fmt: skip

@@ -1,16 +1,16 @@
 """What was done to the IDs of a file of which too few rows match."""
 
-from earthbeam.identity import NOBODY, RosterPerson, find_damage, from_record
+from earthbeam.identity import UNKNOWN_PERSON, RosterPerson, find_damage, from_record
 
 STUDENTS = [
-    RosterPerson(str(n), (("State", f"000{n}8"), ("Local", str(500 + n))), NOBODY)
+    RosterPerson(str(n), (("State", f"000{n}8"), ("Local", str(500 + n))), UNKNOWN_PERSON)
     for n in range(10, 20)
 ]
 
 
 def damage(columns, people=None, students=STUDENTS):
     rows = len(next(iter(columns.values())))
-    found = find_damage(columns, people or [NOBODY] * rows, students)
+    found = find_damage(columns, people or [UNKNOWN_PERSON] * rows, students)
     return [(each.kind, each.rows) for each in found]
 
 
@@ -36,7 +36,7 @@ def test_rounded_ids_are_told_though_nothing_restores_them():
 
 
 def test_a_repair_that_leads_to_two_students_or_to_somebody_else_does_not_count():
-    two = [*STUDENTS, RosterPerson("99", (("State", "0108"),), NOBODY)]
+    two = [*STUDENTS, RosterPerson("99", (("State", "0108"),), UNKNOWN_PERSON)]
     assert damage({"StateID": ["108", "118"]}, students=two) == [("leading_zeros", 1)]
     mia = from_record({"firstName": "Mia", "lastSurname": "Castro"})
     leo = from_record({"firstName": "Leo", "lastSurname": "Baker"})

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from earthbeam.identity import OpenRow, RosterPerson, Suggester, disagrees, too_many_disagree
 from earthbeam.identity.dates import read
-from earthbeam.identity.people import NOBODY, from_record, of_parts
+from earthbeam.identity.people import UNKNOWN_PERSON, from_record, of_parts
 
 
 def student(unique_id, first="", last="", birth="", state=None):
@@ -103,7 +103,7 @@ def test_a_repair_counts_only_if_it_leads_to_one_student():
 def test_an_intact_id_of_another_type_or_in_another_column_is_named_so():
     [typed] = suggestions(row("1"), MIA)
     assert typed.repair == "other_type"
-    columns = OpenRow((("StateID", "x"), ("LocalID", "0009067255")), NOBODY)
+    columns = OpenRow((("StateID", "x"), ("LocalID", "0009067255")), UNKNOWN_PERSON)
     [elsewhere] = suggestions(columns, MIA)
     assert elsewhere.repair == "other_column"
 

@@ -441,6 +441,7 @@ def test_chosen_students_and_new_ids_become_one_job_that_carries_the_decisions(c
         {"row": 3, "studentUniqueId": "10"},
     ]
     assert child.decided_rows == 2
+    assert child.last_run is not None
     assert payload.build(child.last_run)["decisionsFile"] == "__decisions.jsonl"
     assert "604822" not in "".join(entry.change_message for entry in LogEntry.objects.all())
 
