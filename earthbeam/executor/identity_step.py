@@ -116,7 +116,7 @@ class _Students:
 def check(
     mode: str,
     plan: Plan,
-    ids: Mapping[str, Sequence[str]],
+    ids: Mapping[str, Sequence[str | None]],
     header: Sequence[str],
     rows: Rows,
     decided: Mapping[int, str],
@@ -176,7 +176,7 @@ def check(
 
 
 def damage(
-    ids: Mapping[str, Sequence[str]], header: Sequence[str], rows: Rows, rosters: Rosters
+    ids: Mapping[str, Sequence[str | None]], header: Sequence[str], rows: Rows, rosters: Rosters
 ) -> list[dict[str, Any]]:
     """Return what was done to the IDs of a file of which too few rows match (``repairs``).
 
@@ -184,18 +184,36 @@ def damage(
     """
     if len(next(iter(ids.values()))) > _MOST_REPAIRED:
         return []
+    found = identity.find_damage(*_of_file(ids, header, rows, rosters))
+    return [each._asdict() for each in found]
+
+
+def repaired(
+    kinds: Sequence[str],
+    ids: Mapping[str, Sequence[str | None]],
+    header: Sequence[str],
+    rows: Rows,
+    rosters: Rosters,
+) -> dict[str, list[str | None]]:
+    """Return the file's IDs with the damage undone that a person wants undone."""
+    return identity.repair(*_of_file(ids, header, rows, rosters), kinds)
+
+
+def _of_file(
+    ids: Mapping[str, Sequence[str | None]], header: Sequence[str], rows: Rows, rosters: Rosters
+) -> tuple[dict[str, list[str | None]], list[Person], Iterator[RosterPerson]]:
+    """Return a file's IDs, whom its rows are about by the header's names, and all students."""
     columns = identity.learn(header, [], list(islice(rows(), _SAMPLE)))
     students = _Students(rosters)
-    found = identity.find_damage(
+    return (
         {name: list(map(matching.normalize, cells)) for name, cells in ids.items()},
         [columns.person(row) for row in rows()],
         chain(students.primary(), students.second()),
     )
-    return [each._asdict() for each in found]
 
 
 def _cells(
-    ids: Mapping[str, Sequence[str]], order: Sequence[str], number: int
+    ids: Mapping[str, Sequence[str | None]], order: Sequence[str], number: int
 ) -> tuple[tuple[str, str], ...]:
     """Return the IDs of a row, counted from 0, with their columns."""
     cells = ((name, matching.normalize(ids[name][number])) for name in order)
@@ -266,7 +284,7 @@ def _open_rows(
     open_rows: Mapping[int, RowMatch],
     doubted: Mapping[int, RowMatch],
     columns: PersonColumns,
-    ids: Mapping[str, Sequence[str]],
+    ids: Mapping[str, Sequence[str | None]],
     rows: Rows,
 ) -> dict[int, OpenRow]:
     winner = plan.winner.column

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from earthbeam import plain_text
+from earthbeam import identity, plain_text
 from earthbeam.executor.errors import StepFailed
 from earthbeam.files import BadLocation, check_location, checked_key
 
@@ -67,6 +67,8 @@ class Job:
     """Whether rosters from EDU become artifacts."""
     identity_checks: str | None = None
     """What to do with rows that disagree with their student: report or hold. None: no checks."""
+    id_repairs: tuple[str, ...] = ()
+    """Damage to IDs that a person wants undone in the whole file, as kinds of identity's."""
     decisions_file: str | None = None
     """The file in the job's ``input/`` with what people have decided about rows."""
 
@@ -120,6 +122,7 @@ def parse(payload: Any) -> Job:
         bundle_commit=_commit(bundle),
         keep_edu_rosters=payload.get("keepEduRosters") is True,
         identity_checks=_identity_checks(fields),
+        id_repairs=_id_repairs(fields),
         decisions_file=_file_name(fields, "decisionsFile"),
     )
     if "INPUT_FILE" not in job.input_files:
@@ -170,6 +173,13 @@ def _identity_checks(fields: "_Fields") -> str | None:
     if checks not in (None, "report", "hold"):
         raise invalid("identityChecks must be report or hold, or be left out")
     return checks
+
+
+def _id_repairs(fields: "_Fields") -> tuple[str, ...]:
+    kinds = fields.value.get("idRepairs") or []
+    if not isinstance(kinds, list) or any(kind not in identity.REPAIRABLE for kind in kinds):
+        raise invalid(f"idRepairs may only have: {', '.join(identity.REPAIRABLE)}")
+    return tuple(kinds)
 
 
 def _file_name(fields: "_Fields", key: str) -> str | None:

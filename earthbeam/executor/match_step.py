@@ -3,7 +3,7 @@
 import csv
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -42,6 +42,10 @@ UNMATCHED_NAME = "input_no_student_id_match.csv"
 # The error code of a roster that was fetched but cannot be read.
 _ROSTER_FAULTS = {CROSS_YEAR_ROSTER_NAME: "cross_year_roster_fetch"}
 _RATES_COLUMNS = ("source_column_name", "edfi_column_name", "num_matches", "num_rows", "match_rate")
+
+
+IdColumns = Mapping[str, Sequence[str | None]]
+"""The possible ID columns that the file has, by row."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +107,19 @@ def match_students(
     try:
         wanted = _wanted_columns(job, bundle, possible_columns)
         source = _located(rows.file, wanted)
-        ids = _id_columns(source, wanted)
+        ids: IdColumns = _id_columns(source, wanted)
         missing = tuple(name for name in wanted if name not in ids)
         if missing:
             logger.info("The file has no column named: %s", ", ".join(missing))
         for values in ids.values():
-            redactor.add_ids(values)
+            redactor.add_ids(filter(None, values))
         redactor.add_ids(decided.values())
+        if job.id_repairs:
+            ids = identity_step.repaired(
+                job.id_repairs, ids, source.columns(), source.rows, rosters.for_identity(job)
+            )
+            for values in ids.values():
+                redactor.add_ids(filter(None, values))
         plan = _decide(job, source, ids, missing, rosters, decided)
         redactor.add_ids({row.student for row in plan.rows if row.student})
         _write_rates(plan, workspace.draft(RATES_NAME))
@@ -256,7 +266,7 @@ def _read(path: Path) -> Iterator[matching.RosterStudent]:
 def _decide(
     job: Job,
     source: DelimitedFile,
-    ids: dict[str, list[str]],
+    ids: IdColumns,
     missing: tuple[str, ...],
     rosters: _Rosters,
     decided: Mapping[int, str],

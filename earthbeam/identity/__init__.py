@@ -7,13 +7,14 @@ docs/identity.md has the rules and figures.
 """
 
 from earthbeam.identity.columns import LOOKED_AT, PersonColumns, learn
-from earthbeam.identity.damage import Damage, find_damage
+from earthbeam.identity.damage import REPAIRABLE, Damage, find_damage, repair
 from earthbeam.identity.guard import disagrees, too_many_disagree
 from earthbeam.identity.people import UNKNOWN_PERSON, Person, from_record
 from earthbeam.identity.suggestions import OpenRow, RosterPerson, Suggester, Suggestion
 
 __all__ = [
     "LOOKED_AT",
+    "REPAIRABLE",
     "UNKNOWN_PERSON",
     "Damage",
     "OpenRow",
@@ -26,5 +27,6 @@ __all__ = [
     "find_damage",
     "from_record",
     "learn",
+    "repair",
     "too_many_disagree",
 ]

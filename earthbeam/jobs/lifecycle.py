@@ -230,6 +230,20 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
     return run
 
 
+def start_repaired_run(job: Job, kind: str, *, started_by: User) -> bool:
+    """Start a run that undoes this kind of damage in all IDs of the job's file.
+
+    Later runs of the job undo it as well. False, without a run, if the job was run again since the
+    caller read it. Raises what start_run raises, and then changes nothing.
+    """
+    with transaction.atomic():
+        same = Job.objects.filter(pk=job.pk, last_run=job.last_run_id)
+        if not same.update(id_repairs=[kind]):
+            return False
+        start_run(job, started_by=started_by)
+    return True
+
+
 def cancel_run(run: Run, by: str) -> bool:
     """End ``run`` on behalf of ``by``. False if it has already ended.
 

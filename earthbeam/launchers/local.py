@@ -44,7 +44,8 @@ EXECUTOR_CODE = (
     *("manage.py", "runway/__init__.py", "runway/aws.py", "runway/executor_settings.py"),
     *("earthbeam/__init__.py", "earthbeam/invisible.py"),
     *("earthbeam/plain_text.py", "earthbeam/privacy.py"),
-    *("earthbeam/delimited", "earthbeam/files", "earthbeam/matching", "earthbeam/executor"),
+    *("earthbeam/delimited", "earthbeam/files", "earthbeam/identity", "earthbeam/matching"),
+    "earthbeam/executor",
 )
 """All project code that an executor sees. Dockerfile.executor copies the same files."""
 

@@ -26,6 +26,12 @@ class Job(models.Model):
     bundle_branch = models.CharField(max_length=200)
     send_to_ods = models.BooleanField()
     input_params = models.JSONField(default=dict)
+    id_repairs = models.JSONField(
+        default=list,
+        db_default=[],  # for the previous release, which does not know the column
+        help_text="Damage to IDs that a person wants undone in the whole file, such as "
+        "leading_zeros.",
+    )
     decided_rows = models.PositiveIntegerField(
         default=0,
         db_default=0,  # for the previous release, which does not know the column

@@ -66,6 +66,8 @@ def build(run: Run) -> dict[str, Any]:
             payload["keepEduRosters"] = True
     if partner.identity_checks != Partner.IdentityChecks.OFF:
         payload["identityChecks"] = str(partner.identity_checks)
+    if job.id_repairs:
+        payload["idRepairs"] = job.id_repairs
     if job.decided_rows:
         payload["decisionsFile"] = paths.DECISIONS_NAME
     if column := job.input_params.get(POSSIBLE_ID_COLUMNS):

@@ -289,7 +289,7 @@ def _insufficient_matches(payload: Payload, to_ods: bool) -> ErrorWords:
     )
 
 
-# What is said of damage to IDs: what undoing it would be, and what to do instead of that.
+# Damage to IDs, and how a file is loaded without it. Lost digits cannot be restored.
 _DAMAGE = {
     "leading_zeros": "leading zeros were restored",
     "decimals": "decimals were removed from the IDs",
@@ -301,32 +301,57 @@ _DAMAGE = {
     "punctuation": "hyphens and blanks in the IDs were as in the roster",
     "scientific": "the IDs were not written in scientific notation",
 }
-_ROUNDED = "scientific"
+_UNDONE = {
+    "leading_zeros": "with leading zeros restored",
+    "decimals": "without the decimals",
+    "separators": "without the thousands separators",
+    "formula": "with plain IDs instead of formulas",
+    "apostrophe": "without the apostrophes",
+    "full_width": "with ordinary digits",
+    "case": "with letters as in the roster",
+    "punctuation": "with hyphens and blanks as in the roster",
+}
+
+
+def repair_offered(code: str, payload: Payload) -> tuple[str, str] | None:
+    """Return the kind of damage to undo in the whole file, and the words for a button."""
+    damage = _damage(payload) if code == "insufficient_matches" else None
+    if damage is None or damage[0] not in _UNDONE:
+        return None
+    return damage[0], f"Load the file {_UNDONE[damage[0]]}"
+
+
+def _damage(payload: Payload) -> tuple[str, float] | None:
+    """Return the kind of damage that explains most rows, and how many."""
+    given = payload.get("repairs")
+    for each in given if isinstance(given, list) else []:
+        if isinstance(each, dict) and isinstance(each.get("kind"), str):
+            rows = _number(each.get("rows"))
+            if each["kind"] in _DAMAGE and rows and rows >= 1:
+                return each["kind"], rows
+    return None
 
 
 def _of_damage(payload: Payload) -> tuple[str, str]:
     """Return what a repair of the IDs would give, and what to do; empty if there is no damage."""
-    given = payload.get("repairs")
+    damage = _damage(payload)
+    if damage is None:
+        return "", ""
+    kind, rows = damage
     total = _number(payload.get("input_rows"))
-    for each in given if isinstance(given, list) else []:
-        kind = each.get("kind") if isinstance(each, dict) else None
-        rows = _number(each.get("rows")) if isinstance(each, dict) else None
-        if kind not in _DAMAGE or not rows or rows < 1:
-            continue
-        of = f" of {total:,.0f}" if total and total >= rows else ""
-        if kind == _ROUNDED:
-            return (
-                f"{rows:,.0f}{of} rows have an ID in scientific notation, whose last digits are "
-                "lost.",
-                "The digits cannot be restored. Get the original export, do not save it in a "
-                "spreadsheet program, and submit it as a new job.",
-            )
+    of = f" of {total:,.0f}" if total and total >= rows else ""
+    if kind not in _UNDONE:
         return (
-            f"{rows:,.0f}{of} rows would match if {_DAMAGE[kind]}.",
-            "A spreadsheet program has most likely changed the IDs. Submit the original export, or "
-            "format the ID column as text and correct it. Then submit the file as a new job.",
+            f"{rows:,.0f}{of} rows have an ID in scientific notation, whose last digits are lost.",
+            "The digits cannot be restored. Get the original export, do not save it in a "
+            "spreadsheet program, and submit it as a new job.",
         )
-    return "", ""
+    return (
+        f"{rows:,.0f}{of} rows would match if {_DAMAGE[kind]}.",
+        "A spreadsheet program has most likely changed the IDs. If the rows are about this "
+        f"district's students, load the file {_UNDONE[kind]}. Otherwise, submit the original "
+        "export as a new job.",
+    )
 
 
 def _identity_mismatch(payload: Payload, to_ods: bool) -> ErrorWords:

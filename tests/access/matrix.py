@@ -404,6 +404,10 @@ PAGES: dict[str, dict[str, Visit]] = {
     "admin:earthbeam_job_run": {"POST": Visit(OF_TENANT, _JOB)},
     # Without EDU it starts nothing.
     "admin:earthbeam_job_with_edu": {"POST": Visit(OF_TENANT, _JOB, stores_nothing=True)},
+    # Its last run has found no damage to undo.
+    "admin:earthbeam_job_repair": {
+        "POST": Visit(OF_TENANT, _JOB, data={"kind": "leading_zeros"}, stores_nothing=True)
+    },
     "admin:earthbeam_job_cancel": {
         "POST": Visit(OF_TENANT, _QUEUED, data={"run": "{earthbeam.queued_job.last_run_id}"})
     },

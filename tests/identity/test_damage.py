@@ -1,6 +1,6 @@
 """What was done to the IDs of a file of which too few rows match."""
 
-from earthbeam.identity import UNKNOWN_PERSON, RosterPerson, find_damage, from_record
+from earthbeam.identity import UNKNOWN_PERSON, RosterPerson, find_damage, from_record, repair
 
 STUDENTS = [
     RosterPerson(str(n), (("State", f"000{n}8"), ("Local", str(500 + n))), UNKNOWN_PERSON)
@@ -43,3 +43,11 @@ def test_a_repair_that_leads_to_two_students_or_to_somebody_else_does_not_count(
     students = [RosterPerson("1", (("State", "0108"),), mia)]
     assert damage({"StateID": ["108"]}, [leo], students) == []
     assert damage({"StateID": ["108"]}, [mia], students) == [("leading_zeros", 1)]
+
+
+def test_only_the_damage_that_a_person_wants_undone_is_undone_and_only_in_the_best_column():
+    columns = {"LocalID": ["0510", "x", "512"], "StateID": ["108", "118.00", "000128"]}
+    people = [UNKNOWN_PERSON] * 3
+    repaired = repair(columns, people, STUDENTS, ["leading_zeros"])
+    assert repaired == {"LocalID": ["0510", "x", "512"], "StateID": ["000108", "000118", "000128"]}
+    assert repair(columns, people, STUDENTS, ["case"]) == columns

@@ -19,6 +19,7 @@ from earthbeam.jobs.resolution import RESOLVABLE
 from earthbeam.jobs.status import JobStatus, status_of
 from earthbeam.models import Job, JobNote, Run
 from earthbeam.runs import cross_year
+from earthbeam.wording import run_errors
 from edu.errors import sentence
 from partners.scoped_admin import ScopedAdmin
 
@@ -87,6 +88,7 @@ class JobActions(ScopedAdmin):
         steps: list[tuple[str, Callable[[HttpRequest, Job], HttpResponse | None]]] = [
             ("run", self._run_again),
             ("with_edu", self._run_with_edu),
+            ("repair", self._run_repaired),
             ("cancel", self._cancel),
             ("resolve", self._resolve),
             ("unresolve", self._unresolve),
@@ -157,6 +159,25 @@ class JobActions(ScopedAdmin):
             self.message_user(request, why_not, messages.WARNING)
         else:
             self._run_again(request, job)
+
+    def _run_repaired(self, request: HttpRequest, job: Job) -> None:
+        """Run the job again with the damage undone that its last run has found."""
+        kind = request.POST.get("kind", "")
+        errors = job.last_run.errors.all() if job.last_run else []
+        offered = [run_errors.repair_offered(each.code, each.payload) for each in errors]
+        if kind not in [each[0] for each in offered if each]:
+            why_not = "Nothing was started: the job was run again after you opened this page."
+            self.message_user(request, why_not, messages.WARNING)
+            return
+        try:
+            started = lifecycle.start_repaired_run(job, kind, started_by=cast(User, request.user))
+        except JobError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            did = f"Started a run that repairs IDs: {kind.replace('_', ' ')}."
+            self._done(
+                request, job, started, did, "Nothing was started: the job was run again meanwhile."
+            )
 
     def _cancel(self, request: HttpRequest, job: Job) -> None:
         """Cancel the run that the page showed, not another one started since."""

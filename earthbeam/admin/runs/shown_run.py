@@ -44,6 +44,8 @@ class ShownError:
     code: str
     payload: dict[str, Any]
     stack_trace: str
+    repair: tuple[str, str] | None = None
+    """The damage to IDs that can be undone in the whole file, and the words for a button."""
 
 
 @dataclass(frozen=True)
@@ -246,6 +248,7 @@ class ShownRun:
                 error.code,
                 {key: value for key, value in error.payload.items() if key != "stacktrace"},
                 str(error.payload.get("stacktrace") or ""),
+                run_errors.repair_offered(error.code, error.payload),
             )
             for error in self._errors
         ]

@@ -186,6 +186,18 @@ def test_ids_that_lost_their_zeros_are_named_with_what_would_restore_them(
     assert payload["input_rows"] == 21
 
 
+def test_a_file_is_loaded_with_its_zeros_restored_if_a_person_wants_that(
+    app, ods, workbench, start
+):
+    students = [*HERE[:8], *GONE[:2]]
+    rows = [row(each, StateStudentID=each.state_id.lstrip("0")) for each in students]
+    ended = start(rows, "report", idRepairs=["leading_zeros"])
+    assert app.outcome() == "done success", ended.log
+    [matches] = app.posted("matches")
+    assert (matches["odsMatched"], matches["crossYearMatched"], matches["unmatched"]) == (8, 2, 0)
+    assert len(ods.received("studentAssessments")) == 8
+
+
 @pytest.mark.parametrize("who", ["ods", "edu", "both"])
 def test_names_that_cannot_be_had_leave_checks_out_and_fail_no_run(app, ods, workbench, start, who):
     if who in ("ods", "both"):

@@ -58,6 +58,8 @@ def test_a_year_as_a_number_is_taken_too():
         ({"appUrls": {**URLS, "roster": None}}, "appUrls.roster"),
         ({"identityChecks": "off"}, "identityChecks"),
         ({"identityChecks": True}, "identityChecks"),
+        ({"idRepairs": ["magic"]}, "idRepairs"),
+        ({"idRepairs": "leading_zeros"}, "idRepairs"),
         ({"decisionsFile": "../x"}, "decisionsFile"),
         ({"decisionsFile": "a/b"}, "decisionsFile"),
         ({"customDescriptorMappings": {"../x": []}}, "customDescriptorMappings"),

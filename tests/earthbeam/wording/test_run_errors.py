@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from earthbeam.runs.states import FAILED_TO_START
-from earthbeam.wording.run_errors import known_codes, words
+from earthbeam.wording.run_errors import known_codes, repair_offered, words
 
 # The contract's codes with their payloads, and the values that the words must weave in.
 CONTRACT: dict[str, tuple[dict[str, Any], list[str]]] = {
@@ -115,7 +115,7 @@ def test_what_the_payload_tells_makes_a_difference(code, payload, said):
         (
             [{"kind": "leading_zeros", "rows": 56}, {"kind": "scientific", "rows": 1}],
             "56 of 60 rows would match if leading zeros were restored.",
-            "format the ID column as text",
+            "load the file with leading zeros restored",
         ),
         (
             [{"kind": "scientific", "rows": 30}],
@@ -129,6 +129,17 @@ def test_damage_to_ids_is_said_first_with_what_undoes_it(repairs, what, next_ste
     told = words("insufficient_matches", payload, to_ods=True)
     assert told.what.startswith(what)
     assert next_step in told.next_step
+
+
+def test_only_damage_that_can_be_undone_is_offered():
+    def offered(*repairs):
+        return repair_offered("insufficient_matches", {"repairs": list(repairs)})
+
+    zeros = {"kind": "leading_zeros", "rows": 5}
+    assert offered(zeros) == ("leading_zeros", "Load the file with leading zeros restored")
+    assert offered({"kind": "scientific", "rows": 5}) is None
+    assert offered("x", {"kind": 7}, {"kind": "case", "rows": True}) is None
+    assert repair_offered("earthmover_run", {"repairs": [zeros]}) is None
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,5 @@
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -11,15 +12,15 @@ from django.utils import timezone
 from earthbeam.admin.jobs.new import new_job_url
 from earthbeam.jobs import lifecycle
 from earthbeam.models import Job, JobNote, Run
-from earthbeam.runs import reports, states
+from earthbeam.runs import payload, reports, states
 from earthbeam.wording.ods_messages import RESULTS_FILE
 from edu import connections
-from partners.models import Partner
+from partners.models import OdsConnection, Partner
 from tests import factories, people, run_reports
 
 pytestmark = pytest.mark.django_db
 
-ACTIONS = ["run", "with_edu", "cancel", "resolve", "unresolve", "note"]
+ACTIONS = ["run", "with_edu", "repair", "cancel", "resolve", "unresolve", "note"]
 
 
 @pytest.fixture(autouse=True)
@@ -536,3 +537,42 @@ def test_following_a_run_takes_few_queries(client, django_assert_max_num_queries
     live(client, run.job)
     with django_assert_max_num_queries(9):
         live(client, run.job, seen=f"running.{run.pk}")
+
+
+ZEROS: dict[str, Any] = {
+    "match_rate": 0.1,
+    "input_rows": 60,
+    "repairs": [{"kind": "leading_zeros", "rows": 56}],
+}
+
+
+def repair(client, job, kind="leading_zeros"):
+    return client.post(reverse("admin:earthbeam_job_repair", args=[job.pk]), {"kind": kind})
+
+
+def test_damage_that_can_be_undone_is_offered_and_undone_in_the_same_job(client):
+    run = run_reports.failed("insufficient_matches", **ZEROS)
+    text = shown(client, run.job)
+    assert "56 of 60 rows would match if leading zeros were restored." in text
+    assert "Load the file with leading zeros restored" in text
+    repair(client, run.job)
+    job = Job.objects.get(pk=run.job_id)
+    assert job.last_run is not None
+    assert job.last_run_id != run.pk
+    assert payload.build(job.last_run)["idRepairs"] == ["leading_zeros"]
+
+
+@pytest.mark.parametrize("kind", ["case", "", "x" * 100])
+def test_damage_that_the_last_run_did_not_find_is_not_undone(client, kind):
+    run = run_reports.failed("insufficient_matches", **ZEROS)
+    repair(client, run.job, kind)
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.last_run_id, job.id_repairs) == (run.pk, [])
+
+
+def test_a_run_that_cannot_start_leaves_the_job_as_it_was(client):
+    run = run_reports.failed("insufficient_matches", **ZEROS)
+    OdsConnection.objects.all().delete()
+    repair(client, run.job)
+    job = Job.objects.get(pk=run.job_id)
+    assert (job.last_run_id, job.id_repairs) == (run.pk, [])
