@@ -82,7 +82,8 @@ class _Students:
         if rosters.names is not None:
             for record in rosters.names():
                 if isinstance(record, dict) and isinstance(record.get("studentUniqueId"), str):
-                    self._names[record["studentUniqueId"]] = identity.from_record(record)
+                    only = {part: record.get(part) for part in identity.PARTS}  # of much more
+                    self._names[record["studentUniqueId"]] = identity.from_record(only)
 
     def primary(self) -> Iterator[RosterPerson]:
         for student in self._rosters.primary():

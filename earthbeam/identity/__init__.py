@@ -9,11 +9,12 @@ docs/identity.md has the rules and figures.
 from earthbeam.identity.columns import LOOKED_AT, PersonColumns, learn
 from earthbeam.identity.damage import REPAIRABLE, Damage, find_damage, repair
 from earthbeam.identity.guard import disagrees, too_many_disagree
-from earthbeam.identity.people import UNKNOWN_PERSON, Person, from_record
+from earthbeam.identity.people import PARTS, UNKNOWN_PERSON, Person, from_record
 from earthbeam.identity.suggestions import OpenRow, RosterPerson, Suggester, Suggestion
 
 __all__ = [
     "LOOKED_AT",
+    "PARTS",
     "REPAIRABLE",
     "UNKNOWN_PERSON",
     "Damage",

@@ -6,7 +6,8 @@ from typing import Any, NamedTuple
 from earthbeam.identity.dates import Date, read, text_of
 from earthbeam.identity.names import Words, words
 
-_PARTS = ("firstName", "middleName", "lastSurname", "birthDate")
+PARTS = ("firstName", "middleName", "lastSurname", "birthDate")
+"""What is known of a person, under Ed-Fi's names."""
 
 
 class Person(NamedTuple):
@@ -27,7 +28,7 @@ class Person(NamedTuple):
         """Return the parts as they were written, for people to read."""
         return {
             part: value
-            for part in _PARTS
+            for part in PARTS
             if isinstance(value := self.record.get(part), str) and value.strip()
         }
 
@@ -55,5 +56,5 @@ def from_record(record: Any) -> Person:
 def of_parts(first: str, middle: str, last: str, birth: Date | None) -> Person:
     """Return a person from the texts of a file, and a birth date that is already read."""
     texts = (first, middle, last, text_of(birth) if birth else "")
-    record = {part: text.strip() for part, text in zip(_PARTS, texts, strict=True)}
+    record = {part: text.strip() for part, text in zip(PARTS, texts, strict=True)}
     return Person(words(first), words(last), birth, record)

@@ -19,12 +19,17 @@ class Rows:
     unmatched: int
     blank: int = 0
     ambiguous: int = 0
+    identity_checks: str = ""
+    """What was done with rows that disagree: report or hold. Empty: no identity checks."""
     disagreeing: int | None = None
-    """Rows whose ID leads to another student; None without identity checks."""
+    """Rows whose ID leads to another student; None if there were no names to compare."""
     suggested: int | None = None
-    """Unmatched rows with suggested students; None without identity checks."""
-    held: bool = False
-    """Whether disagreeing rows are unmatched, rather than loaded all the same."""
+    """Unmatched rows with suggested students."""
+
+    @property
+    def held(self) -> int:
+        """Rows that are unmatched because they disagree."""
+        return (self.disagreeing or 0) if self.identity_checks == "hold" else 0
 
 
 @dataclass(frozen=True)
@@ -213,10 +218,10 @@ def _about_unmatched(facts: Facts) -> list[str]:
     if rows and rows.ambiguous:
         has = "has" if rows.ambiguous == 1 else "have"
         reasons.append(f"{rows.ambiguous:,} {has} an ID that belongs to more than one student")
-    if rows and rows.held and rows.disagreeing:
-        leads = "leads" if rows.disagreeing == 1 else "lead"
+    if rows and rows.held:
+        leads = "leads" if rows.held == 1 else "lead"
         reasons.append(
-            f"{rows.disagreeing:,} {leads} to a student with another name and another birth date"
+            f"{rows.held:,} {leads} to a student with another name and another birth date"
         )
     if reasons:
         sentences.append(f"Of the unmatched rows, {_listed(reasons)}.")
@@ -224,15 +229,22 @@ def _about_unmatched(facts: Facts) -> list[str]:
 
 
 def _about_identity(rows: Rows | None) -> list[str]:
+    if rows is None or not rows.identity_checks:
+        return []
     sentences = []
-    if rows and rows.disagreeing and not rows.held:
+    if rows.disagreeing is None:
+        sentences.append(
+            "Names could not be compared: the rosters or the file have no names that Runway can "
+            "read."
+        )
+    elif rows.disagreeing and not rows.held:
         leads = "leads" if rows.disagreeing == 1 else "lead"
         sentences.append(
             f"{_rows(rows.disagreeing)} {leads} to a student with another name and another birth "
             "date, and "
             f"{_was(rows.disagreeing)} loaded all the same."
         )
-    if rows and rows.suggested:
+    if rows.suggested:
         sentences.append(f"Runway suggests students for {_rows(rows.suggested)}.")
     return sentences
 

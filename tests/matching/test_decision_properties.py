@@ -25,6 +25,7 @@ TYPES = ["State", "Local", UNIQUE_ID]
 
 students = st.builds(
     RosterStudent,
+    names=st.none(),
     unique_id=st.sampled_from(IDS),
     codes=st.lists(st.tuples(st.sampled_from(TYPES), st.sampled_from(IDS)), max_size=4).map(tuple),
 )
@@ -65,14 +66,14 @@ class Naive:
         if value == "":
             return set()
         if id_type == UNIQUE_ID:
-            return {unique_id for unique_id, _ in self.roster if unique_id == value}
-        return {unique_id for unique_id, codes in self.roster if (id_type, value) in codes}
+            return {unique_id for unique_id, _, _ in self.roster if unique_id == value}
+        return {unique_id for unique_id, codes, _ in self.roster if (id_type, value) in codes}
 
     def types(self):
         """The types that the roster shows, and those of them that repeat the unique id."""
         own: list[str] = []
         repeating: list[tuple[float, int, str]] = []
-        for name in dict.fromkeys(name for _, codes in self.roster for name, _ in codes):
+        for name in dict.fromkeys(name for _, codes, _ in self.roster for name, _ in codes):
             holders = [s for s in self.roster if name in [other for other, _ in s.codes]]
             values = [(v, s.unique_id) for s in self.roster for n, v in s.codes if n == name]
             equal = [value == unique_id for value, unique_id in values]
@@ -116,7 +117,7 @@ def expected_plan(columns, first, other, required):
 
     matches, column, id_type = rates[0]
     second_rates = other.rates(columns) if roster is other else []
-    at_home = {unique_id for unique_id, _ in first.roster}
+    at_home = {unique_id for unique_id, _, _ in first.roster}
     rows = []
     for cell in columns[column]:
         known = first.owners(cell, id_type)
@@ -196,11 +197,11 @@ def test_a_row_only_ever_becomes_a_student_whose_record_shows_its_id(columns, fi
                 if plan.winner.id_type == UNIQUE_ID
                 else {
                     code
-                    for unique_id, codes in [*first, *other]
+                    for unique_id, codes, _ in [*first, *other]
                     for id_type, code in codes
                     if unique_id == row.student and id_type == plan.winner.id_type
                 }
             )
             assert text(cell) in shown
-            in_primary = row.student in {unique_id for unique_id, _ in first}
+            in_primary = row.student in {unique_id for unique_id, _, _ in first}
             assert in_primary == (row.outcome is Outcome.PRIMARY)

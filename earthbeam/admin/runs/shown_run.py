@@ -211,9 +211,9 @@ class ShownRun:
                 unmatched=matches.unmatched,
                 blank=matches.blank_ids,
                 ambiguous=matches.ambiguous_ids,
+                identity_checks=matches.identity_checks,
                 disagreeing=matches.disagreeing,
                 suggested=matches.suggested,
-                held=matches.identity_checks == "hold",
             )
         return outcome(
             Facts(

@@ -34,7 +34,7 @@ def text(facts):
             Facts(
                 True,
                 True,
-                Rows(30, 25, 0, 5, blank=1, disagreeing=2, suggested=4, held=True),
+                Rows(*(30, 25, 0, 5), blank=1, identity_checks="hold", disagreeing=2, suggested=4),
                 unmatched=5,
                 ods_set=True,
             ),
@@ -44,11 +44,23 @@ def text(facts):
             "Runway suggests students for 4 rows.",
         ),
         (
-            Facts(True, True, Rows(30, 30, 0, 0, disagreeing=1, suggested=0), ods_set=True),
+            Facts(
+                True,
+                True,
+                Rows(30, 30, 0, 0, identity_checks="report", disagreeing=1, suggested=0),
+                ods_set=True,
+            ),
             "rw-good",
             "All results were sent to the ODS. All 30 rows matched students in this year's roster. "
             "1 row leads to a student with another name and another birth date, and was loaded "
             "all the same.",
+        ),
+        (
+            Facts(True, True, Rows(30, 30, 0, 0, identity_checks="hold"), ods_set=True),
+            "rw-good",
+            "All results were sent to the ODS. All 30 rows matched students in this year's roster. "
+            "Names could not be compared: the rosters or the file have no names that Runway can "
+            "read.",
         ),
         (
             Facts(True, True, Rows(295, 251, 44, 0), ods_set=True, edu_set=True),
