@@ -93,9 +93,11 @@ STOCK_FAILS_TOO = {
 }
 
 
-# Files of which the executor before made something else, which was wrong.
-READ_BETTER_NOW = {
-    "EOCEP-sample_anonymized_file_EOCEP.csv": "its header has blanks behind a name",
+# Files whose many rows are not compared with the executor before: why.
+NOT_COMPARED = {
+    "AP-SAMPLE_AP_2324.csv": "the bundle joins a student's rows with each other: 16 GB for 160",
+    "EOCEP-sample_anonymized_file_EOCEP.csv": "its header has blanks behind a name, which were not"
+    " removed before",
 }
 
 
@@ -247,14 +249,10 @@ def test_a_real_bundle_runs_on_its_own_sample(
                 (matches,) = app.posted("matches")
                 record_property("outcome", f"{params} {matches} {results} results in the ODS")
                 assert matches["odsMatched"] >= 1
-                if before is not None and _label(entry, sample) not in READ_BETTER_NOW:
+                if before is not None and _label(entry, sample) not in NOT_COMPARED:
                     many = with_rows_repeated(sample, head_lines, tmp_path)
                     workbench.job(many, entry["path"], None, cross_year=True, **changes)
-                    try:
-                        as_before = made_of(workbench, tmp_path / "before", before)
-                    except subprocess.TimeoutExpired:  # it joins the repeated rows with each other
-                        record_property("files of many rows", "not compared")
-                        return
+                    as_before = made_of(workbench, tmp_path / "before", before)
                     assert made_of(workbench, tmp_path / "now", PROJECT) == as_before
                     record_property("files of many rows", len(as_before))
                 return
