@@ -13,6 +13,7 @@ Each runs in its own fork, with that environment only, and they share the cores.
 ended, a line on standard output has their exit codes. All other output is the programs'.
 """
 
+import gc
 import importlib.util
 import json
 import logging
@@ -41,7 +42,7 @@ def main() -> None:
     here = Path(__file__).resolve().parent
     # Keeps the programs, which run bundles' code, from changing the process that forked them.
     _load(here.parents[1] / "privacy.py").keep_private()
-    modules = {name: _load(here / name) for name in _MODULES}
+    modules = _load_all(here)
     for line in sys.stdin:
         request = json.loads(line)
         cores = modules["parts.py"].Cores(request["cores"])
@@ -52,6 +53,21 @@ def main() -> None:
         # On its own line, even if a program's output did not end with one.
         sys.stdout.write(f"\n{ANSWER}{json.dumps(codes)}\n")
         sys.stdout.flush()
+
+
+def _load_all(here: Path) -> dict[str, Any]:
+    """Import the scripts and earthmover.
+
+    What is imported stays, so looking for garbage in it would only cost time, here and in forks.
+    """
+    # dask imports it where it is installed, for arrays, which earthmover does not have.
+    sys.modules["scipy"] = None  # type: ignore[assignment]
+    gc.disable()
+    try:
+        return {name: _load(here / name) for name in _MODULES}
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _exit_codes(children: list[int]) -> list[int]:
