@@ -6,6 +6,7 @@ from earthbeam.models import Job
 from partners.models import SchoolYear, Tenant
 
 DECISIONS_NAME = "__decisions.jsonl"
+CONFIRMED_NAME = "__confirmed.jsonl"
 """In ``input/``, the students that people have chosen for rows. No upload has such a name."""
 ROSTER_FILE = "studentEducationOrganizationAssociations.jsonl"
 

@@ -9,7 +9,13 @@ from django.utils import timezone
 from django.utils.formats import localize
 
 from partners import edu_panel
-from partners.forms import CROSS_YEAR, IDENTITY_CHECKS, MembershipForm, PartnerForm
+from partners.forms import (
+    CROSS_YEAR,
+    IDENTITY_CHECKS,
+    KEEP_CONFIRMED,
+    MembershipForm,
+    PartnerForm,
+)
 from partners.list_filters import PartnerFilter
 from partners.models import (
     Membership,
@@ -37,7 +43,7 @@ _by_partner = PartnerFilter.at("partner")
 class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
     form = PartnerForm
     fields = [
-        *("id", "name", CROSS_YEAR, IDENTITY_CHECKS, "identity_checks_set"),
+        *("id", "name", CROSS_YEAR, IDENTITY_CHECKS, "identity_checks_set", KEEP_CONFIRMED),
         "descriptor_namespace",
     ]
     partner_lookup = "pk"

@@ -1,5 +1,7 @@
-"""Encrypted secrets: Fernet with key rotation, as a model field."""
+"""Encrypted secrets: Fernet with key rotation, as a model field, and how to find them again."""
 
+import hashlib
+import hmac
 from typing import Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
@@ -29,6 +31,19 @@ def decrypt(stored: str) -> str:
         return _fernet().decrypt(stored.encode()).decode()
     except InvalidToken:
         raise UndecryptableSecret from None
+
+
+def search_keys(text: str, purpose: str) -> list[str]:
+    """Return keyed hashes by which to find a row whose ``text`` is stored encrypted, in hex.
+
+    One for each of ``ENCRYPTION_KEYS``: store the first, and look for all of them. The same text
+    has other hashes for another ``purpose``.
+    """
+    message = f"{purpose}\0{text}".encode()
+    return [
+        hmac.new(key.encode(), message, hashlib.sha256).hexdigest()
+        for key in settings.ENCRYPTION_KEYS
+    ]
 
 
 def seal(text: str, purpose: str) -> str:

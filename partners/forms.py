@@ -10,6 +10,7 @@ from partners.models import Membership, Partner
 
 CROSS_YEAR = "cross_year_match_enabled"
 IDENTITY_CHECKS = "identity_checks"
+KEEP_CONFIRMED = "keep_confirmed_days"
 
 
 class PartnerForm(forms.ModelForm):
@@ -17,13 +18,14 @@ class PartnerForm(forms.ModelForm):
 
     class Meta:
         model = Partner
-        fields = ["id", "name", CROSS_YEAR, IDENTITY_CHECKS, "descriptor_namespace"]
+        fields = ["id", "name", CROSS_YEAR, IDENTITY_CHECKS, KEEP_CONFIRMED, "descriptor_namespace"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        # A page from before the upgrade does not have the field, and must not be refused for it.
-        if self.is_bound and self.add_prefix(IDENTITY_CHECKS) not in self.data:
-            self.fields[IDENTITY_CHECKS].disabled = True
+        # A page from before the upgrade does not have these, and must not be refused for it.
+        for name in (IDENTITY_CHECKS, KEEP_CONFIRMED):
+            if self.is_bound and self.add_prefix(name) not in self.data:
+                self.fields[name].disabled = True
 
     def clean(self) -> dict[str, Any]:
         values = super().clean() or {}

@@ -1,7 +1,12 @@
 """Partners, their tenants, school years, ODS connections, and members."""
 
 from django.conf import settings
-from django.core.validators import RegexValidator, URLValidator
+from django.core.validators import (
+    MaxValueValidator,
+    MinValueValidator,
+    RegexValidator,
+    URLValidator,
+)
 from django.db import models
 from django.db.models import F, Q
 
@@ -69,6 +74,15 @@ class Partner(models.Model):
     identity_checks_changed_at = models.DateTimeField(null=True, blank=True, editable=False)
     identity_checks_changed_by = models.CharField(
         max_length=200, blank=True, db_default="", editable=False
+    )
+
+    keep_confirmed_days = models.PositiveIntegerField(
+        "days to keep confirmed students",
+        default=400,
+        db_default=400,  # for the previous release, which does not know the column
+        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        help_text="A student whom a person has chosen for an ID is remembered for so many days, "
+        "and then forgotten.",
     )
 
     class Meta:

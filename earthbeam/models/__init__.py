@@ -1,4 +1,5 @@
 from earthbeam.models.bundles import Bundle, BundleRevision, BundleSync, DescriptorMapping
+from earthbeam.models.confirmed import ConfirmedStudent
 from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import POSSIBLE_ID_COLUMNS, Job, JobFile, JobNote, Submission
 from earthbeam.models.notices import Notice, Webhook, new_webhook_secret
@@ -18,6 +19,7 @@ __all__ = [
     "Bundle",
     "BundleRevision",
     "BundleSync",
+    "ConfirmedStudent",
     "DescriptorMapping",
     "IdempotencyKey",
     "Job",

@@ -177,6 +177,9 @@ class RunMatches(models.Model):
     suggested = models.PositiveIntegerField(
         null=True, help_text="Unmatched rows for which there are suggested students."
     )
+    confirmed = models.PositiveIntegerField(
+        null=True, help_text="Rows that went to a student whom a person confirmed for their ID."
+    )
 
     class Meta:
         verbose_name_plural = "run matches"

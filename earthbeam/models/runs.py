@@ -76,6 +76,11 @@ class Run(models.Model):
     waiting_for_edu_since = models.DateTimeField(
         null=True, help_text="The run needs EDU's roster, and is not launched until EDU is there."
     )
+    confirmed_students = models.PositiveIntegerField(
+        default=0,
+        db_default=0,  # for the previous release, which does not know the column
+        help_text="How many IDs with confirmed students the executor is given.",
+    )
     executor_size = models.CharField(
         max_length=10,
         blank=True,
