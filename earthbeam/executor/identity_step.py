@@ -176,6 +176,44 @@ def check(
     return review
 
 
+def doubtful(
+    confirmed: Mapping[int, str],
+    plan: Plan,
+    ids: Mapping[str, Sequence[str | None]],
+    header: Sequence[str],
+    rows: Rows,
+    rosters: Rosters,
+) -> set[int]:
+    """Return the rows, counted from 0, for which a ``confirmed`` student does not hold.
+
+    ``plan`` is what matching decides with all of them. One does not hold if no roster has the
+    student, or if what can be compared of names and birth date all differs. Where nothing can be
+    compared, it does not hold if a roster has one of the row's IDs: then the ID says more.
+    """
+    found = _Students(rosters).found(plan)
+    columns = _learn(plan, header, rows, found)
+    doubted: set[int] = set()
+    silent: dict[int, set[str]] = {}
+    for number, row in enumerate(rows()):
+        if number not in confirmed:
+            continue
+        known = found.get(plan.rows[number].student or "")
+        if known is None:
+            doubted.add(number)
+            continue
+        confirms = identity.confirms(columns.person(row), columns.comparable(known[1].person))
+        if confirms is None:
+            silent[number] = {cell for _, cell in _cells(ids, list(ids), number)}
+        elif not confirms:
+            doubted.add(number)
+    wanted = set().union(*silent.values())
+    for students in (rosters.primary, rosters.second):
+        if wanted and students is not None:
+            held = matching.held_ids(students(), wanted)
+            doubted |= {number for number, cells in silent.items() if cells & held}
+    return doubted
+
+
 def damage(
     ids: Mapping[str, Sequence[str | None]], header: Sequence[str], rows: Rows, rosters: Rosters
 ) -> list[dict[str, Any]]:

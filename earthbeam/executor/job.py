@@ -71,6 +71,8 @@ class Job:
     """Damage to IDs that a person wants undone in the whole file, as kinds of identity's."""
     decisions_file: str | None = None
     """The file in the job's ``input/`` with what people have decided about rows."""
+    confirmed_file: str | None = None
+    """The file in the job's ``input/`` with the students whom people have confirmed for IDs."""
 
     @property
     def bundle_name(self) -> str:
@@ -124,6 +126,7 @@ def parse(payload: Any) -> Job:
         identity_checks=_identity_checks(fields),
         id_repairs=_id_repairs(fields),
         decisions_file=_file_name(fields, "decisionsFile"),
+        confirmed_file=_file_name(fields, "confirmedFile"),
     )
     if "INPUT_FILE" not in job.input_files:
         raise invalid("inputFiles.INPUT_FILE is missing")

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -21,6 +20,7 @@ from earthbeam.delimited import (
 )
 from earthbeam.executor import identity_step
 from earthbeam.executor.bundle.source import source_of
+from earthbeam.executor.decisions import Decisions, confirmed_rows
 from earthbeam.executor.earthmover.transform import (
     STUDENT_ID_COLUMN,
     BundleDescription,
@@ -59,6 +59,8 @@ class Matched:
     """Columns that may hold student IDs by the bundle, but are missing from the file."""
     review: Review | None
     """What identity checks found; None if there are none."""
+    confirmed: int
+    """How many rows went to a student whom a person confirmed for their ID earlier."""
 
     def counts(self) -> dict[str, Any]:
         """Return the body of the ``/matches`` report."""
@@ -74,7 +76,7 @@ class Matched:
             "idType": self.plan.display_type,
             "matchRate": self.plan.match_rate,
             "missingIdColumns": list(self.missing_columns),
-            **(self.review.counts() if self.review else {}),
+            **({**self.review.counts(), "confirmed": self.confirmed} if self.review else {}),
         }
 
     def rows_of(self, name: str) -> int:
@@ -93,17 +95,20 @@ def match_students(
     possible_columns: str | None,
     workspace: Workspace,
     redactor: Redactor,
-    decided: Mapping[int, str] = MappingProxyType({}),
+    decisions: Decisions = Decisions(),  # noqa: B008  # it cannot be changed
     student_names: Path | None = None,
 ) -> Matched:
     """Decide each row's student, and write each set's rows, the unmatched rows, and the rates.
 
     ``fetch_second_roster`` is called at most once, if rows are left. Its exceptions pass through.
-    ``decided`` is the studentUniqueId of rows that a person has decided, by row from 0.
-    ``student_names`` is the ODS's students, for identity checks. Raises StepFailed:
-    insufficient_matches, identity_mismatch, or earthmover_run for a file that cannot be read.
+    ``decisions`` are people's. Those on IDs hold with identity checks only, for rows whose name and
+    birth date do not contradict. ``student_names`` is the ODS's students, for identity checks.
+
+    Raises StepFailed: insufficient_matches, identity_mismatch, or earthmover_run for a file that
+    cannot be read.
     """
     rosters = _Rosters(roster, fetch_second_roster, student_names)
+    decided = decisions.rows
     try:
         wanted = _wanted_columns(job, bundle, possible_columns)
         source = _located(rows.file, wanted)
@@ -114,13 +119,21 @@ def match_students(
         for values in ids.values():
             redactor.add_ids(filter(None, values))
         redactor.add_ids(decided.values())
+        remembered = {}
+        if job.identity_checks is not None:
+            remembered = confirmed_rows(decisions.confirmed, ids)
+            remembered = {row: each for row, each in remembered.items() if row not in decided}
+            redactor.add_ids(remembered.values())
         if job.id_repairs:
             ids = identity_step.repaired(
                 job.id_repairs, ids, source.columns(), source.rows, rosters.for_identity(job)
             )
             for values in ids.values():
                 redactor.add_ids(filter(None, values))
-        plan = _decide(job, source, ids, missing, rosters, decided)
+        plan = _decide(job, source, ids, missing, rosters, {**remembered, **decided})
+        if remembered and (doubtful := _doubtful(job, remembered, plan, ids, source, rosters)):
+            remembered = {row: remembered[row] for row in remembered.keys() - doubtful}
+            plan = _decide(job, source, ids, missing, rosters, {**remembered, **decided})
         redactor.add_ids({row.student for row in plan.rows if row.student})
         _write_rates(plan, workspace.draft(RATES_NAME))
         workspace.publish(RATES_NAME)
@@ -132,7 +145,7 @@ def match_students(
                 ids,
                 source.columns(),
                 source.rows,
-                decided,
+                {**remembered, **decided},
                 rosters.for_identity(job),
                 workspace.draft(REVIEW_NAME),
                 redactor,
@@ -141,7 +154,7 @@ def match_students(
         names = _names_for_bundle(source.columns(), wanted, workspace.bundle)
         sets = _sets(job)
         set_inputs, unmatched = _split(source, rows.file, names, plan, sets, workspace)
-        return Matched(plan, set_inputs, unmatched, missing, review, sets)
+        return Matched(plan, set_inputs, unmatched, missing, review, len(remembered), sets)
     except (BadFile, matching.NoRows) as error:
         raise StepFailed("earthmover_run", str(error)) from None
 
@@ -292,6 +305,26 @@ def _decide(
             ids, source.columns(), source.rows, rosters.for_identity(job)
         )
     raise StepFailed("insufficient_matches", str(insufficient), **fields)
+
+
+def _doubtful(
+    job: Job,
+    remembered: Mapping[int, str],
+    plan: Plan,
+    ids: IdColumns,
+    source: DelimitedFile,
+    rosters: _Rosters,
+) -> set[int]:
+    """Return the rows that must not go to the student confirmed for their ID."""
+    doubtful = identity_step.doubtful(
+        remembered, plan, ids, source.columns(), source.rows, rosters.for_identity(job)
+    )
+    logger.info(
+        "%d rows have an ID with a confirmed student, which does not hold for %d of them",
+        len(remembered),
+        len(doubtful),
+    )
+    return doubtful
 
 
 def _split(

@@ -9,7 +9,7 @@ from typing import Any
 
 from earthbeam.delimited import BadFile
 from earthbeam.executor.bundle import checkout, descriptor_mappings
-from earthbeam.executor.decisions import fetch_decided_rows
+from earthbeam.executor.decisions import fetch_decisions
 from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.environment import Environment
@@ -276,7 +276,7 @@ class Pipeline:
             self.environment.possible_student_id_columns,
             self.workspace,
             self.redactor,
-            fetch_decided_rows(self.job, self.store, self.workspace),
+            fetch_decisions(self.job, self.store, self.workspace),
             self.student_names,
         )
         if self.student_names is not None:

@@ -8,7 +8,7 @@ docs/identity.md has the rules and figures.
 
 from earthbeam.identity.columns import LOOKED_AT, PersonColumns, learn
 from earthbeam.identity.damage import REPAIRABLE, Damage, find_damage, repair
-from earthbeam.identity.guard import disagrees, too_many_disagree
+from earthbeam.identity.guard import confirms, disagrees, too_many_disagree
 from earthbeam.identity.people import PARTS, UNKNOWN_PERSON, Person, from_record
 from earthbeam.identity.suggestions import OpenRow, RosterPerson, Suggester, Suggestion
 
@@ -24,6 +24,7 @@ __all__ = [
     "RosterPerson",
     "Suggester",
     "Suggestion",
+    "confirms",
     "disagrees",
     "find_damage",
     "from_record",

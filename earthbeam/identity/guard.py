@@ -13,6 +13,15 @@ def disagrees(row: Person, student: Person) -> bool:
     return len(levels) >= 2 and set(levels) == {"different"}
 
 
+def confirms(row: Person, student: Person) -> bool | None:
+    """Whether a name or the birth date confirms that the row is the student's.
+
+    None if nothing can be compared.
+    """
+    levels = compare(row, student).agrees().values()
+    return any(level != "different" for level in levels) if levels else None
+
+
 MOST_HELD = 0.1
 """Of a file's rows. If more disagree, the students are not the ones to doubt (contract 11)."""
 

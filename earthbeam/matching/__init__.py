@@ -16,7 +16,7 @@ from earthbeam.matching.inputs import normalize
 from earthbeam.matching.plan import Outcome, Plan, RowMatch
 from earthbeam.matching.rates import Pair, PairRate
 from earthbeam.matching.roster import RosterStudent, read_roster
-from earthbeam.matching.tally import UNIQUE_ID, Tally, take_tally
+from earthbeam.matching.tally import UNIQUE_ID, Tally, held_ids, take_tally
 
 __all__ = [
     "DEFAULT_REQUIRED_RATE",
@@ -34,6 +34,7 @@ __all__ = [
     "RosterStudent",
     "RowMatch",
     "Tally",
+    "held_ids",
     "match",
     "normalize",
     "read_roster",

@@ -104,3 +104,9 @@ def take_tally(students: Iterable[RosterStudent], wanted: Set[str]) -> Tally:
                 if held.setdefault(code, unique_id) != unique_id:
                     held[code] = None
     return tally
+
+
+def held_ids(students: Iterable[RosterStudent], wanted: Set[str]) -> set[str]:
+    """Return which of the ``wanted`` (normalized) IDs any student of a roster has, of any type."""
+    tally = take_tally(students, wanted)
+    return {value for held in tally.holders.values() for value in held}
