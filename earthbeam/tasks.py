@@ -18,7 +18,7 @@ from procrastinate.jobs import Status
 
 from earthbeam.bundles import revisions
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed, RegistryError
-from earthbeam.jobs import deletion
+from earthbeam.jobs import confirmed_students, deletion
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
 from earthbeam.notify import notices
@@ -55,6 +55,7 @@ def launch_run(context: JobContext, run_id: str) -> None:
         if reason := cross_year.must_wait(run):
             _wait_for_edu(run, reason)
             return
+        confirmed_students.store_for(run)
         get_launcher().launch(run, context.should_abort)
     except LaunchFailed as error:
         if context.job.attempts < LAUNCH_RETRIES:
@@ -117,9 +118,11 @@ def delete_job_files(job_id: str, name: str, location: str) -> None:
 @app.periodic(cron="37 * * * *")
 @app.task(name="tidy_up", queue=HOUSEKEEPING_QUEUE, queueing_lock="tidy_up")
 def tidy_up(timestamp: int) -> None:
-    """Each hour: remove the files of abandoned submissions, and expired sessions."""
+    """Each hour: remove abandoned submissions' files, and expired confirmations and sessions."""
     if count := deletion.delete_abandoned_submissions():
         logger.warning("Removed the files of %d submissions that were never finished", count)
+    if count := confirmed_students.forget_expired():
+        logger.info("Forgot %d confirmed students, which were kept long enough", count)
     call_command("clearsessions")
 
 

@@ -106,6 +106,7 @@ class MatchesReport(serializers.Serializer[Any]):
     disagreeing = Count(required=False, allow_null=True)
     repairable = Count(required=False, allow_null=True)
     suggested = Count(required=False, allow_null=True)
+    confirmed = Count(required=False, allow_null=True)
 
 
 class ProgressReport(serializers.Serializer[Any]):

@@ -7,6 +7,7 @@ database row.
 
 import io
 import json
+import logging
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import BinaryIO
@@ -16,11 +17,14 @@ from django.db import transaction
 
 from earthbeam import paths
 from earthbeam.files import open_store
-from earthbeam.jobs import unmatched
+from earthbeam.jobs import confirmed_students, unmatched
+from earthbeam.jobs.confirmed_students import confirmed
 from earthbeam.jobs.lifecycle import submit
 from earthbeam.jobs.rules import JobRequest
 from earthbeam.jobs.unmatched import INPUT_KEY, UnmatchedFile
 from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, Run
+
+logger = logging.getLogger(__name__)
 
 _TAKEN = "unmatched_rows.json"
 """In the child's base path: the row numbers, and the hash of the file they are from."""
@@ -65,13 +69,15 @@ def rerun_rows(
     file: UnmatchedFile,
     ids: Mapping[int, str],
     *,
-    by: User,
+    by: User | None = None,
+    api_client: str = "",
     students: Mapping[int, str] | None = None,
 ) -> Job:
     """Create a job from the rows that ``ids`` numbers, with those IDs, and start its run.
 
     ``students`` numbers more rows, whose IDs stay as they are, with the studentUniqueId that a
-    person has chosen for each. The job has the parent's params, file names, and other files.
+    person has chosen for each. What was chosen is remembered for later files of the tenant. The job
+    has the parent's params, file names, and other files.
     Students are looked for only in the column that matched the parent's rows: with few rows another
     column might match as well, but to other students. Raises RowsTaken, RunChanged, NotFixable, a
     JobError, or OSError, and then creates nothing.
@@ -87,7 +93,19 @@ def rerun_rows(
         others = taken_rows(parent, file)
         if both := {number: others[number] for number in rows if number in others}:
             raise RowsTaken(both)
-        return _make(parent, file, ids, students, by)
+        made = _make(parent, file, ids, students, by, api_client)
+        _remember(parent, file, students, by=by.get_username() if by else api_client)
+        return made
+
+
+def _remember(parent: Job, file: UnmatchedFile, students: Mapping[int, str], *, by: str) -> None:
+    cells = {number: file.rows[number - 1][file.id_place] for number in students}
+    given = (confirmed(file.id_name, cells[number], students[number]) for number in students)
+    try:
+        confirmed_students.remember(parent.tenant, filter(None, given), by=by, job=parent)
+    except confirmed_students.TooMany:
+        # The rows are loaded all the same. Nobody chooses students for so many rows by hand.
+        logger.warning("tenant %s has too many confirmed students for more", parent.tenant_id)
 
 
 def _make(
@@ -95,7 +113,8 @@ def _make(
     file: UnmatchedFile,
     ids: Mapping[int, str],
     students: Mapping[int, str],
-    by: User,
+    by: User | None,
+    api_client: str,
 ) -> Job:
     as_they_are = {number: file.rows[number - 1][file.id_place] for number in students}
     rows = {**as_they_are, **ids}
@@ -121,6 +140,7 @@ def _make(
             request,
             streams | {INPUT_KEY: io.BytesIO(file.with_ids(rows))},
             created_by=by,
+            api_client=api_client,
             parent=parent,
             id_column=file.id_name,
             decided={order.index(number) + 1: students[number] for number in students},

@@ -66,6 +66,8 @@ def build(run: Run) -> dict[str, Any]:
             payload["keepEduRosters"] = True
     if partner.identity_checks != Partner.IdentityChecks.OFF:
         payload["identityChecks"] = str(partner.identity_checks)
+        if run.confirmed_students:
+            payload["confirmedFile"] = paths.CONFIRMED_NAME
     if job.id_repairs:
         payload["idRepairs"] = job.id_repairs
     if job.decided_rows:

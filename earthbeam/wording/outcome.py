@@ -25,6 +25,8 @@ class Rows:
     """Rows whose ID leads to another student; None if there were no names to compare."""
     suggested: int | None = None
     """Unmatched rows with suggested students."""
+    confirmed: int | None = None
+    """Rows that went to a student whom a person confirmed for their ID earlier."""
 
     @property
     def held(self) -> int:
@@ -244,6 +246,9 @@ def _about_identity(rows: Rows | None) -> list[str]:
             "date, and "
             f"{_was(rows.disagreeing)} loaded all the same."
         )
+    if rows.confirmed:
+        goes = "went to the student" if rows.confirmed == 1 else "went to the students"
+        sentences.append(f"{_rows(rows.confirmed)} {goes} confirmed for their ID earlier.")
     if rows.suggested:
         sentences.append(f"Runway suggests students for {_rows(rows.suggested)}.")
     return sentences

@@ -9,6 +9,7 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import launchers
+from earthbeam.jobs.confirmed_students import Confirmed, remember
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import IdempotencyKey, RequestCount, Run
 from earthbeam.runs import reaper
@@ -60,6 +61,15 @@ def test_a_launch_that_fails_is_tried_again_later(run, monkeypatch):
     assert (queued.status, queued.attempts) == ("todo", 1)
     assert queued.scheduled_at is not None
     assert queued.scheduled_at >= before + timedelta(seconds=5)
+
+
+def test_the_executor_has_its_confirmed_students_when_it_starts(run, monkeypatch):
+    Partner.objects.update(identity_checks="hold")
+    remember(run.job.tenant, [Confirmed("StudentID", "77", "604822")], by="ana")
+    choose(monkeypatch, "ReadsConfirmed")
+    work()
+    run.refresh_from_db()
+    assert run.launch_reference == "1 lines of 1"
 
 
 def test_after_the_last_try_the_run_has_failed_to_start(run, monkeypatch):

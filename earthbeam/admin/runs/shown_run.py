@@ -214,6 +214,7 @@ class ShownRun:
                 identity_checks=matches.identity_checks,
                 disagreeing=matches.disagreeing,
                 suggested=matches.suggested,
+                confirmed=matches.confirmed,
             )
         return outcome(
             Facts(

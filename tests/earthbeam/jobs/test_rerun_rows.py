@@ -9,10 +9,11 @@ from procrastinate.contrib.django.models import ProcrastinateJob
 from earthbeam import errors
 from earthbeam.files import DirectoryStore, open_store
 from earthbeam.jobs import unmatched
+from earthbeam.jobs.confirmed_students import Confirmed, opened
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.jobs.rerun_rows import RowsTaken, RunChanged, rerun_rows, taken_rows
 from earthbeam.jobs.unmatched import NotFixable
-from earthbeam.models import Job, Run
+from earthbeam.models import ConfirmedStudent, Job, Run
 from earthbeam.paths import app_data_base_path
 from earthbeam.runs import payload
 from partners.models import OdsConnection
@@ -73,6 +74,32 @@ def test_its_students_are_looked_for_in_the_fixed_column_alone(run, person):
     assert told["studentIdColumn"] == "student_id"
     assert told["inputParams"]["POSSIBLE_STUDENT_ID_COLUMNS"] == "student_id"
     assert "POSSIBLE_STUDENT_ID_COLUMNS" not in payload.build(run)["inputParams"]
+
+
+def test_a_chosen_student_is_remembered_for_the_rows_id_and_a_typed_id_is_not(run, person):
+    child = rerun_rows(run, rows_of(run), {2: "604900"}, by=person, students={1: "s1", 3: "s3"})
+    kept = ConfirmedStudent.objects.all()
+    ids = {number: rows_of(run).id_of(number) for number in (1, 3)}
+    assert {opened(row) for row in kept} == {
+        Confirmed("student_id", ids[number], f"s{number}") for number in (1, 3)
+    }
+    assert {(row.job, row.confirmed_by, row.tenant) for row in kept} == {
+        (run.job, person.username, run.job.tenant)
+    }
+    assert child.decided_rows == 2
+
+
+def test_what_a_client_of_the_api_chooses_is_remembered_as_its_own(run):
+    child = rerun_rows(run, rows_of(run), {}, api_client="state tool", students={1: "s1"})
+    assert (child.api_client, child.created_by) == ("state tool", None)
+    assert ConfirmedStudent.objects.get().confirmed_by == "state tool"
+
+
+def test_nothing_is_remembered_of_a_job_that_could_not_be_made(run, person):
+    OdsConnection.objects.update(retired_at="2026-01-01T00:00Z")
+    with pytest.raises(errors.NoOdsConnection):
+        rerun_rows(run, rows_of(run), {}, by=person, students={1: "s1"})
+    assert not ConfirmedStudent.objects.exists()
 
 
 def test_a_row_is_taken_once(run, person):
