@@ -159,8 +159,8 @@ _REPORT = Model(  # what runs tell: to look at
 Targets = dict[str, Any]
 
 
-def _file(name: str) -> Callable[[Targets], SimpleUploadedFile]:
-    return lambda _: SimpleUploadedFile(name, factories.SCORES)
+def _file(name: str, content: bytes = factories.SCORES) -> Callable[[Targets], SimpleUploadedFile]:
+    return lambda _: SimpleUploadedFile(name, content)
 
 
 def _seen_years(targets: Targets) -> str:
@@ -375,6 +375,26 @@ PAGES: dict[str, dict[str, Visit]] = {
     "admin:partners_partner_mapping_export": {
         "GET": Visit(OF_PARTNER_PAGE, _PARTNER, query=_MAPPING_SET)
     },
+    "admin:partners_partner_confirmed": {
+        "GET": Visit(OF_PARTNER_PAGE, _PARTNER),
+        "POST": Visit(  # searches
+            OF_PARTNER_PAGE, _PARTNER, data={"q": "77"}, answers_in_place=True, stores_nothing=True
+        ),
+    },
+    "admin:partners_partner_confirmed_revoke": {
+        "POST": Visit(OF_PARTNER_PAGE, _PARTNER, data={"row": "{earthbeam.confirmedstudent.pk}"})
+    },
+    "admin:partners_partner_confirmed_import": {
+        "POST": Visit(
+            OF_PARTNER_PAGE,
+            _PARTNER,
+            data={
+                "tenant": "{partners.tenant.pk}",
+                "file": _file("a.csv", b"column,id,studentUniqueId\nStudentID,78,604823\n"),
+            },
+        )
+    },
+    "admin:partners_partner_confirmed_export": {"GET": Visit(OF_PARTNER_PAGE, _PARTNER)},
     "admin:partners_odsconnection_test": {
         "POST": Visit(OF_PARTNER_PAGE, ("{partners.odsconnection.pk}",))
     },

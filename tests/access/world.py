@@ -21,8 +21,10 @@ from django.test import Client
 from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
+from earthbeam.jobs.confirmed_students import Confirmed, remember
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import (
+    ConfirmedStudent,
     DescriptorMapping,
     JobNote,
     Notice,
@@ -136,6 +138,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         other_columns={"grade": "3"},
         edfi_descriptor=f"uri://x#{partner_mark}-descriptor",
     )
+    remember(tenant, [Confirmed("StudentID", "77", "604822")], by=f"{partner_mark}-confirmer")
     again = start_run(factories.make_job(tenant=tenant, created_by=person), started_by=person)
     queued = ProcrastinateJob.objects.get(args__run_id=str(again.pk))
     again.job.refresh_from_db()  # what its last run is
@@ -161,6 +164,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         "partners.odsconnection": ods,
         "partners.membership": Membership.objects.get(user=person),
         "earthbeam.bundle": job.bundle,
+        "earthbeam.confirmedstudent": ConfirmedStudent.objects.get(tenant=tenant),
         "earthbeam.bundlerevision": factories.make_bundle_revision(uuid4().hex),
         "earthbeam.descriptormapping": mapping,
         "earthbeam.job": job,

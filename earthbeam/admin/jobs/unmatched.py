@@ -1,7 +1,7 @@
 """A job's unmatched students: what to look up, and two ways to load their rows."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID
 
@@ -27,12 +27,12 @@ from earthbeam.admin.jobs.unmatched_edits import (
 )
 from earthbeam.admin.jobs.unmatched_table import make_table, page_of
 from earthbeam.errors import JobError
-from earthbeam.jobs import rerun_rows, row_review, unmatched
+from earthbeam.jobs import open_rows, rerun_rows, unmatched
 from earthbeam.jobs.lineage import linked_jobs, resolve_settled
-from earthbeam.jobs.row_review import Review
-from earthbeam.jobs.unmatched import NotFixable, Unmatched, UnmatchedFile
-from earthbeam.models import Job, Run
-from partners import audit
+from earthbeam.jobs.open_rows import OpenRows
+from earthbeam.jobs.unmatched import NotFixable, UnmatchedFile
+from earthbeam.models import ConfirmedStudent, Job, Run
+from partners import audit, scoping
 
 _TEMPLATE = "admin/earthbeam/job/unmatched.html"
 
@@ -69,59 +69,35 @@ class JobUnmatched(admin.ModelAdmin):
 
     def _unmatched(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         job = self._visible_job(request, job_id)
-        run, found = job.last_run, None
-        if run is not None and run.status == Run.Status.SUCCESS:
-            found = unmatched.of_run(run)
-        if run is None or found is None:
+        found = open_rows.unmatched_of(job)
+        if found is None:
             return self._show(request, job, {})
         try:
-            file = unmatched.read(run, found)
-            taken = rerun_rows.taken_rows(job, file)
-            reviews = row_review.read(run, len(file.rows))
+            rows = open_rows.read(job, found)
         except NotFixable as reason:
             return self._show(request, job, {"found": found, "why_not": str(reason)})
         except OSError:
             why_not = "The job's files cannot be read right now. Try again later."
             return self._show(request, job, {"found": found, "why_not": why_not})
-        if len(taken) < len(file.rows) and linked_jobs(job).here.open == 0:
-            why_not = "A later job loaded a revised file that includes these rows."
-            return self._show(request, job, {"found": found, "why_not": why_not})
         if request.method == "POST":
             if not self.has_add_permission(request):
                 raise PermissionDenied
-            return self._post(request, job, run, found, file, taken, reviews)
-        return self._show_table(request, job, found, file, taken, _Page(), reviews)
+            return self._post(request, job, rows)
+        return self._show_table(request, job, rows, _Page())
 
-    def _post(
-        self,
-        request: HttpRequest,
-        job: Job,
-        run: Run,
-        found: Unmatched,
-        file: UnmatchedFile,
-        taken: Mapping[int, Job],
-        reviews: Mapping[int, Review],
-    ) -> HttpResponse:
+    def _post(self, request: HttpRequest, job: Job, rows: OpenRows) -> HttpResponse:
+        file, taken, reviews = rows.file, rows.taken, rows.reviews
         if request.POST.get("content") != file.sha256:
             problem = (
                 "The job was run again after you opened this page. These are its unmatched rows "
                 "now. Nothing was loaded. Enter the IDs again."
             )
-            return self._show_table(
-                request, job, found, file, taken, _Page(problem=problem), reviews
-            )
+            return self._show_table(request, job, rows, _Page(problem=problem))
         try:
             edits = read_edits(request.POST, file, taken, reviews)
         except BadForm:
-            return self._show_table(
-                request,
-                job,
-                found,
-                file,
-                taken,
-                _Page(problem="The page's form was damaged. Nothing was loaded. Start again."),
-                reviews,
-            )
+            problem = "The page's form was damaged. Nothing was loaded. Start again."
+            return self._show_table(request, job, rows, _Page(problem=problem))
         do, _, target = request.POST.get("do", "check").partition(":")
         page = _Page(edits, _page_number(request.POST.get("page", "")))
         if do == "page":
@@ -134,10 +110,10 @@ class JobUnmatched(admin.ModelAdmin):
         elif do == "accept":
             page.accepted = accept_all_sure(edits, reviews, taken)
         elif do == "rerun":
-            if made := self._rerun(request, run, file, page):
+            if made := self._rerun(request, rows.run, file, page):
                 return made
-            taken = rerun_rows.taken_rows(job, file)
-        return self._show_table(request, job, found, file, taken, page, reviews)
+            rows = replace(rows, taken=rerun_rows.taken_rows(job, file))
+        return self._show_table(request, job, rows, page)
 
     def _rerun(
         self, request: HttpRequest, run: Run, file: UnmatchedFile, page: _Page
@@ -200,18 +176,12 @@ class JobUnmatched(admin.ModelAdmin):
         return HttpResponseRedirect(_job_url(made))
 
     def _show_table(
-        self,
-        request: HttpRequest,
-        job: Job,
-        found: Unmatched,
-        file: UnmatchedFile,
-        taken: Mapping[int, Job],
-        page: _Page,
-        reviews: Mapping[int, Review],
+        self, request: HttpRequest, job: Job, rows: OpenRows, page: _Page
     ) -> HttpResponse:
         audit.record(job, "unmatched rows viewed", run=str(job.last_run_id))
+        file, taken, reviews = rows.file, rows.taken, rows.reviews
         context = {
-            "found": found,
+            "found": rows.found,
             "file": file,
             "table": make_table(file, page.edits, taken, page.number, reviews),
             "reviewed": sum(bool(each.suggestions) for each in reviews.values()),
@@ -221,6 +191,7 @@ class JobUnmatched(admin.ModelAdmin):
                 if number not in taken
             ),
             "accepted": page.accepted,
+            "remembered": _remembered(request, job),
             "taken": len(taken),
             "changed": page.edits.rows,
             "carried": carry(page.edits),
@@ -283,6 +254,13 @@ class JobUnmatched(admin.ModelAdmin):
         if job.last_run is not None:
             job.last_run.job = job  # so that it is not loaded again
         return job
+
+
+def _remembered(request: HttpRequest, job: Job) -> int:
+    """Return how many students were confirmed for the job, for those who may see their page."""
+    if not scoping.administers(request.user, job.tenant.partner_id):
+        return 0
+    return ConfirmedStudent.objects.filter(job=job).count()
 
 
 def _job_url(job: Job) -> str:

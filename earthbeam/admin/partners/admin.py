@@ -12,17 +12,20 @@ from django.urls import reverse
 
 import partners.admin
 from earthbeam.admin.partners.bundles import PartnerBundles
+from earthbeam.admin.partners.confirmed import PartnerConfirmed
 from earthbeam.admin.partners.mappings import PartnerMappings
 from earthbeam.admin.partners.page import url_of
 from earthbeam.admin.partners.years import PartnerYears
-from earthbeam.models import DescriptorMapping
+from earthbeam.models import ConfirmedStudent, DescriptorMapping
 from partners.models import OdsConnection, Partner, SchoolYearConfig, Tenant
 
 admin.site.unregister(Partner)
 
 
 @admin.register(Partner)
-class PartnerAdmin(PartnerBundles, PartnerMappings, PartnerYears, partners.admin.PartnerAdmin):
+class PartnerAdmin(
+    PartnerBundles, PartnerConfirmed, PartnerMappings, PartnerYears, partners.admin.PartnerAdmin
+):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
@@ -72,6 +75,13 @@ def _cards(partner: Partner) -> list[dict[str, Any]]:
             "words": _mapping_words(sets),
             "tone": "",
             "url": url_of("mappings", partner),
+        },
+        {
+            "title": "Confirmed students",
+            "figure": ConfirmedStudent.objects.filter(tenant__partner=partner).count(),
+            "words": "remembered for later files",
+            "tone": "",
+            "url": url_of("confirmed", partner),
         },
         {
             "title": "Tenants",

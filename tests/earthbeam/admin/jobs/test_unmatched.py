@@ -15,7 +15,7 @@ from earthbeam.admin.jobs.unmatched_table import telling_order
 from earthbeam.files import open_store
 from earthbeam.jobs import unmatched
 from earthbeam.jobs.lifecycle import start_run
-from earthbeam.models import Job, Run, RunMatches
+from earthbeam.models import ConfirmedStudent, Job, Run, RunMatches
 from earthbeam.paths import app_data_base_path
 from earthbeam.runs import payload
 from partners.models import OdsConnection
@@ -441,6 +441,11 @@ def test_chosen_students_and_new_ids_become_one_job_that_carries_the_decisions(c
         {"row": 3, "studentUniqueId": "10"},
     ]
     assert child.decided_rows == 2
+    admin = people.logged_in(people.make_partner_admin())
+    text = shown(admin.get(url(reviewed.job)))
+    remembered = ConfirmedStudent.objects.count()
+    assert f'confirmed/?job={reviewed.job_id}">{remembered} confirmed so far' in text
+    assert "confirmed so far" not in shown(client.get(url(reviewed.job)))
     assert child.last_run is not None
     assert payload.build(child.last_run)["decisionsFile"] == "__decisions.jsonl"
     assert "604822" not in "".join(entry.change_message for entry in LogEntry.objects.all())
