@@ -14,8 +14,17 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from earthbeam.external import issuer
-from earthbeam.external.clients import CREATE_JOBS, Client, client_of
+from earthbeam.external.clients import (
+    CREATE_JOBS,
+    DECIDE_STUDENTS,
+    READ_STUDENTS,
+    Client,
+    client_of,
+)
 from partners.models import Partner
+
+_BY_NAME = (CREATE_JOBS, READ_STUDENTS, DECIDE_STUDENTS)
+"""What only a client with a name may do: others must be able to tell later who did it."""
 
 
 class Unavailable(APIException):
@@ -56,7 +65,7 @@ class HasScope(BasePermission):
 
     def has_permission(self, request: Request, view: APIView) -> bool:
         scope: str = view.scope  # type: ignore[attr-defined]
-        if scope == CREATE_JOBS and not caller(request).id:
+        if scope in _BY_NAME and not caller(request).id:
             raise AuthenticationFailed("The token names no client: it has no client_id or azp.")
         self.message = f"This call needs the scope {scope}, which the token does not have."
         return scope in caller(request).scopes

@@ -9,6 +9,8 @@ from earthbeam.text import storable
 CREATE_JOBS = "create:jobs"
 READ_JOBS = "read:jobs"
 READ_OUTPUT_FILES = "read:jobs:output-files"
+READ_STUDENTS = "read:jobs:students"
+DECIDE_STUDENTS = "decide:students"
 
 _PARTNER = "partner:"
 _LENGTH = 200
@@ -18,7 +20,7 @@ _LENGTH = 200
 class Client:
     """``name`` is for people. ``scopes`` and ``partners`` are what its token allows.
 
-    ``id`` is empty if the token names no client. Such a client may only read.
+    ``id`` is empty if the token names no client. Such a client may only read, and no students.
     """
 
     id: str

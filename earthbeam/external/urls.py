@@ -3,7 +3,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from earthbeam.external import files_views, jobs_views, output_sets_views, views
+from earthbeam.external import files_views, jobs_views, open_rows_views, output_sets_views, views
 
 app_name = "external"
 
@@ -12,6 +12,8 @@ urlpatterns = [
     path("jobs/<uuid:uid>", jobs_views.JobView.as_view()),
     path("jobs/<uuid:uid>/start", jobs_views.StartView.as_view()),
     path("jobs/<uuid:uid>/cancel", jobs_views.CancelView.as_view()),
+    path("jobs/<uuid:uid>/open-rows", open_rows_views.OpenRowsView.as_view()),
+    path("jobs/<uuid:uid>/decisions", open_rows_views.DecisionsView.as_view()),
     path("output-sets", output_sets_views.OutputSetsView.as_view()),
     path("output-sets/<uuid:uid>/download-links", output_sets_views.DownloadLinksView.as_view()),
     path("token/verify", views.TokenView.as_view()),

@@ -13,7 +13,7 @@ from runway.sandbox.oidc import SandboxOidc
 from tests import factories
 
 AUDIENCE = "https://runway.example.org"
-ALL_SCOPES = "create:jobs read:jobs read:jobs:output-files"
+ALL_SCOPES = "create:jobs read:jobs read:jobs:output-files read:jobs:students decide:students"
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,8 @@ CALLS = [
     ("get", "jobs/00000000-0000-0000-0000-000000000000", "read:jobs"),
     ("post", "jobs/00000000-0000-0000-0000-000000000000/start", "create:jobs"),
     ("post", "jobs/00000000-0000-0000-0000-000000000000/cancel", "create:jobs"),
+    ("get", "jobs/00000000-0000-0000-0000-000000000000/open-rows", "read:jobs:students"),
+    ("post", "jobs/00000000-0000-0000-0000-000000000000/decisions", "decide:students"),
     ("get", "output-sets", "read:jobs"),
     (
         "post",
@@ -22,7 +24,7 @@ CALLS = [
     ),
     ("post", "token/verify", "create:jobs"),
 ]
-SCOPES = {"create:jobs", "read:jobs", "read:jobs:output-files"}
+SCOPES = {scope for _, _, scope in CALLS}
 
 
 @pytest.fixture(autouse=True)
