@@ -44,7 +44,7 @@ ROOMS = {
     "bundles": {"models"},
     "notify": {"models"},
     "runs": {"models", "files", "bundles", "notify"},
-    "jobs": {"models", "files", "delimited", "matching", "bundles", "runs"},
+    "jobs": {"models", "files", "delimited", "matching", "identity", "bundles", "runs"},
     "launchers": {"models", "files", "runs", "executor"},
     "api": {"models", "runs"},
     "external": {"models", "files", "jobs", "runs", "wording", "api"},

@@ -10,6 +10,7 @@ from earthbeam.identity.columns import LOOKED_AT, PersonColumns, learn
 from earthbeam.identity.damage import REPAIRABLE, Damage, find_damage, repair
 from earthbeam.identity.guard import confirms, disagrees, too_many_disagree
 from earthbeam.identity.people import PARTS, UNKNOWN_PERSON, Person, from_record
+from earthbeam.identity.repairs import has_lost_digits
 from earthbeam.identity.suggestions import OpenRow, RosterPerson, Suggester, Suggestion
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "disagrees",
     "find_damage",
     "from_record",
+    "has_lost_digits",
     "learn",
     "repair",
     "too_many_disagree",

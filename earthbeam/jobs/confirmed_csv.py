@@ -75,7 +75,9 @@ def _rows(reader: "csv.DictReader[str]") -> list[Confirmed]:
             continue
         each = confirmed(*values)
         if each is None:
-            problems.append(f"Row {number}: id is empty.")
+            problems.append(
+                f"Row {number}: id is empty, or a spreadsheet program has rounded it (1.2E+09)."
+            )
             continue
         earlier, student = first.setdefault((each.column, each.id), (number, each.student))
         if student != each.student:

@@ -21,6 +21,7 @@ from django.utils import timezone
 from earthbeam import paths
 from earthbeam.errors import LaunchFailed
 from earthbeam.files import fault, open_store
+from earthbeam.identity import has_lost_digits
 from earthbeam.matching import normalize
 from earthbeam.models import ConfirmedStudent, Job, Run
 from partners.encryption import UndecryptableSecret, decrypt, encrypt, search_keys
@@ -55,9 +56,15 @@ class TooMany(Exception):
 
 
 def confirmed(column: str, cell: str, student: str) -> Confirmed | None:
-    """Return whom a file's cell stands for, or None for a blank one."""
+    """Return whom a file's cell stands for.
+
+    None for a blank one, and for a number whose last digits a spreadsheet has rounded away
+    (1.2E+09): other students' IDs look the same.
+    """
     value = normalize(cell)
-    return Confirmed(column.strip(), value, student.strip()) if value else None
+    if not value or has_lost_digits(value):
+        return None
+    return Confirmed(column.strip(), value, student.strip())
 
 
 @transaction.atomic

@@ -1,18 +1,73 @@
-"""Identity checks on all parts: what people see, and where names must not be."""
+"""Identity checks on all parts: what people see and do, and where names and IDs must not be."""
 
 import pytest
 from django.db import connection
+from django.urls import reverse
+from playwright.sync_api import Page, expect, sync_playwright
 
-from earthbeam.jobs import row_review, unmatched
 from earthbeam.jobs.lifecycle import start_run
-from earthbeam.jobs.rerun_rows import rerun_rows
-from earthbeam.models import Run
+from earthbeam.models import ConfirmedStudent, Job, Run
 from partners.models import Partner
+from runway.sandbox.input_files import Expectation, InputFile
 from runway.sandbox.population import CURRENT, EARLIER, in_group, students
-from tests import factories, people
+from tests import people
+from tests.browser import chromium
+from tests.browser.conftest import session_cookie
+from tests.browser.screens import look
 from tests.e2e.jobs import json_lines, output, student_ids, submit, wait_for_end
+from tests.earthbeam.executor.test_identity_checks import BUNDLE, file_of, row
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+
+HERE, GONE = in_group(CURRENT)[10:70], in_group(EARLIER)[:2]
+GOOD = HERE[:48]
+FULL_WIDTH = str.maketrans("0123456789", "０１２３４５６７８９")
+
+
+def damaged_rows():
+    """Twelve rows that are damaged in different ways, each with its student."""
+
+    def damaged(student, change, **names):
+        return student, row(student, StateStudentID=change(student.state_id), **names)
+
+    born = HERE[57].birth_date
+    return [
+        damaged(HERE[48], lambda code: code.lstrip("0")),
+        damaged(HERE[49], lambda code: f"{code.lstrip('0')}.00"),
+        damaged(HERE[50], lambda code: f'="{code}"'),
+        damaged(HERE[51], lambda code: f"'{code}"),
+        damaged(HERE[52], lambda code: code.translate(FULL_WIDTH)),
+        damaged(HERE[53], lambda code: f"{int(code):,}"),
+        damaged(HERE[54], lambda code: f"{int(code):.1E}"),  # its digits are lost
+        damaged(HERE[55], lambda _: ""),
+        damaged(
+            HERE[56], lambda _: "77", StudentName=f"{HERE[56].first_name} {HERE[56].last_name}"
+        ),
+        damaged(HERE[57], lambda _: "", DOB=f"{born.day}/{born.month}/{born.year}"),
+        damaged(HERE[58], lambda _: GOOD[0].state_id),  # somebody else's
+        damaged(GONE[0], lambda code: code.lstrip("0")),
+    ]
+
+
+@pytest.fixture
+def open_page(stack):
+    """Opens a page of the stack's web server as a partner admin."""
+    program = chromium.program()
+    if program is None:
+        (pytest.fail if chromium.REQUIRED else pytest.skip)(chromium.MISSING)
+    cookie = session_cookie(people.make_partner_admin(partner=Partner.objects.get()), stack.url)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
+        context = browser.new_context(base_url=stack.url, viewport={"width": 1280, "height": 900})
+        context.add_cookies([cookie])
+
+        def open_page(path: str) -> Page:
+            page = context.new_page()
+            page.goto(path)
+            return page
+
+        yield open_page
+        browser.close()
 
 
 def everything_in_the_database():
@@ -28,39 +83,61 @@ def everything_in_the_database():
     return texts
 
 
-def test_open_rows_get_suggestions_and_a_chosen_student_gets_the_result(stack, ods, interim):
+def test_twelve_damaged_rows_of_sixty_are_decided_in_the_browser_once_and_for_all(
+    stack, ods, tmp_path, open_page, monkeypatch
+):
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's loop runs here
     Partner.objects.update(identity_checks="hold")
-    run = wait_for_end(start_run(submit(interim)))
-
+    damaged = damaged_rows()
+    path = tmp_path / "fall.csv"
+    path.write_bytes(file_of([*map(row, GOOD), *(each for _, each in damaged)]))
+    file = InputFile(path, BUNDLE, Expectation(60, 48, 0, 12, 2, 0, "StateStudentID"))
+    run = wait_for_end(start_run(submit(file)))
     assert run.status == "success", run.log.text
     matches = run.matches
-    assert matches.identity_checks == "hold"
-    assert matches.identity_columns == {"name": "StudentName"}
-    assert matches.suggested
-    file = unmatched.read(run, factories.told_of(run))
-    reviews = row_review.read(run, len(file.rows))
-    assert len(reviews) == matches.unmatched
+    assert (matches.ods_matched, matches.unmatched, matches.disagreeing) == (48, 12, 1)
+    assert (matches.suggested, matches.confirmed) == (12, 0)
 
-    gone, here = (
-        {student.unique_id for student in in_group(group)} for group in (EARLIER, CURRENT)
-    )
-    number, chosen = next(
-        (number, each.student)
-        for number, review in reviews.items()
-        for each in review.suggestions
-        if each.student.unique_id in gone | here
-    )
-    child = rerun_rows(
-        run, file, {}, by=people.make_superuser(), students={number: chosen.unique_id}
-    )
-    again = wait_for_end(Run.objects.get(job=child))
+    page = open_page(reverse("admin:earthbeam_job_change", args=[run.job_id]))
+    page.get_by_role("link", name="Review and fix these rows").click()
+    page.get_by_role("button", name="very likely students").click()
+    for number, (student, _) in enumerate(damaged, start=1):
+        page.locator(f"input[name='student-{number}'][value='{student.unique_id}']").check()
+    look(page, "sixty-rows-decided")
+    page.get_by_role("button", name="Re-run 12 rows").click()
+    expect(page.get_by_text("12 rows are being loaded again")).to_be_visible()
+
+    child = wait_for_end(Run.objects.get(job=Job.objects.get(parent=run.job)))
+    assert child.status == "success", child.log.text
+    made = {
+        folder: student_ids(json_lines(output(child) / folder / "studentAssessments.jsonl"))
+        for folder in ("ods", "non-ods")
+    }
+    assert made["ods"] == {student.unique_id for student, _ in damaged[:-1]}
+    assert made["non-ods"] == {GONE[0].unique_id}
+
+    # The same file once more: only the rows without an ID, or with a rounded one, are left.
+    again = wait_for_end(start_run(submit(file)))
     assert again.status == "success", again.log.text
-    folder = "ods" if chosen.this_year else "non-ods"
-    made = json_lines(output(again) / folder / "studentAssessments.jsonl")
-    assert student_ids(made) == {chosen.unique_id}
+    assert (again.matches.unmatched, again.matches.confirmed) == (3, 9)
+    assert (again.matches.ods_matched, again.matches.cross_year_matched) == (56, 1)
+    page.goto(reverse("admin:earthbeam_job_change", args=[again.job_id]))
+    expect(page.get_by_text("9 rows went to the students confirmed for their ID")).to_be_visible()
+    look(page, "job-with-confirmed-students")
+    page.goto("/admin/partners/partner/ea/confirmed/")
+    expect(page.get_by_role("heading", name="9 confirmed students")).to_be_visible()
+    look(page, "confirmed-students")
+    page.get_by_label("ID in a file, or studentUniqueId").fill(HERE[48].unique_id)
+    page.get_by_role("button", name="Search").click()
+    expect(page.get_by_role("heading", name="1 confirmed student found")).to_be_visible()
+    page.get_by_role("checkbox").check()
+    page.get_by_role("button", name="Revoke the selected").click()
+    expect(page.get_by_text("Revoked 1 confirmed student.")).to_be_visible()
+    assert ConfirmedStudent.objects.count() == 8
 
     told = everything_in_the_database()
-    told["logs"] = stack.log("web") + stack.log("worker") + run.log.text + again.log.text
+    told["logs"] = stack.log("web") + stack.log("worker")
+    told["runs' logs"] = "".join(each.log.text for each in (run, child, again))
     for where, text in told.items():
         for student in students():
             for secret in (

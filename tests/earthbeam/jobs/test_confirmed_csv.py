@@ -35,6 +35,7 @@ def test_an_exported_id_is_not_calculated_by_a_spreadsheet():
         (b"column;id;studentUniqueId\na;1;2\n", "first row must name the columns"),
         (b"column,id,studentUniqueId\n", "no rows below the header"),
         (b"column,id,studentUniqueId\nA,,604822\n", "Row 2: id is empty."),
+        (b"column,id,studentUniqueId\nA,1.23E+09,604822\n", "Row 2: id is empty, or a spreadsheet"),
         (b"column,id,studentUniqueId\nA,1\n", "Row 2: studentUniqueId is empty."),
         (b"column,id,studentUniqueId\n\nA," + b"1" * 201 + b",2\n", "Row 3: id is longer than 200"),
         (b"column,id,studentUniqueId\nA,1\x00,2\n", "without a shape"),

@@ -84,7 +84,8 @@ def test_an_id_that_was_confirmed_for_two_students_at_once_says_nothing(tenant):
 
 def test_ids_are_kept_as_they_are_compared_and_blank_ones_not_at_all():
     assert confirmed(" StudentID ", "77.0 ", " 604822") == Confirmed("StudentID", "77", "604822")
-    assert confirmed("StudentID", " \u200b", "604822") is None
+    for cell in ("", " \u200b", "1.2E+09"):
+        assert confirmed("StudentID", cell, "604822") is None
 
 
 def test_ids_are_found_again_and_stand_nowhere_in_the_clear(tenant):
