@@ -84,22 +84,35 @@ def read(run: Run, rows: int) -> dict[int, Review]:
 
     Empty if there is no such artifact, or if it is not about these rows. Raises OSError.
     """
+    found = [review for _, is_open, review in _reviews(run) if is_open]
+    return dict(enumerate(found, start=1)) if len(found) == rows else {}
+
+
+def read_loaded(run: Run) -> dict[int, Review]:
+    """Return the reviews of rows that were loaded although they disagree with their student.
+
+    By number in the file, from 1. Empty if there is no such artifact. Raises OSError.
+    """
+    return {row: review for row, is_open, review in _reviews(run) if not is_open and review.matched}
+
+
+def _reviews(run: Run) -> list[tuple[int, bool, Review]]:
+    """Return each review with the row's number in the file, and whether the row is unmatched."""
     stored = run.output_files.filter(path=ARTIFACT).first()
     if stored is None or stored.size > MAX_BYTES:
-        return {}
+        return []
     store = open_store(paths.app_data_base_path(run.job))
     try:
         with store.open(f"output/{ARTIFACT}") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
-        return {}
+        return []
     try:
         lines = [orjson.loads(line) for line in content.splitlines()]
-        found = [_review(line) for line in lines if line["open"] is True]
+        return [(int(line["row"]), line["open"] is True, _review(line)) for line in lines]
     except (ValueError, TypeError, KeyError, AttributeError):
         logger.warning("the review of rows of run %s is not as it should be", run.pk)
-        return {}
-    return dict(enumerate(found, start=1)) if len(found) == rows else {}
+        return []
 
 
 def _review(line: Any) -> Review:

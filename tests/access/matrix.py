@@ -441,6 +441,7 @@ PAGES: dict[str, dict[str, Visit]] = {
         ),
     },
     "admin:earthbeam_job_unmatched_file": {"GET": Visit(OF_TENANT, _UNMATCHED)},
+    "admin:earthbeam_job_disagreeing": {"GET": Visit(OF_TENANT, _UNMATCHED)},
     "admin:earthbeam_job_resolve_linked": {
         # Nothing of it is settled.
         "POST": Visit(OF_TENANT, _UNMATCHED, stores_nothing=True)

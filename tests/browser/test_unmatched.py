@@ -273,6 +273,21 @@ def test_twelve_rows_are_decided_with_a_few_clicks_and_loaded_in_one_job(open_pa
     assert ids_of(child)[-1] == "604012"
 
 
+def test_rows_that_were_loaded_although_they_disagree_are_shown(open_page):
+    run = reviewed_run(4)
+    RunMatches.objects.update(identity_checks="report", disagreeing=1)
+    content = open_store(app_data_base_path(run.job)).open("output/row_review.jsonl").read()
+    lines = [json.loads(each) for each in content.splitlines()]
+    lines[-1]["open"] = False
+    content = "\n".join(json.dumps(each) for each in lines).encode()
+    factories.store_file(run.job, "output/row_review.jsonl", content)
+    page = open_page(people.make_partner_admin(), job_url(run.job))
+    page.get_by_role("link", name="See the row that disagrees").click()
+    expect(page.get_by_role("heading", name="1 row disagrees with its student")).to_be_visible()
+    expect(page.get_by_text("Leo Baker, born 2013-11-20")).to_be_visible()
+    look(page, "rows-that-disagree")
+
+
 def test_a_typed_id_and_a_chosen_student_replace_each_other_by_keyboard_too(open_page):
     page = open_page(people.make_partner_admin(), url(reviewed_run(2).job))
     choice = page.locator("input[name='student-1'][value='601']")

@@ -27,14 +27,15 @@ from earthbeam.admin.jobs.unmatched_edits import (
 )
 from earthbeam.admin.jobs.unmatched_table import make_table, page_of
 from earthbeam.errors import JobError
-from earthbeam.jobs import open_rows, rerun_rows, unmatched
+from earthbeam.jobs import open_rows, rerun_rows, row_review, unmatched
 from earthbeam.jobs.lineage import linked_jobs, resolve_settled
 from earthbeam.jobs.open_rows import OpenRows
-from earthbeam.jobs.unmatched import NotFixable, UnmatchedFile
+from earthbeam.jobs.unmatched import MAX_ROWS, NotFixable, UnmatchedFile
 from earthbeam.models import ConfirmedStudent, Job, Run
 from partners import audit, scoping
 
 _TEMPLATE = "admin/earthbeam/job/unmatched.html"
+_DISAGREEING = "admin/earthbeam/job/disagreeing.html"
 
 
 @dataclass
@@ -56,6 +57,7 @@ class JobUnmatched(admin.ModelAdmin):
         views = {
             "": ("unmatched", require_http_methods(["GET", "POST"])(self._unmatched)),
             "file/": ("unmatched_file", require_GET(self._unmatched_file)),
+            "loaded/": ("disagreeing", require_GET(self._disagreeing)),
             "resolve/": ("resolve_linked", require_POST(self._resolve_linked)),
         }
         return [
@@ -202,11 +204,17 @@ class JobUnmatched(admin.ModelAdmin):
         }
         return self._show(request, job, context)
 
-    def _show(self, request: HttpRequest, job: Job, context: Mapping[str, Any]) -> HttpResponse:
+    def _show(
+        self,
+        request: HttpRequest,
+        job: Job,
+        context: Mapping[str, Any],
+        template: str = _TEMPLATE,
+    ) -> HttpResponse:
         assessment = job.bundle_template.get("display_name", job.bundle_id)
         return render(
             request,
-            _TEMPLATE,
+            template,
             {
                 **self.admin_site.each_context(request),
                 "title": "Unmatched students",
@@ -220,6 +228,24 @@ class JobUnmatched(admin.ModelAdmin):
                 **context,
             },
         )
+
+    def _disagreeing(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
+        """List the rows that were loaded although their student has another name."""
+        job = self._visible_job(request, job_id)
+        if job.last_run is None:
+            raise Http404
+        try:
+            rows = row_review.read_loaded(job.last_run)
+        except OSError:
+            rows = None
+        if rows:
+            audit.record(job, "disagreeing rows viewed", run=str(job.last_run_id))
+        context = {
+            "title": "Rows that disagree with their student",
+            "rows": list(rows.items())[:MAX_ROWS] if rows is not None else None,
+            "total": len(rows or {}),
+        }
+        return self._show(request, job, context, _DISAGREEING)
 
     def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """Return the last run's unmatched rows as a file. The job's history records who took it."""

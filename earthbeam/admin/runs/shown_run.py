@@ -198,6 +198,14 @@ class ShownRun:
             return 0
         return sum(each.records_failed for each in self._summary)
 
+    @property
+    def loaded_although(self) -> int:
+        """How many rows were loaded although they disagree with their student."""
+        matches = self.matches
+        if matches is None or matches.identity_checks != "report" or not self.is_last:
+            return 0
+        return matches.disagreeing or 0
+
     @cached_property
     def outcome(self) -> Outcome:
         matches = self.matches

@@ -451,6 +451,25 @@ def test_chosen_students_and_new_ids_become_one_job_that_carries_the_decisions(c
     assert "604822" not in "".join(entry.change_message for entry in LogEntry.objects.all())
 
 
+def test_rows_that_were_loaded_although_they_disagree_are_listed(client, run):
+    RunMatches.objects.update(identity_checks="report", disagreeing=1)
+    loaded = line(7, "disagrees", matched=shown_student(unique_id="10", first="Leo"))
+    review(run, *GOOD_LINES, loaded | {"open": False})
+    page = shown(client.get(url(run.job, "change")))
+    assert f'{url(run.job, "disagreeing")}">See the row that disagrees' in page
+    text = shown(client.get(url(run.job, "disagreeing")))
+    assert "1 row disagrees with its student" in text
+    assert "MIA CASTRO, born 2014-03-05" in text
+    assert "Leo Castro, born 2014-03-05" in text
+    assert "studentUniqueId 10, State 0009067255" in text
+    RunMatches.objects.update(identity_checks="hold")
+    assert url(run.job, "disagreeing") not in shown(client.get(url(run.job, "change")))
+
+
+def test_without_rows_that_disagree_the_list_says_so(client, run):
+    assert "No row disagrees" in shown(client.get(url(run.job, "disagreeing")))
+
+
 def test_all_very_likely_students_are_chosen_at_once_and_no_others(client, reviewed):
     answer = client.post(url(reviewed.job), form(reviewed, "accept"))
     assert "1 very likely student was chosen. Nothing is loaded yet" in shown(answer)
