@@ -4,7 +4,7 @@
                                 [--soak 500]
 
 1. The same rows over loopback from one gunicorn thread: row by row, ours, and the bare bytes;
-   and ours in slices of other sizes.
+   also with names, and ours in slices of other sizes.
 2. The same through the real connector, from a stand-in that sends gzipped chunks of 10,000 rows.
 3. Twenty slow readers, with twenty executors that report meanwhile; then a soak.
 4. Plain and gzipped over links of several speeds.
@@ -18,6 +18,7 @@ import json
 import statistics
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,23 @@ def main() -> None:
     largest = sizes[-1]
     slices = ("ours", "ours_by_64k", "ours_by_4m")
     runs[f"slices_{largest}"] = in_memory(folders[largest], largest, world, options.rounds, *slices)
+    with_names = replace(world, query="?with=names")
+    runs[f"names_{largest}"] = in_memory(
+        prepare(largest, named=True),
+        largest,
+        with_names,
+        options.rounds,
+        "row_by_row",
+        "ours",
+        "floor",
+    )
     memory, connector = runs[f"memory_{largest}"], runs[f"connector_{largest}"]
     loads = [runs[f"connector_{rows}"]["load"] for rows in sizes]
     figures = {
         "ratio_to_row_by_row": ratio(memory, "row_by_row", "ours"),
         "ratio_to_file": ratio(memory, "floor", "ours"),
+        "named_ratio_to_row_by_row": ratio(runs[f"names_{largest}"], "row_by_row", "ours"),
+        "named_ratio_to_file": ratio(runs[f"names_{largest}"], "floor", "ours"),
         "connector_ratio_to_row_by_row": ratio(connector, "row_by_row", "ours"),
         "mb_per_slow_reader": max(each["mb_per_slow_reader"] for each in loads),
         "pool_acquire_us_median": runs["pool"]["acquire_us_median"],

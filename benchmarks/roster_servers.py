@@ -5,7 +5,7 @@ ROSTER_DATA is the folder with the rows: columns.arrow, lines.arrow, lines.jsonl
 
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,10 @@ def batches(name: str) -> list[Any]:
 
 
 def row_by_row() -> Application:
-    """Send one row at a time: parse three columns of JSON, then build, encode, and send a line."""
-    rows = [row for table in batches("columns.arrow") for row in zip(*lists(table), strict=True)]
-    return _sending(lambda: _lines_of(rows))
+    """Send one row at a time: parse its columns of JSON, then build, encode, and send a line."""
+    tables = batches("columns.arrow")
+    rows = [row for table in tables for row in zip(*lists(table), strict=True)]
+    return _sending(lambda: _lines_of(rows, tables[0].column_names))
 
 
 def floor() -> Application:
@@ -67,13 +68,14 @@ def _ours_by(size: int) -> Application:
 def row_by_row_by_connector() -> Application:
     """Like ``row_by_row``, from a cursor of the real connector."""
     from benchmarks.roster_edu import open_connection
+    from benchmarks.roster_rows import KEYS
 
     connection = open_connection(int(os.environ["ROSTER_EDU_PORT"]))
 
     def lines() -> Iterator[bytes]:
         with connection.cursor() as cursor:
-            cursor.execute("select organization, student, codes from roster")
-            yield from _lines_of(cursor)
+            cursor.execute("select * from roster")
+            yield from _lines_of(cursor, KEYS)
 
     return _sending(lines)
 
@@ -82,13 +84,9 @@ def lists(table: Any) -> list[list[str]]:
     return [column.to_pylist() for column in table.columns]
 
 
-def _lines_of(rows: Iterable[Any]) -> Iterator[bytes]:
-    for organization, student, codes in rows:
-        line = {
-            "educationOrganizationReference": json.loads(organization),
-            "studentReference": json.loads(student),
-            "studentIdentificationCodes": json.loads(codes),
-        }
+def _lines_of(rows: Iterable[Any], keys: Sequence[str]) -> Iterator[bytes]:
+    for row in rows:
+        line = {key: json.loads(value) for key, value in zip(keys, row, strict=True)}
         yield json.dumps(line, separators=(",", ":")).encode() + b"\n"
 
 

@@ -73,10 +73,11 @@ class World:
     """For the process that serves Runway."""
     paths: list[str]
     headers: list[dict[str, str]]
+    query: str = ""
 
     @property
     def roster(self) -> str:
-        return f"{self.paths[0]}/roster"
+        return f"{self.paths[0]}/roster{self.query}"
 
 
 def make_world(runs: int) -> World:
@@ -99,7 +100,7 @@ def make_world(runs: int) -> World:
     from earthbeam.runs import tokens
     from tests import factories
 
-    factories.make_partner(cross_year_match_enabled=True)
+    factories.make_partner(cross_year_match_enabled=True, identity_checks="hold")
     made = [factories.make_run(status=Run.Status.RUNNING) for _ in range(runs)]
     return World(
         env,

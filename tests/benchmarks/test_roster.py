@@ -10,6 +10,7 @@ from runway.settings import BASE_DIR
 FIGURES = (
     "ratio_to_row_by_row",
     "ratio_to_file",
+    "named_ratio_to_file",
     "connector_ratio_to_row_by_row",
     "mb_per_slow_reader",
     "pool_acquire_us_median",
