@@ -183,14 +183,15 @@ def store_for(run: Run) -> None:
     job = run.job
     wanted = job.tenant.partner.identity_checks != Partner.IdentityChecks.OFF
     lines = list(_lines(job.tenant)) if wanted else []
-    if lines or run.confirmed_students:
-        store = open_store(paths.app_data_base_path(job))
-        try:
-            store.save(io.BytesIO(b"".join(lines)), f"input/{paths.CONFIRMED_NAME}")
-        except OSError as error:
-            raise LaunchFailed(
-                f"The confirmed students could not be stored for the run: {fault(error)}"
-            ) from error
+    if not lines and not run.confirmed_students:
+        return
+    store = open_store(paths.app_data_base_path(job))
+    try:
+        store.save(io.BytesIO(b"".join(lines)), f"input/{paths.CONFIRMED_NAME}")
+    except OSError as error:
+        raise LaunchFailed(
+            f"The confirmed students could not be stored for the run: {fault(error)}"
+        ) from error
     run.confirmed_students = len(lines)
     Run.objects.filter(pk=run.pk).update(confirmed_students=len(lines))
 

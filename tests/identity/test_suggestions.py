@@ -170,3 +170,51 @@ def test_more_than_a_tenth_of_a_file_is_too_many_but_one_row_never_is():
     assert not too_many_disagree(6, 60)
     assert not too_many_disagree(1, 5)
     assert too_many_disagree(2, 5)
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ("Ольга", "Иванова"),
+        ("小龙", "李"),
+        ("محمد", "العلي"),
+        ('Zoë "Zo"', "O’Neil"),
+        ("Ana, María", "García-López, Jr."),
+        ("Mia 🙂", "Castro"),
+        ("=cmd|' /C calc'!A0", "<b>"),
+    ],
+)
+def test_names_of_any_alphabet_and_with_any_signs_find_their_student(first, last):
+    theirs = student("1", first, last, "2014-03-05")
+    others = [student(str(n), f"Other{n}", f"Person{n}", "2014-03-05") for n in range(2, 6)]
+    [best, *_] = suggestions(row(first=first, last=last, birth="3/5/2014"), *others, theirs)
+    assert best.student.unique_id == "1"
+    assert best.comparison.birth == "same"
+
+
+def test_a_roster_whose_half_has_no_birth_dates_is_searched_by_name_for_those():
+    roster = [
+        student(str(n), first, last, "2014-03-05" if n % 2 else "")
+        for n, (first, last) in enumerate(
+            [("Mia", "Castro"), ("Leo", "Baker"), ("Ana", "Abbott"), ("Hugo", "Fischer")]
+        )
+    ]
+    with_date = found(row(first="Leo", last="Baker", birth="2014-03-05"), *roster)
+    assert with_date == [("1", "very_likely", True)]
+    [without] = suggestions(row(first="Ana", last="Abbott", birth="2014-03-05"), *roster)
+    assert without.student.unique_id == "2"
+    assert without.comparison.birth is None
+    assert without.likelihood != "very_likely"
+
+
+def test_twenty_thousand_open_rows_each_find_their_student():
+    names = [(f"F{chr(97 + n % 26)}{n % 97}", f"L{chr(97 + n % 23)}{n}") for n in range(400)]
+    roster = [
+        student(str(n), *name, f"20{10 + n % 9}-0{1 + n % 9}-1{n % 10}")
+        for n, name in enumerate(names)
+    ]
+    rows = [OpenRow((), each.person) for _ in range(50) for each in roster]
+    suggester = Suggester(rows, "")
+    suggester.read("ods", iter(roster))
+    best = [suggester.of_row(place)[0].student.unique_id for place in range(len(rows))]
+    assert best == [each.unique_id for _ in range(50) for each in roster]

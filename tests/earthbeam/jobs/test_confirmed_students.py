@@ -131,10 +131,13 @@ def test_the_executor_is_given_what_was_confirmed_for_its_tenant(tenant):
     assert "confirmedFile" not in payload.build(run)
 
 
-def test_nothing_is_given_while_identity_checks_are_off(tenant):
+def test_nothing_is_given_or_asked_for_while_identity_checks_are_off(
+    tenant, django_assert_num_queries
+):
     remember(tenant, given(("77", "604822")), by="ana")
     run = checking(factories.make_run(factories.make_job(tenant=tenant)), "off")
-    assert handed_over(run) is None
+    with django_assert_num_queries(0):
+        assert handed_over(run) is None
     assert "confirmedFile" not in payload.build(run)
 
 
