@@ -6,7 +6,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect, sync_playwright
 
 from earthbeam.jobs.lifecycle import start_run
-from earthbeam.models import ConfirmedStudent, Job, Run
+from earthbeam.models import ConfirmedStudent, Job, Notice, Run, Webhook
 from partners.models import Partner
 from runway.sandbox.input_files import Expectation, InputFile
 from runway.sandbox.population import CURRENT, EARLIER, in_group, students
@@ -88,6 +88,8 @@ def test_twelve_damaged_rows_of_sixty_are_decided_in_the_browser_once_and_for_al
 ):
     monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's loop runs here
     Partner.objects.update(identity_checks="hold")
+    # Its messages, too, are among what the database keeps.
+    Webhook.objects.create(partner=Partner.objects.get(), url="http://127.0.0.1:9/")
     damaged = damaged_rows()
     path = tmp_path / "fall.csv"
     path.write_bytes(file_of([*map(row, GOOD), *(each for _, each in damaged)]))
@@ -135,6 +137,7 @@ def test_twelve_damaged_rows_of_sixty_are_decided_in_the_browser_once_and_for_al
     expect(page.get_by_text("Revoked 1 confirmed student.")).to_be_visible()
     assert ConfirmedStudent.objects.count() == 8
 
+    assert Notice.objects.count() == 3
     told = everything_in_the_database()
     told["logs"] = stack.log("web") + stack.log("worker")
     told["runs' logs"] = "".join(each.log.text for each in (run, child, again))
