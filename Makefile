@@ -40,8 +40,8 @@ demo: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	@$(BIN)/python -m runway.demo $(ARGS)
 
-# Four processes on two cores, since tests spend much of their time waiting for faults.
-TEST := $(BIN)/python -m pytest -n 4 --dist loadfile --no-loadscope-reorder
+# Five processes on two cores, since tests spend much of their time waiting for faults.
+TEST := $(BIN)/python -m pytest -n 5 --dist loadfile --no-loadscope-reorder
 
 ## make test         run all tests
 test: $(INSTALLED)

@@ -102,15 +102,6 @@ def test_student_ids_package_matches_rows_and_has_its_known_limits(
     assert sorted(matched) == sorted([*named, *SHARED_STATE_ID, WITHOUT_CODES])
 
 
-def test_composed_bundle_brings_its_own_package(bundle_repository: Path, tmp_path: Path) -> None:
-    data = bundle_repository / "assessments/SAMPLE_SUMMATIVE/data"
-    rows = read(data / "sample_MA_anonymized_file.csv")
-    output = compose(bundle_repository, "SAMPLE_SUMMATIVE", rows, [], tmp_path)
-    assert len(results(output)) == 5
-    assert len((output / "performanceLevelDescriptors.jsonl").read_text().splitlines()) == 4
-    assert read(output / "input_no_student_id_match.csv") == []
-
-
 def compose(
     repository: Path,
     bundle: str,

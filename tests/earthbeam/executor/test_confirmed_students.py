@@ -143,18 +143,6 @@ def test_without_identity_checks_nothing_of_it_is_used(app, ods, workbench, star
     assert (matches["unmatched"], "confirmed" in matches) == (1, False)
 
 
-@pytest.mark.slow
-def test_confirmations_that_make_no_sense_fail_the_job_without_telling_whom_they_are_about(
-    app, ods, workbench, start
-):
-    ended = start(GOOD, [{"column": COLUMN, "id": "604822", "studentUniqueId": " "}])
-    assert app.outcome() == "done failure", ended.log
-    assert app.error()["code"] == "invalid_job"
-    assert "confirmedFile" in app.error()["payload"]["message"]
-    assert "604822" not in ended.log + json.dumps(app.reports)
-    assert ods.received_counts() == {}
-
-
 def test_a_row_with_ids_of_two_confirmed_students_has_neither():
     ids: dict[str, list[str | None]] = {
         "One": ["1", "1", " 3.0", None, ""],

@@ -7,7 +7,7 @@ from runway.sandbox.ods import Faults
 from runway.sandbox.population import CURRENT, EARLIER, in_group
 from tests.earthbeam.executor.conftest import edu_roster, on_file_and_s3
 from tests.earthbeam.executor.error_reports import check_error
-from tests.earthbeam.executor.test_runs import HEADER, INTERIM, interim
+from tests.earthbeam.executor.test_runs import INTERIM, interim
 
 pytestmark = pytest.mark.slow
 
@@ -32,18 +32,10 @@ def fails(app, workbench, code, **variables):
     return error["payload"]
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        (HEADER.encode(), "no rows"),
-        (b"Name,Score\nAna,7\n", "StudentNumber, StateStudentID"),
-        (f"{HEADER}\n".encode() + b'1,2,"never closed\n', "line 2 has no end"),
-    ],
-    ids=["header only", "no id column", "open quote"],
-)
-def test_an_unusable_file_is_told_in_words(app, ods, workbench, write_file, content, told):
-    workbench.job(write_file("scores.csv", content), INTERIM, ods)
-    assert told in fails(app, workbench, "earthmover_run")["message"]
+def test_an_unusable_file_is_told_in_words(app, ods, workbench, write_file):
+    workbench.job(write_file("scores.csv", b"Name,Score\nAna,7\n"), INTERIM, ods)
+    told = fails(app, workbench, "earthmover_run")["message"]
+    assert "StudentNumber, StateStudentID" in told
     assert ods.received_counts() == {}
 
 

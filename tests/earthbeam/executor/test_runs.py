@@ -174,13 +174,10 @@ def interim(rows):
 INTERIM = "assessments/SAMPLE_INTERIM"
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "cp1252", "utf-8-sig"])
-def test_files_in_other_encodings_load_with_their_accents(
-    app, ods, workbench, write_file, encoding
-):
+def test_files_in_other_encodings_load_with_their_accents(app, ods, workbench, write_file):
     known = in_group(CURRENT)[10:14]
     content = interim([(s.state_id, "", "Nuñez, Zoë") for s in known] + [("nobody", "", "Siân")])
-    path = write_file("scores.csv", content.encode(encoding))
+    path = write_file("scores.csv", content.encode("utf-16"))
     workbench.job(path, INTERIM, ods)
 
     ended = workbench.run()
@@ -304,11 +301,10 @@ def test_no_secret_and_no_student_id_reaches_the_log(app, ods, workbench, tmp_pa
     assert not [student_id for student_id in ids if student_id and student_id in log]
 
 
-@pytest.mark.parametrize("answer", [400, 404, 409])
 def test_a_report_that_the_app_offers_and_does_not_take_fails_no_run(
-    app, ods, workbench, write_file, answer
+    app, ods, workbench, write_file
 ):
-    app.refuse["matches"] = [answer]
+    app.refuse["matches"] = [404]
     content = interim([(s.state_id, "", "A") for s in in_group(CURRENT)[10:14]])
     workbench.job(write_file("scores.csv", content.encode()), INTERIM, ods)
     ended = workbench.run()
