@@ -4,6 +4,7 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +140,10 @@ def keep_keys(fetched: Path, roster: Path) -> int:
     students = 0
     with fetched.open("rb") as lines, roster.open("wb") as kept:
         for line in lines:
-            record = _decode(line)
+            record, by_orjson = _decode(line)
             record.setdefault("studentIdentificationCodes", [])
-            kept.write(_encode({key: record[key] for key in _KEPT_KEYS if key in record}))
+            wanted = {key: record[key] for key in _KEPT_KEYS if key in record}
+            kept.write(_encode(wanted, by_orjson))
             students += 1
     return students
 
@@ -151,18 +153,19 @@ def keep_keys(fetched: Path, roster: Path) -> int:
 _LONG_NUMBER = re.compile(rb"[:,[]\s*-?\d{19}")
 
 
-def _decode(line: bytes) -> dict[str, Any]:
-    try:
-        return json.loads(line) if _LONG_NUMBER.search(line) else orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return json.loads(line)
+def _decode(line: bytes) -> tuple[dict[str, Any], bool]:
+    """Return a record, and whether orjson could read it."""
+    if not _LONG_NUMBER.search(line):
+        with suppress(orjson.JSONDecodeError):
+            return orjson.loads(line), True
+    return json.loads(line), False
 
 
-def _encode(record: dict[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-    except TypeError:
-        return (json.dumps(record, separators=(",", ":")) + "\n").encode()
+def _encode(record: dict[str, Any], by_orjson: bool) -> bytes:
+    if by_orjson:  # which would write null for an infinite number
+        with suppress(TypeError):
+            return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+    return (json.dumps(record, separators=(",", ":")) + "\n").encode()
 
 
 def stream_edu_roster(

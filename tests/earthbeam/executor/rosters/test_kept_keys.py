@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from earthbeam.executor.rosters.fetching import keep_keys
@@ -25,6 +25,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("kept")
 
 
+@example({"studentIdentificationCodes": float("inf")}, False)
 @given(st.dictionaries(st.sampled_from([*KEYS, "_etag", "addresses"]), values), st.booleans())
 def test_what_is_kept_is_kept_exactly(folder, record, escaped):
     fetched, roster = folder / "fetched.jsonl", folder / "roster.jsonl"
