@@ -3,8 +3,8 @@
 import csv
 import functools
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME
 from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace
 from earthbeam.invisible import without_invisible
-from earthbeam.matching import Outcome, Plan
+from earthbeam.matching import Outcome, Plan, RowMatch
 
 logger = logging.getLogger(__name__)
 
@@ -70,6 +70,7 @@ class Matched:
             "odsMatched": self.rows_of(ODS_SET),
             "crossYearMatched": self.rows_of(OTHER_SET),
             "unmatched": self.unmatched_rows,
+            "untransformable": counts[Outcome.UNTRANSFORMABLE],
             "blankIds": counts[Outcome.BLANK],
             "ambiguousIds": counts[Outcome.AMBIGUOUS],
             "idName": self.plan.winner.column,
@@ -83,7 +84,27 @@ class Matched:
         """Return how many rows went to a set."""
         return sum(self._set_of.get(row.outcome) == name for row in self.plan.rows)
 
+    def numbers_in(self, name: str) -> list[int]:
+        """Return the numbers of a set's rows in the input, counted from 0."""
+        return [
+            number
+            for number, row in enumerate(self.plan.rows)
+            if self._set_of.get(row.outcome) == name
+        ]
+
+    def holding(self, held: Collection[int]) -> "Matched":
+        """Return the result without the ``held`` rows in any set, and with all files anew."""
+        hold = RowMatch(Outcome.UNTRANSFORMABLE)
+        rows = [hold if number in held else row for number, row in enumerate(self.plan.rows)]
+        plan = replace(self.plan, rows=rows)
+        set_inputs, unmatched = self._split(plan)
+        return replace(self, plan=plan, set_inputs=set_inputs, unmatched_rows=unmatched)
+
+    delimiter: str
+    header_row: int
+    """Of the sets' files."""
     _set_of: dict[Outcome, str]
+    _split: Callable[[Plan], tuple[dict[str, Path], int]]
 
 
 def match_students(
@@ -153,8 +174,21 @@ def match_students(
             plan = review.plan
         names = _names_for_bundle(source.columns(), wanted, workspace.bundle)
         sets = _sets(job)
-        set_inputs, unmatched = _split(source, rows.file, names, plan, sets, workspace)
-        return Matched(plan, set_inputs, unmatched, missing, review, len(remembered), sets)
+
+        def split(plan: Plan) -> tuple[dict[str, Path], int]:
+            return _split(source, rows.file, names, plan, sets, workspace)
+
+        return Matched(
+            plan,
+            *split(plan),
+            missing,
+            review,
+            len(remembered),
+            rows.file.delimiter,
+            rows.file.header_row,
+            sets,
+            split,
+        )
     except (BadFile, matching.NoRows) as error:
         raise StepFailed("earthmover_run", str(error)) from None
 

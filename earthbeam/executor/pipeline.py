@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from earthbeam.delimited import BadFile
+from earthbeam.executor import held_rows
 from earthbeam.executor.bundle import checkout, descriptor_mappings
 from earthbeam.executor.decisions import fetch_decisions
 from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
+from earthbeam.executor.held_rows import HeldRow
 from earthbeam.executor.identity_step import REVIEW_NAME
 from earthbeam.executor.job import Job, Ods
 from earthbeam.executor.lightbeam import config, sending
@@ -35,10 +37,19 @@ from earthbeam.executor.rosters import fetching
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME, ROSTER_NAME
 from earthbeam.executor.workspace import input_files
 from earthbeam.executor.workspace.artifacts import Artifacts
-from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace, is_plain_file
+from earthbeam.executor.workspace.folders import (
+    ODS_SET,
+    OTHER_SET,
+    Workspace,
+    is_plain_file,
+    remove,
+)
 from earthbeam.files import FileStore, open_store
 
 logger = logging.getLogger(__name__)
+
+_MOST_NAMED = 10
+"""Rows that an error names."""
 
 EARTHMOVER_RESULTS = {ODS_SET: "em-results.json", OTHER_SET: "em-results-x-year.json"}
 
@@ -212,18 +223,11 @@ class Pipeline:
         descriptor_mappings.write_seeds(self.job.descriptor_mappings, self.workspace.bundle)
         rows = self._rows_to_match(bundle, input_file, earthmover)
         matched = self._match(bundle, rows, roster)
-        drafts = {
-            name: self.workspace.draft(EARTHMOVER_RESULTS[name]) for name in matched.set_inputs
-        }
-        made = transform.transform_sets(
-            matched.set_inputs,
-            rows.raw_encoding,
-            self.job,
-            self.workspace,
-            drafts,
-            earthmover,
-            self._counting_rows(len(matched.plan.rows) - matched.unmatched_rows),
-        )
+        try:
+            made = self._transform(matched, rows.raw_encoding, earthmover)
+        except transform.Untransformable as failure:
+            matched = self._hold_rows(matched, rows.raw_encoding, earthmover, failure)
+            made = self._transform(matched, rows.raw_encoding, earthmover)
         outputs = {}
         for name, folder in made.items():
             self._publish_childs(EARTHMOVER_RESULTS[name])
@@ -238,6 +242,73 @@ class Pipeline:
                 path="output/",
             )
         return matched, outputs
+
+    def _transform(
+        self, matched: Matched, raw_encoding: str | None, earthmover: Earthmover
+    ) -> dict[str, Path]:
+        drafts = {
+            name: self.workspace.draft(EARTHMOVER_RESULTS[name]) for name in matched.set_inputs
+        }
+        for name in matched.set_inputs:
+            remove(self.workspace.set_output(name))
+        return transform.transform_sets(
+            matched.set_inputs,
+            raw_encoding,
+            self.job,
+            self.workspace,
+            drafts,
+            earthmover,
+            self._counting_rows(len(matched.plan.rows) - matched.unmatched_rows),
+        )
+
+    def _hold_rows(
+        self,
+        matched: Matched,
+        raw_encoding: str | None,
+        earthmover: Earthmover,
+        failure: StepFailed,
+    ) -> Matched:
+        """Return the result without the rows that fail. Raises ``failure`` if they are many."""
+
+        def trial(file: Path) -> str | None:
+            folder = self.workspace.fresh_folder("results")
+            try:
+                return transform.try_rows(
+                    file, raw_encoding, self.job, self.workspace, earthmover, folder
+                )
+            finally:
+                remove(folder)
+
+        logger.info(
+            "The bundle fails, perhaps with a few rows only: looking for them. Its reason:\n%s",
+            failure.fields.get("stacktrace", ""),
+        )
+        most = held_rows.most_held(len(matched.plan.rows))
+        held: dict[int, HeldRow] = {}
+        for name, path in matched.set_inputs.items():
+            numbers = matched.numbers_in(name)
+            folder = self.workspace.fresh_folder("trial")
+            file = held_rows.SetFile(path, matched.delimiter, matched.header_row)
+            if len(matched.set_inputs) > 1 and trial(path) is None:
+                continue
+            search = held_rows.Search(file, len(numbers), folder, trial)
+            try:
+                found = search.find(most - len(held))
+            except held_rows.TooMany as many:
+                first = sorted([*held, *(numbers[row] for row in many.rows)])[:_MOST_NAMED]
+                raise StepFailed(
+                    failure.code,
+                    failure.message,
+                    rows=[row + 1 for row in first],
+                    **failure.fields,
+                ) from failure
+            held |= {numbers[row]: each for row, each in found.items()}
+        if not held or len(held) == sum(map(matched.rows_of, matched.set_inputs)):
+            raise failure
+        logger.warning("%d rows cannot be transformed, and are held", len(held))
+        held_matched = matched.holding(held)
+        held_rows.write_review(self.workspace.draft(REVIEW_NAME), held_matched.plan, held)
+        return held_matched
 
     def _counting_rows(self, total: int) -> Callable[[int], None]:
         """Return a function that reports that more rows are transformed."""
@@ -336,7 +407,8 @@ class Pipeline:
         if matched.unmatched_rows:
             self.workspace.publish(UNMATCHED_NAME)
             self.artifacts.store(UNMATCHED_NAME)
-        if matched.review is not None and self.workspace.draft(REVIEW_NAME).stat().st_size:
+        review = self.workspace.draft(REVIEW_NAME)
+        if is_plain_file(review) and review.stat().st_size:
             self.workspace.publish(REVIEW_NAME)
             self.artifacts.store(REVIEW_NAME)
         for name, output in outputs.items():

@@ -19,6 +19,9 @@ class Outcome(Enum):
     DISAGREES = "disagrees"
     """Its ID leads to a student whom neither a name nor the birth date confirms."""
 
+    UNTRANSFORMABLE = "untransformable"
+    """The bundle fails with it."""
+
     @property
     def matched(self) -> bool:
         """Whether the row has a student."""

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,6 +12,8 @@ from earthbeam.executor.earthmover.parts import PROGRESS
 from earthbeam.executor.processes import running
 from earthbeam.executor.processes.cores import cores
 from earthbeam.executor.workspace.folders import Workspace
+
+_QUIET_LINES = 20
 
 # Started by path, in Python's isolated mode, so that it can import none of our code.
 _SERVER = Path(__file__).with_name("earthmover_server.py")
@@ -43,19 +46,24 @@ class Earthmover(running.ServerProcess):
         *programs: Program,
         cwd: Path,
         on_rows: Callable[[int], None] = lambda rows: None,
+        quiet: bool = False,
     ) -> running.Completed:
         """Run programs and return the worst result.
 
         They run concurrently, and share the cores, unless there is only one. Programs that work in
-        parts report them: ``on_rows`` is called with how many more rows are done.
+        parts report them: ``on_rows`` is called with how many more rows are done. What ``quiet``
+        ones print is not logged, only kept for the result.
 
         Raises StepFailed if another process killed one, or if earthmover's process is gone.
         """
 
+        printed: deque[str] = deque(maxlen=_QUIET_LINES)
+
         def heard(line: str) -> bool:
             count = line.removeprefix(PROGRESS)
             if count == line or not count.isdecimal():
-                return False
+                printed.append(line)
+                return quiet
             on_rows(int(count))
             return True
 
@@ -73,6 +81,6 @@ class Earthmover(running.ServerProcess):
             }
             answer, tail = self.ask(json.dumps(request), heard)
             codes += json.loads(answer)
-            tails.append(tail)
+            tails.append("\n".join(printed) if quiet else tail)
         worst = next((code for code in codes if code), 0)
         return running.completed(worst, "earthmover", "\n".join(tails))

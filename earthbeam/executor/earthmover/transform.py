@@ -17,6 +17,7 @@ from earthbeam.executor.processes import running
 from earthbeam.executor.workspace.folders import (
     Workspace,
     is_plain_file,
+    remove,
     remove_all_but_plain_files,
 )
 from earthbeam.executor.workspace.input_files import local_path
@@ -65,6 +66,13 @@ class BundleDescription:
     def renamed_columns(self) -> tuple[str, ...] | None:
         """The names that the bundle gives the columns by position, if it does."""
         return tuple(self.source["columns"]) if self.source.get("rename_cols") else None
+
+
+class Untransformable(StepFailed):
+    """The bundle fails with a set's rows. Some of them may be at fault."""
+
+    def __init__(self, failure: StepFailed) -> None:
+        super().__init__(failure.code, str(failure), **failure.fields)
 
 
 @dataclass(frozen=True)
@@ -186,22 +194,62 @@ def transform_sets(
     """
     programs = []
     for name, set_input in set_inputs.items():
-        inputs = _inputs(job, workspace)
-        command = ["run", str(results_files[name])]
-        if raw_encoding is None:
-            inputs["INPUT_FILE"] = set_input
-        else:
-            command += ["--matched", str(set_input)]
-        environment = _environment(job, workspace, inputs, workspace.set_output(name))
-        # The matcher writes UTF-8, whatever the input's encoding.
-        programs.append(_program(command, name, raw_encoding or "utf-8", environment, workspace))
+        output = workspace.set_output(name)
+        results = results_files[name]
+        programs.append(_run(name, set_input, raw_encoding, job, workspace, results, output))
     done = earthmover.run(*programs, cwd=workspace.bundle, on_rows=on_rows)
     if done.exit_code != 0:
-        raise _cannot_transform(done)
+        failure = _cannot_transform(done)
+        # A signal's number is negative: that was no row.
+        raise Untransformable(failure) if done.exit_code > 0 else failure
     outputs = {name: workspace.set_output(name) for name in set_inputs}
     for output in outputs.values():
         remove_all_but_plain_files(output)
     return outputs
+
+
+def try_rows(
+    file: Path,
+    raw_encoding: str | None,
+    job: Job,
+    workspace: Workspace,
+    earthmover: Earthmover,
+    folder: Path,
+) -> str | None:
+    """Run the bundle on a file instead of a set's rows, and throw its results away.
+
+    Returns the last lines printed if the bundle fails with them, else None. ``folder`` must be
+    empty, and is emptied again. Raises StepFailed if it ends in any other way.
+    """
+    output = folder / "output"
+    output.mkdir()
+    program = _run("trial", file, raw_encoding, job, workspace, folder / "results", output)
+    done = earthmover.run(program, cwd=workspace.bundle, quiet=True)
+    (folder / "results").unlink(missing_ok=True)
+    remove(output)
+    if done.exit_code < 0:
+        raise _cannot_transform(done)
+    return done.tail if done.exit_code else None
+
+
+def _run(
+    label: str,
+    set_input: Path,
+    raw_encoding: str | None,
+    job: Job,
+    workspace: Workspace,
+    results: Path,
+    output: Path,
+) -> Program:
+    inputs = _inputs(job, workspace)
+    command = ["run", str(results)]
+    if raw_encoding is None:
+        inputs["INPUT_FILE"] = set_input
+    else:
+        command += ["--matched", str(set_input)]
+    environment = _environment(job, workspace, inputs, output)
+    # The matcher writes UTF-8, whatever the input's encoding.
+    return _program(command, label, raw_encoding or "utf-8", environment, workspace)
 
 
 def _program(

@@ -61,6 +61,7 @@ def test_a_cross_year_job_splits_its_rows_between_the_ods_and_edu(app, ods, work
         "odsMatched": expected.ods,
         "crossYearMatched": expected.cross_year,
         "unmatched": expected.unmatched,
+        "untransformable": 0,
         "blankIds": expected.blank,
         "ambiguousIds": expected.ambiguous,
         "idName": expected.id_name,

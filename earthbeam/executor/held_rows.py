@@ -1,0 +1,187 @@
+"""Find the rows that the bundle cannot transform, so that the others can go on without them.
+
+Nothing is assumed of the bundle: parts of a set's rows are transformed until those are found with
+which it fails (contract section 12). A file of which most rows fail is given up after a few.
+"""
+
+import random
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from earthbeam.delimited import DelimitedFile, writing_rows
+from earthbeam.matching import Plan
+
+Trial = Callable[[Path], str | None]
+"""Transforms a file instead of a set's rows. Returns the last lines printed if that fails."""
+
+SHARE, LEAST = 0.05, 20
+"""How many rows may be held: that share of the input's, or that many, whichever is more."""
+FAILURES_IN_A_ROW = 5
+"""So many rows, taken at random, that all fail are no few rows of a file."""
+_MOST_TRIALS = 2000
+_MOST_EXPLAINED = 20
+_LONGEST_VALUE = 100
+_DATES = re.compile(r"time data|strptime|strftime|to_datetime|datetime|DateParse|month must be")
+
+
+@dataclass(frozen=True)
+class HeldRow:
+    """A row that cannot be transformed. ``column`` is None if no single cell is at fault.
+
+    ``problem`` is "date" if the cell should be a date, else "value".
+    """
+
+    column: str | None = None
+    value: str = ""
+    problem: str = "value"
+
+
+class TooMany(Exception):
+    """More rows cannot be transformed than may be held. ``rows`` are the first that were found."""
+
+    def __init__(self, rows: Iterable[int]) -> None:
+        self.rows = sorted(rows)
+        super().__init__(f"{len(self.rows)} rows and more cannot be transformed")
+
+
+class SetFile:
+    """A set's input, whose rows are counted from 0."""
+
+    def __init__(self, path: Path, delimiter: str, header_row: int) -> None:
+        self.path = path
+        self._file = DelimitedFile(path, "utf-8", delimiter, header_row)
+        self._delimiter = delimiter
+        self._head = self._file.head()
+        self.columns = self._file.columns()
+
+    def row(self, number: int) -> list[str]:
+        return next(islice(self._file.rows(), number, None))
+
+    def write(self, target: Path, wanted: range) -> None:
+        """Write a file of only the ``wanted`` rows."""
+        with writing_rows(target, self._delimiter, self._head) as writer:
+            rows = islice(self._file.rows_and_lines(), wanted.start, wanted.stop)
+            for row, line in rows:
+                if line is None:
+                    writer.write(row)
+                else:
+                    writer.write_line(line)
+
+    def write_row(self, target: Path, row: list[str]) -> None:
+        """Write a file of one row, with other cells than it has."""
+        with writing_rows(target, self._delimiter, self._head) as writer:
+            writer.write(row)
+
+
+class Search:
+    """The search in one set, of ``count`` rows. ``folder`` is for the files that are tried."""
+
+    def __init__(self, file: SetFile, count: int, folder: Path, trial: Trial) -> None:
+        self._file, self._count, self._trial = file, count, trial
+        self._target = folder / file.path.name
+        self._trials = 0
+        self._failed: dict[int, str] = {}
+        """Rows that fail by themselves, with what was printed then."""
+
+    def find(self, most: int) -> dict[int, HeldRow]:
+        """Return the rows that fail by themselves.
+
+        Raises TooMany if they are more than ``most``, or all that were looked at. Returns {} if the
+        rows fail together only.
+        """
+        good = self._good_row()
+        if not self._halve(0, self._count, most):
+            return {}
+        explained = islice(sorted(self._failed), _MOST_EXPLAINED)
+        held = dict.fromkeys(sorted(self._failed), HeldRow())
+        return held | {row: self._explain(row, good) for row in explained}
+
+    def _good_row(self) -> int:
+        """Return a row that can be transformed. Raises TooMany if there seem to be few of them."""
+        rows = random.Random(0).sample(  # noqa: S311  any rows will do
+            range(self._count), min(self._count, FAILURES_IN_A_ROW)
+        )
+        for row in rows:
+            if not self._fails(range(row, row + 1)):
+                return row
+        raise TooMany(self._failed)
+
+    def _halve(self, start: int, end: int, most: int) -> bool:
+        """Find the failing rows among those of a part that fails. False if none fails alone."""
+        if end - start == 1:
+            return self._fails(range(start, end), most)
+        middle = (start + end) // 2
+        if not self._fails(range(start, middle), most):
+            return self._halve(middle, end, most)
+        if not self._halve(start, middle, most):
+            return False
+        return not self._fails(range(middle, end), most) or self._halve(middle, end, most)
+
+    def _fails(self, rows: range, most: int | None = None) -> bool:
+        if len(rows) == 1 and rows[0] in self._failed:
+            return True
+        self._file.write(self._target, rows)
+        said = self._try()
+        if said is not None and len(rows) == 1:
+            self._failed[rows[0]] = said
+        if most is not None and (len(self._failed) > most or self._trials > _MOST_TRIALS):
+            raise TooMany(self._failed)
+        return said is not None
+
+    def _try(self) -> str | None:
+        self._trials += 1
+        return self._trial(self._target)
+
+    def _explain(self, number: int, good: int) -> HeldRow:
+        """Return which cell is at fault: the one whose replacement by a good row's helps."""
+        bad, cells = self._file.row(number), self._file.row(good)
+        places: Sequence[int] = [place for place in range(len(bad)) if bad[place] != cells[place]]
+        while len(places) > 1:
+            half = places[: len(places) // 2]
+            places = half if self._helps(bad, cells, half) else places[len(half) :]
+        if not places or not self._helps(bad, cells, places):
+            return HeldRow()
+        (place,) = places
+        problem = "date" if _DATES.search(self._failed[number]) else "value"
+        return HeldRow(self._file.columns[place], bad[place][:_LONGEST_VALUE], problem)
+
+    def _helps(self, bad: list[str], cells: list[str], places: Sequence[int]) -> bool:
+        mixed = [cells[place] if place in places else cell for place, cell in enumerate(bad)]
+        self._file.write_row(self._target, mixed)
+        return self._try() is None
+
+
+def most_held(rows: int) -> int:
+    """Return how many of a file's rows may be held."""
+    return max(LEAST, int(SHARE * rows))
+
+
+def write_review(draft: Path, plan: Plan, held: Mapping[int, HeldRow]) -> None:
+    """Add the ``held`` rows, counted from 0, to what identity checks have written to ``draft``.
+
+    If there were none, the other open rows are listed as well, so that all open rows are there.
+    """
+    lines: dict[int, bytes] = {}
+    if draft.exists():
+        written = draft.read_bytes().splitlines(keepends=True)
+        lines = {orjson.loads(line)["row"] - 1: line for line in written}
+    else:
+        for number, row in enumerate(plan.rows):
+            if row.student is None:
+                lines[number] = _line(number, row.outcome.value)
+    for number, each in held.items():
+        cell = {"column": each.column, "value": each.value, "problem": each.problem}
+        lines[number] = _line(number, "untransformable", cell=cell if each.column else None)
+    with draft.open("wb") as file:
+        file.writelines(lines[number] for number in sorted(lines))
+
+
+def _line(number: int, reason: str, **more: Any) -> bytes:
+    line = {"row": number + 1, "open": True, "reason": reason, "person": {}, "suggestions": []}
+    return orjson.dumps(line | more, option=orjson.OPT_APPEND_NEWLINE)
