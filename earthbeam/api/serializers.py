@@ -88,6 +88,7 @@ class MatchesReport(serializers.Serializer[Any]):
     odsMatched = Count(source="ods_matched")
     crossYearMatched = Count(source="cross_year_matched")
     unmatched = Count()
+    untransformable = Count(required=False, allow_null=True)
     blankIds = Count(source="blank_ids")
     ambiguousIds = Count(source="ambiguous_ids")
     idName = Text(source="id_name", max_length=200)

@@ -146,4 +146,5 @@ def _row(rows: OpenRows, number: int) -> dict[str, Any]:
         "person": review.person if review else None,
         "matched": review.matched if review else None,
         "suggestions": review.suggestions if review else [],
+        "cell": review.cell if review else None,
     }

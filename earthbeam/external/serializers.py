@@ -287,6 +287,12 @@ class SuggestionAnswer(serializers.Serializer[Any]):
     )
 
 
+class CellAnswer(serializers.Serializer[Any]):
+    column = serializers.CharField()
+    value = serializers.CharField(help_text="Its first 100 characters.")
+    shouldBeDate = serializers.BooleanField(source="should_be_date")
+
+
 class OpenRowAnswer(serializers.Serializer[Any]):
     row = serializers.IntegerField(help_text="Its number among the open rows, from 1.")
     id = serializers.CharField(help_text="As the file has it.")
@@ -295,13 +301,16 @@ class OpenRowAnswer(serializers.Serializer[Any]):
     )
     reason = serializers.CharField(
         allow_null=True,
-        help_text="unknown, blank, ambiguous, or disagrees; null without identity checks.",
+        help_text="unknown, blank, ambiguous, disagrees, or untransformable; null if not known.",
     )
     person = PersonAnswer(allow_null=True, help_text="Whom the row is about, as far as it says.")
     matched = StudentAnswer(
         allow_null=True, help_text="If it disagrees, the student to whom its ID leads."
     )
     suggestions = SuggestionAnswer(many=True)
+    cell = CellAnswer(
+        allow_null=True, help_text="If it is untransformable, the cell with which the bundle fails."
+    )
 
 
 class OpenRowsAnswer(serializers.Serializer[Any]):
@@ -318,6 +327,11 @@ class MatchesAnswer(serializers.Serializer[Any]):
     unmatched = serializers.IntegerField()
     blankIds = serializers.IntegerField(source="blank_ids")
     ambiguousIds = serializers.IntegerField(source="ambiguous_ids")
+    untransformable = serializers.IntegerField(
+        allow_null=True,
+        help_text="Of the unmatched rows, those that have a student, but with which the bundle "
+        "fails; null if the executor did not report it.",
+    )
     idName = serializers.CharField(source="id_name")
     idType = serializers.CharField(source="id_type")
     matchRate = serializers.FloatField(source="match_rate")

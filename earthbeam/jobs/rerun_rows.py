@@ -72,8 +72,11 @@ def rerun_rows(
     by: User | None = None,
     api_client: str = "",
     students: Mapping[int, str] | None = None,
+    cells: Mapping[int, tuple[str, str]] | None = None,
 ) -> Job:
     """Create a job from the rows that ``ids`` numbers, with those IDs, and start its run.
+
+    ``cells`` numbers rows of which another cell is corrected: its column, and the new value.
 
     ``students`` numbers more rows, whose IDs stay as they are, with the studentUniqueId that a
     person has chosen for each. What was chosen is remembered for later files of the tenant. The job
@@ -82,8 +85,8 @@ def rerun_rows(
     column might match as well, but to other students. Raises RowsTaken, RunChanged, NotFixable, a
     JobError, or OSError, and then creates nothing.
     """
-    students = students or {}
-    rows = {*ids, *students}
+    students, cells = students or {}, cells or {}
+    rows = {*ids, *students, *cells}
     unmatched.check_original(run, file, rows)
     with transaction.atomic():
         # Not FOR UPDATE: the child's foreign key check must be able to lock the row.
@@ -93,7 +96,7 @@ def rerun_rows(
         others = taken_rows(parent, file)
         if both := {number: others[number] for number in rows if number in others}:
             raise RowsTaken(both)
-        made = _make(parent, file, ids, students, by, api_client)
+        made = _make(parent, file, ids, students, cells, by, api_client)
         _remember(parent, file, students, by=by.get_username() if by else api_client)
         return made
 
@@ -113,10 +116,12 @@ def _make(
     file: UnmatchedFile,
     ids: Mapping[int, str],
     students: Mapping[int, str],
+    cells: Mapping[int, tuple[str, str]],
     by: User | None,
     api_client: str,
 ) -> Job:
-    as_they_are = {number: file.rows[number - 1][file.id_place] for number in students}
+    others = {*students, *cells}
+    as_they_are = {number: file.rows[number - 1][file.id_place] for number in others}
     rows = {**as_they_are, **ids}
     order = sorted(rows)
     files = {entry.template_key: entry for entry in parent.files.all()}
@@ -138,7 +143,7 @@ def _make(
         }
         return submit(
             request,
-            streams | {INPUT_KEY: io.BytesIO(file.with_ids(rows))},
+            streams | {INPUT_KEY: io.BytesIO(file.with_ids(rows, cells))},
             created_by=by,
             api_client=api_client,
             parent=parent,

@@ -23,6 +23,7 @@ MAX_BYTES = 20 * 1024 * 1024
 _LONGEST = 200
 _MOST = 3
 _LEVELS = ("same", "close", "different")
+_REASONS = ("unknown", "blank", "ambiguous", "disagrees", "untransformable")
 _LIKELIHOODS = ("very_likely", "likely", "possible")
 
 
@@ -63,6 +64,15 @@ class Suggestion:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A cell with which the bundle fails. ``should_be_date`` tells that it reads a date there."""
+
+    column: str
+    value: str
+    should_be_date: bool
+
+
+@dataclass(frozen=True)
 class Review:
     """What was found about one row. ``matched`` is the student to whom its ID leads, if the row
     disagrees."""
@@ -71,6 +81,8 @@ class Review:
     person: Person
     suggestions: tuple[Suggestion, ...]
     matched: Student | None
+    cell: "Cell | None" = None
+    """If the bundle fails with the row: the cell at fault, where it is a single one."""
 
     def student(self, unique_id: str) -> Student | None:
         """Return one of the students that may be chosen for the row."""
@@ -121,11 +133,16 @@ def _review(line: Any) -> Review:
         raise TypeError
     matched = line.get("matched")
     return Review(
-        _one_of(line["reason"], ("unknown", "blank", "ambiguous", "disagrees")),
+        _one_of(line["reason"], _REASONS),
         _person(line["person"]),
         tuple(_suggestion(each) for each in suggestions[:_MOST]),
         None if matched is None else _student(matched),
+        None if (cell := line.get("cell")) is None else _cell(cell),
     )
+
+
+def _cell(given: Any) -> Cell:
+    return Cell(_text(given["column"]), _text(given["value"]), given["problem"] == "date")
 
 
 def _suggestion(given: Any) -> Suggestion:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from earthbeam import paths
 from earthbeam.delimited import (
@@ -59,6 +60,8 @@ class Unmatched:
     ambiguous: int | None
     disagreeing: int = 0
     """Rows whose ID leads to a student with another name and another birth date."""
+    untransformable: int = 0
+    """Rows that have a student, but with which the bundle fails."""
 
     @property
     def id_label(self) -> str:
@@ -71,7 +74,8 @@ class Unmatched:
         """How many rows have an ID that belongs to no student."""
         if self.count is None or self.blank is None or self.ambiguous is None:
             return None
-        return max(0, self.count - self.blank - self.ambiguous - self.disagreeing)
+        known = self.blank + self.ambiguous + self.disagreeing + self.untransformable
+        return max(0, self.count - known)
 
 
 def of_run(run: Run) -> Unmatched | None:
@@ -87,6 +91,7 @@ def of_run(run: Run) -> Unmatched | None:
             blank=matches.blank_ids,
             ambiguous=matches.ambiguous_ids,
             disagreeing=(matches.disagreeing or 0) if matches.identity_checks == "hold" else 0,
+            untransformable=matches.untransformable or 0,
         )
     if matches is None and ids is not None and ids.count != 0:
         return Unmatched(ids.count, ids.name, ids.type, None, None, None)
@@ -119,11 +124,15 @@ class UnmatchedFile:
         """Return the ID of row ``number``, counted from 1, as a form's input holds it."""
         return clean(self.rows[number - 1][self.id_place])
 
-    def with_ids(self, ids: Mapping[int, str]) -> bytes:
+    def with_ids(
+        self, ids: Mapping[int, str], cells: Mapping[int, tuple[str, str]] = MappingProxyType({})
+    ) -> bytes:
         """Return a file of the rows that ``ids`` numbers (from 1), in order, with the given IDs.
 
-        Every other cell, and the head, stay as they were.
+        ``cells`` has a column and its new value for some of them. Every other cell, and the head,
+        stay as they were. Raises NotFixable if there is no such column.
         """
+        places = find_columns(self.columns, {column for column, _ in cells.values()})
         text = io.StringIO(newline="")
         writer = RowWriter(text, self.delimiter)
         for row in self.head:
@@ -131,6 +140,11 @@ class UnmatchedFile:
         for number in sorted(ids):
             row = list(self.rows[number - 1])
             row[self.id_place] = ids[number]
+            if number in cells:
+                column, value = cells[number]
+                if column not in places:
+                    raise NotFixable(f"The uploaded file has no column {column}.")
+                row[places[column]] = value
             writer.write(row)
         return text.getvalue().encode()
 

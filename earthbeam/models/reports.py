@@ -166,6 +166,10 @@ class RunMatches(models.Model):
         null=True,
         help_text="The file's columns with names and birth dates, by what they hold.",
     )
+    untransformable = models.PositiveIntegerField(
+        null=True,
+        help_text="Unmatched rows whose student is known, but with which the bundle fails.",
+    )
     # Null if the run had no identity checks, or could not have the students' names.
     disagreeing = models.PositiveIntegerField(
         null=True,

@@ -19,6 +19,8 @@ class Rows:
     unmatched: int
     blank: int = 0
     ambiguous: int = 0
+    untransformable: int = 0
+    """Rows that have a student, but with which the assessment's bundle fails."""
     identity_checks: str = ""
     """What was done with rows that disagree: report or hold. Empty: no identity checks."""
     disagreeing: int | None = None
@@ -152,7 +154,7 @@ def _matched_all(total: int, facts: Facts) -> str:
 
 
 def _clauses(facts: Facts, rows: Rows) -> list[str]:
-    ods = earlier = unmatched = ""
+    ods = earlier = unmatched = held = ""
     if facts.to_ods and rows.ods:
         count = f"{rows.ods:,}"
         if facts.ods_set:
@@ -169,9 +171,12 @@ def _clauses(facts: Facts, rows: Rows) -> list[str]:
             earlier = f"{count} {matched} and {wait}"
         else:
             earlier = f"{count} {matched}, but produced no records for EDU"
-    if rows.unmatched:
-        unmatched = f"{rows.unmatched:,} did not match a student"
-    return [ods, earlier, unmatched] if any((ods, earlier, unmatched)) else ["none matched"]
+    if without := max(0, rows.unmatched - rows.untransformable):
+        unmatched = f"{without:,} did not match a student"
+    if rows.untransformable:
+        held = f"{rows.untransformable:,} could not be read as this assessment"
+    clauses = [ods, earlier, unmatched, held]
+    return clauses if any(clauses) else ["none matched"]
 
 
 def _by_sets(facts: Facts) -> Outcome:

@@ -241,9 +241,12 @@ def _earthmover_deps(payload: Payload, to_ods: bool) -> ErrorWords:
 
 
 def _earthmover_run(payload: Payload, to_ods: bool) -> ErrorWords:
+    what = "Its content does not look like this assessment's files."
+    if rows := _numbers(payload.get("rows")):
+        what = f"Too many of its rows cannot be read as such, beginning with {rows}."
     return ErrorWords(
         "The file could not be read as this assessment",
-        "Its content does not look like this assessment's files.",
+        what,
         "Check that it is this assessment's own export, unchanged, with its header row, and that "
         "the parameters are correct. Then submit the correct file as a new job.",
         _detail(payload),
@@ -406,6 +409,15 @@ def _detail(payload: Payload) -> str:
 def _text(payload: Payload, name: str, longest: int = 100) -> str:
     value = payload.get(name)
     return _short(value, longest) if isinstance(value, str) else ""
+
+
+def _numbers(value: Any) -> str:
+    """Return a list of row numbers in words, or "" for anything else."""
+    numbers = [each for each in value[:10] if type(each) is int] if isinstance(value, list) else []
+    if not numbers:
+        return ""
+    listed = ", ".join(f"{each:,}" for each in numbers)
+    return f"row {listed}" if len(numbers) == 1 else f"rows {listed}"
 
 
 def _names(value: Any) -> str:

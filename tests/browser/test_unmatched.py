@@ -273,6 +273,35 @@ def test_twelve_rows_are_decided_with_a_few_clicks_and_loaded_in_one_job(open_pa
     assert ids_of(child)[-1] == "604012"
 
 
+def test_a_cell_that_cannot_be_read_is_corrected_beside_a_chosen_student(open_page):
+    run = reviewed_run(4)
+    content = open_store(app_data_base_path(run.job)).open("output/row_review.jsonl").read()
+    lines = [json.loads(each) for each in content.splitlines()]
+    cell = {"column": "DOB", "value": "2014-03-01", "problem": "date"}
+    for place, more in ((0, {"cell": cell}), (2, {})):
+        lines[place] |= {"reason": "untransformable", "suggestions": [], **more}
+    content = "\n".join(json.dumps(each) for each in lines).encode()
+    factories.store_file(run.job, "output/row_review.jsonl", content)
+    RunMatches.objects.update(untransformable=2, blank_ids=0, ambiguous_ids=0)
+    page = open_page(people.make_partner_admin(), url(run.job))
+    wrong = page.get_by_label("Row 1: DOB: “2014-03-01” is not a date")
+    wrong.fill("03/01/2014")
+    page.locator("input[name='student-2'][value='602']").check()
+    expect(page.get_by_text("2 rows will be re-run.")).to_be_visible()
+    look(page, "rows-that-cannot-be-read")
+    wrong.fill("2014-03-01")
+    expect(page.get_by_text("1 row will be re-run.")).to_be_visible()
+    wrong.fill("03/01/2014")
+    page.get_by_role("button", name="Re-run 2 rows").click()
+    expect(page.get_by_text("2 rows are being loaded again")).to_be_visible()
+    child = Job.objects.get(parent=run.job)
+    file = child.files.get(template_key="INPUT_FILE")
+    with open_store(app_data_base_path(child)).open(f"input/{file.stored_name}") as stream:
+        loaded = list(csv.DictReader(io.StringIO(stream.read().decode(), newline="")))
+    assert [row["DOB"] for row in loaded] == ["03/01/2014", "2014-03-01"]
+    assert ids_of(child) == ["900001", "900002"]
+
+
 def test_rows_that_were_loaded_although_they_disagree_are_shown(open_page):
     run = reviewed_run(4)
     RunMatches.objects.update(identity_checks="report", disagreeing=1)

@@ -30,6 +30,7 @@ from earthbeam.errors import JobError
 from earthbeam.jobs import open_rows, rerun_rows, row_review, unmatched
 from earthbeam.jobs.lineage import linked_jobs, resolve_settled
 from earthbeam.jobs.open_rows import OpenRows
+from earthbeam.jobs.row_review import Review
 from earthbeam.jobs.unmatched import MAX_ROWS, NotFixable, UnmatchedFile
 from earthbeam.models import ConfirmedStudent, Job, Run
 from partners import audit, scoping
@@ -112,13 +113,18 @@ class JobUnmatched(admin.ModelAdmin):
         elif do == "accept":
             page.accepted = accept_all_sure(edits, reviews, taken)
         elif do == "rerun":
-            if made := self._rerun(request, rows.run, file, page):
+            if made := self._rerun(request, rows.run, file, page, reviews):
                 return made
             rows = replace(rows, taken=rerun_rows.taken_rows(job, file))
         return self._show_table(request, job, rows, page)
 
     def _rerun(
-        self, request: HttpRequest, run: Run, file: UnmatchedFile, page: _Page
+        self,
+        request: HttpRequest,
+        run: Run,
+        file: UnmatchedFile,
+        page: _Page,
+        reviews: Mapping[int, Review],
     ) -> HttpResponse | None:
         """Create the job, or report on ``page`` why not."""
         edits = page.edits
@@ -133,10 +139,19 @@ class JobUnmatched(admin.ModelAdmin):
             return None
         try:
             made = rerun_rows.rerun_rows(
-                run, file, edits.ids, by=cast(User, request.user), students=edits.students
+                run,
+                file,
+                edits.ids,
+                by=cast(User, request.user),
+                students=edits.students,
+                cells={
+                    number: (cell.column, value)
+                    for number, value in edits.cells.items()
+                    if (cell := reviews[number].cell) is not None
+                },
             )
         except rerun_rows.RowsTaken as error:
-            if set(error.jobs) == {*edits.ids, *edits.students}:
+            if set(error.jobs) == {*edits.ids, *edits.students, *edits.cells}:
                 other = next(iter(error.jobs.values()))
                 self.message_user(
                     request,
@@ -147,6 +162,7 @@ class JobUnmatched(admin.ModelAdmin):
             for number in error.jobs:
                 edits.ids.pop(number, None)
                 edits.students.pop(number, None)
+                edits.cells.pop(number, None)
             page.problem = (
                 f"Nothing was loaded: {len(error.jobs)} of these rows are now in another job. The "
                 "table shows which. Your other entries are unchanged."

@@ -11,6 +11,7 @@ from earthbeam.jobs.unmatched import UnmatchedFile, clean
 LONGEST_ID = 100
 _FIELD = re.compile(r"id-([1-9][0-9]{0,6})")
 _CHOICE = re.compile(r"student-([1-9][0-9]{0,6})")
+_CELL = re.compile(r"cell-([1-9][0-9]{0,6})")
 _BETWEEN = re.compile(r"[\t,;]")
 
 
@@ -27,12 +28,14 @@ class Edits:
 
     ids: dict[int, str] = field(default_factory=dict)
     students: dict[int, str] = field(default_factory=dict)
+    cells: dict[int, str] = field(default_factory=dict)
+    """New values of cells with which the bundle fails."""
     errors: dict[int, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
         """How many rows are to be loaded again."""
-        return len(self.ids) + len(self.students)
+        return len(self.ids) + len(self.students) + len(self.cells)
 
 
 def read_edits(
@@ -66,6 +69,12 @@ def read_edits(
             edits.errors[number] = "Choose a student or enter another ID, not both."
         else:
             edits.students[number] = student
+    for number, value in {**_carried(post.get("cells", "")), **_fields(post, _CELL)}.items():
+        cell = reviews[number].cell if number in reviews else None
+        if cell is None or number in edits.ids or number in edits.students:
+            raise BadForm
+        if number not in taken and (new := clean(value)) != clean(cell.value):
+            edits.cells[number] = new
     return edits
 
 
@@ -85,10 +94,11 @@ def accept_all_sure(edits: Edits, reviews: Mapping[int, Review], taken: Collecti
 
 
 def carry(edits: Edits) -> dict[str, str]:
-    """Return all edits as the values of two fields."""
+    """Return all edits as the values of three fields."""
     return {
         "edits": json.dumps(edits.ids, ensure_ascii=False),
         "choices": json.dumps(edits.students, ensure_ascii=False),
+        "cells": json.dumps(edits.cells, ensure_ascii=False),
     }
 
 

@@ -39,6 +39,8 @@ class Row:
     review: Review | None
     chosen: str
     """The studentUniqueId of the chosen student, or empty."""
+    cell: str
+    """The new value of the cell at fault, if there is one."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +76,22 @@ def make_table(
                 number=number,
                 old=file.id_of(number),
                 new=edits.ids.get(number, file.id_of(number)),
-                changed=number in edits.ids or number in edits.students,
+                changed=number in {*edits.ids, *edits.students, *edits.cells},
                 error=edits.errors.get(number, ""),
                 taken=taken.get(number),
                 cells=[_short(file.rows[number - 1][place]) for place in shown],
                 review=reviews.get(number),
                 chosen=edits.students.get(number, ""),
+                cell=edits.cells.get(number, _bad_cell(reviews.get(number))),
             )
             for number in numbers
         ],
         page=page,
         pages=pages,
         hidden=len(places) - len(shown),
-        changed_elsewhere=sum(number not in numbers for number in (*edits.ids, *edits.students)),
+        changed_elsewhere=sum(
+            number not in numbers for number in (*edits.ids, *edits.students, *edits.cells)
+        ),
     )
 
 
@@ -104,6 +109,10 @@ def telling_order(columns: list[str], id_place: int) -> list[int]:
         return next(found, len(_TELLING))
 
     return sorted((place for place in range(len(columns)) if place != id_place), key=rank)
+
+
+def _bad_cell(review: Review | None) -> str:
+    return review.cell.value if review and review.cell else ""
 
 
 def _short(cell: str) -> str:

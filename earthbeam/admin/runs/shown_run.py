@@ -199,6 +199,12 @@ class ShownRun:
         return sum(each.records_failed for each in self._summary)
 
     @property
+    def only_held(self) -> bool:
+        """Whether all unmatched rows are ones with which the bundle fails."""
+        matches = self.matches
+        return bool(matches and matches.unmatched and matches.untransformable == matches.unmatched)
+
+    @property
     def loaded_although(self) -> int:
         """How many rows were loaded although they disagree with their student."""
         matches = self.matches
@@ -219,6 +225,7 @@ class ShownRun:
                 unmatched=matches.unmatched,
                 blank=matches.blank_ids,
                 ambiguous=matches.ambiguous_ids,
+                untransformable=matches.untransformable or 0,
                 identity_checks=matches.identity_checks,
                 disagreeing=matches.disagreeing,
                 suggested=matches.suggested,

@@ -12,6 +12,8 @@
 
   const clean = (text) => text.replace(/[\r\n\0]/g, "").trim();
   const isChanged = (input) => clean(input.value) !== input.dataset.old;
+  // Other cells of rows that cannot be read. Such a row's ID is right, and has no input.
+  const cells = [...form.querySelectorAll("input[data-cell]")];
   const choices = [...form.querySelectorAll("[data-choice]")];
   const isChosen = (choice) => Boolean(choice.querySelector("input:checked")?.value);
   // A row's choice is in the table row below it.
@@ -34,7 +36,7 @@
   }
 
   function changedRows() {
-    return inputs.filter(isChanged).length + choices.filter(isChosen).length + Number(form.dataset.elsewhere);
+    return [...inputs, ...cells].filter(isChanged).length + choices.filter(isChosen).length + Number(form.dataset.elsewhere);
   }
 
   function tell() {
@@ -86,6 +88,10 @@
   }
 
   form.addEventListener("input", (event) => {
+    if (cells.includes(event.target)) {
+      event.target.closest("tr").classList.toggle("is-changed", isChanged(event.target));
+      tell();
+    }
     if (inputs.includes(event.target)) {
       mark(event.target);
       const choice = choiceOf(event.target);

@@ -1,4 +1,5 @@
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -229,3 +230,17 @@ def test_good_is_only_what_leaves_nothing_to_do(facts):
         assert facts.succeeded
         assert facts.unmatched == 0
         assert facts.refused == 0
+
+
+@pytest.mark.parametrize(
+    ("held", "words"),
+    [
+        (17, "44 matched a prior year and are ready for EDU, 17 could not be read"),
+        (2, "15 did not match a student, 2 could not be read as this assessment."),
+    ],
+)
+def test_rows_that_could_not_be_read_are_told_apart_from_unmatched_ones(held, words):
+    rows = replace(SPLIT, blank=0, ambiguous=0, untransformable=held)
+    told = outcome(Facts(True, True, rows, unmatched=17, ods_set=True, edu_set=True))
+    assert words in told.headline
+    assert sum(part.rows for part in told.parts) == 312

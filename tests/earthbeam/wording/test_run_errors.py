@@ -37,7 +37,10 @@ CONTRACT: dict[str, tuple[dict[str, Any], list[str]]] = {
         ["scores.jsonl"],
     ),
     "earthmover_deps": ({}, []),
-    "earthmover_run": ({"message": "The header has a column twice."}, ["a column twice"]),
+    "earthmover_run": (
+        {"message": "The header has a column twice.", "rows": [3, 1017]},
+        ["a column twice", "beginning with rows 3, 1,017"],
+    ),
     "cross_year_roster_fetch": ({}, []),
     "insufficient_matches": (
         {"match_rate": 0.4999, "match_threshold": 0.5, "id_name": "StateID", "id_type": "State"},

@@ -470,6 +470,63 @@ def test_without_rows_that_disagree_the_list_says_so(client, run):
     assert "No row disagrees" in shown(client.get(url(run.job, "disagreeing")))
 
 
+@pytest.fixture
+def with_held_row(run):
+    """Row 1 cannot be read because of its score, row 3 for no single cell."""
+    cell = {"column": "score", "value": "12", "problem": "value"}
+    review(run, line(2, "untransformable", cell=cell), line(4, "blank"), line(5, "untransformable"))
+    RunMatches.objects.update(untransformable=2, blank_ids=1, ambiguous_ids=0)
+    return run
+
+
+def test_a_row_that_cannot_be_read_shows_the_cell_at_fault(client, with_held_row):
+    text = shown(client.get(url(with_held_row.job)))
+    assert "2 that cannot be read" in text
+    assert "with an unknown ID" not in text
+    assert "Row 1: score: “12” cannot be read as this assessment." in text
+    assert 'name="id-1"' not in text
+    assert "Row 3 cannot be read as this assessment, and no single cell is the reason." in text
+    page = shown(client.get(url(with_held_row.job, "change")))
+    assert "1 did not match a student, 2 could not be read as this assessment" in page
+
+
+def test_where_all_open_rows_cannot_be_read_nobody_is_asked_to_look_up_ids(client, with_held_row):
+    assert "3 of 5 rows need attention" in shown(client.get(url(with_held_row.job)))
+    RunMatches.objects.update(untransformable=3, blank_ids=0)
+    assert "Look up each student" not in shown(client.get(url(with_held_row.job)))
+    page = shown(client.get(url(with_held_row.job, "change")))
+    assert "Their students are known, but something in the rows cannot be read" in page
+
+
+def test_a_corrected_cell_is_loaded_with_the_rows_own_id(client, with_held_row):
+    fields = {"cell-1": " 13 ", "id-2": "604900"}
+    answer = client.post(url(with_held_row.job), form(with_held_row) | fields, follow=True)
+    assert "2 rows are being loaded again in this new job" in shown(answer)
+    assert rows_of(Job.objects.get(parent=with_held_row.job)) == [
+        ["student_id", "name", "score"],
+        ["9001", "Ana Díaz", "13"],
+        ["604900", 'O"Brien, Pat', "013"],
+    ]
+    assert not ConfirmedStudent.objects.exists()
+
+
+def test_corrected_cells_are_kept_from_page_to_page_and_count_only_if_they_differ(
+    client, with_held_row
+):
+    kept = client.post(url(with_held_row.job), form(with_held_row, "check", cells='{"1": "13"}'))
+    assert "1 row will be re-run" in shown(kept)
+    assert 'name="cell-1" value="13"' in shown(kept)
+    back = form(with_held_row, "check", cells='{"1": "13"}') | {"cell-1": "12"}
+    assert "Nothing changed yet" in shown(client.post(url(with_held_row.job), back))
+
+
+@pytest.mark.parametrize("fields", [{"cell-2": "1"}, {"cell-9": "1"}, {"cells": "[1]"}])
+def test_only_cells_at_fault_can_be_corrected(client, with_held_row, fields):
+    text = shown(client.post(url(with_held_row.job), form(with_held_row) | fields))
+    assert "form was damaged" in text
+    assert not Job.objects.filter(parent=with_held_row.job).exists()
+
+
 def test_all_very_likely_students_are_chosen_at_once_and_no_others(client, reviewed):
     answer = client.post(url(reviewed.job), form(reviewed, "accept"))
     assert "1 very likely student was chosen. Nothing is loaded yet" in shown(answer)
