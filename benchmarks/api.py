@@ -52,7 +52,8 @@ insert into earthbeam_job (id, tenant_id, school_year_id, bundle_id, bundle_temp
 insert into earthbeam_run (id, job_id, status, timeout_seconds, created_at, started_at, ended_at,
     launch_reference, executor_size, has_problems, api_client)
   select md5('run' || n)::uuid, md5('job' || n)::uuid, case when n %% 20 = 0 then 'error'
-    else 'success' end, 3600, now() - n * interval '1 second', now(), now(), '', '', false, ''
+    else 'success' end, 3600, now() - n * interval '1 second', now() - n * interval '1 second',
+    now() - n * interval '1 second', '', '', false, ''
   from generate_series(1, %(jobs)s) n;
 update earthbeam_job set last_run_id = run.id from earthbeam_run run
   where run.job_id = earthbeam_job.id;
@@ -176,6 +177,8 @@ def _calls(url: str, session: requests.Session) -> dict[str, str]:
         "jobs, the first page": "/jobs?partner=ea&limit=100",
         "jobs, the next page": cursor("/jobs?partner=ea&limit=100"),
         "jobs with errors, the first page": "/jobs?partner=ea&status=error&limit=100",
+        "ended runs since the last poll": f"/runs?partner=ea&since={newest}&limit=100",
+        "ended runs, the next page": cursor("/runs?partner=ea&limit=100"),
     }
 
 

@@ -78,9 +78,23 @@ class UnmatchedIdsReport(serializers.Serializer[Any]):
     count = Count(required=False, allow_null=True, default=None)
 
 
+class ByName(serializers.DictField):
+    """Values by the names of resources or files."""
+
+    name = Text(max_length=255)
+
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        values = super().to_internal_value(data)
+        for name in values:
+            self.name.run_validation(name)
+        return values
+
+
 class OutputFilesReport(serializers.Serializer[Any]):
     path = Text(max_length=700)
     sentToOds = Flag(source="sent_to_ods")
+    records = ByName(child=Count(), required=False)
+    sha256 = ByName(child=Text(max_length=64), required=False)
 
 
 class MatchesReport(serializers.Serializer[Any]):

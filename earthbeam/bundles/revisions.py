@@ -6,6 +6,7 @@ current revision until the sync or a person (BUNDLE_APPROVAL) makes another one 
 
 from django.contrib.auth.models import User
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from earthbeam.bundles.registry import Registry, SyncReport, apply, read_registry
@@ -20,6 +21,25 @@ APPROVALS = ("auto", MANUAL)
 def current(branch: str) -> BundleRevision | None:
     """Return the revision that runs on ``branch`` use, or None before the first sync."""
     return BundleRevision.objects.filter(branch=branch, is_current=True).first()
+
+
+def has_changed(branch: str, commit: str, bundle: str) -> bool:
+    """Whether runs now use other files of the bundle, or of packages, than at ``commit``.
+
+    False if that is not known.
+    """
+    ends = BundleRevision.objects.filter(branch=branch).filter(
+        Q(commit=commit) | Q(is_current=True)
+    )
+    keys = sorted(ends.values_list("pk", flat=True))
+    if len(keys) < 2:
+        return False
+    between = BundleRevision.objects.filter(branch=branch, pk__gt=keys[0], pk__lte=keys[1])
+    return any(
+        line.partition("\t")[2].startswith((f"{bundle}/", "packages/"))
+        for changes in between.values_list("changes", flat=True)
+        for line in changes
+    )
 
 
 def sync(repository: str, branch: str, approval: str) -> SyncReport:

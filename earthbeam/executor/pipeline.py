@@ -5,7 +5,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from earthbeam.delimited import BadFile
 from earthbeam.executor import held_rows
@@ -412,16 +411,15 @@ class Pipeline:
             self.workspace.publish(REVIEW_NAME)
             self.artifacts.store(REVIEW_NAME)
         for name, output in outputs.items():
-            self.artifacts.store_set(name, output.folder)
-            self.app.report(urls.output_files, self._output_set(name), once=True)
+            told = {
+                "path": f"{self.job.key_prefix}/output/{name}",
+                "sentToOds": name == ODS_SET,
+                "records": output.records,
+                "sha256": self.artifacts.store_set(name, output.folder),
+            }
+            self.app.report(urls.output_files, told, once=True)
         self.app.offer(urls.matches, {**matched.counts(), "peakMemoryMb": self.memory.megabytes})
         self.app.report(urls.summary, {name: counts.body() for name, counts in summary.items()})
-
-    def _output_set(self, name: str) -> dict[str, Any]:
-        return {
-            "path": f"{self.job.key_prefix}/output/{name}",
-            "sentToOds": name == ODS_SET,
-        }
 
 
 def _records(output: Path) -> dict[str, int]:

@@ -9,7 +9,7 @@ from rest_framework import serializers
 from earthbeam.external.paging import MAX_LIMIT
 from earthbeam.jobs.status import JobStatus, status_of
 from earthbeam.jobs.unmatched import MAX_ROWS
-from earthbeam.models import Job, OutputSet, ResourceSummary, Run, RunError
+from earthbeam.models import Job, OutputSet, ResourceSummary, Run, RunError, RunUpdate
 from earthbeam.runs import cross_year
 from earthbeam.text import storable
 from earthbeam.wording import run_errors
@@ -116,14 +116,13 @@ class DecisionsBody(serializers.Serializer[Any]):
         return [dict(each) for each in decisions]
 
 
-class ListQuery(serializers.Serializer[Any]):
+class PagedQuery(serializers.Serializer[Any]):
     """What lists can be asked for. A parameter that is not known, or given twice, is an error."""
 
     partner = Text(max_length=50)
     tenant = Text(max_length=100, required=False)
     schoolYear = EndYear(required=False)
     bundle = Text(max_length=200, required=False)
-    createdAfter = Moment(required=False, help_text="ISO 8601; strictly after.")
     limit = serializers.IntegerField(min_value=1, max_value=MAX_LIMIT, required=False)
     cursor = Text(max_length=500, required=False, help_text="From the header Link of a page.")
 
@@ -141,6 +140,10 @@ class ListQuery(serializers.Serializer[Any]):
         return super().to_internal_value({name: text for name, text in data.items() if text})
 
 
+class ListQuery(PagedQuery):
+    createdAfter = Moment(required=False, help_text="ISO 8601; strictly after.")
+
+
 class OutputSetQuery(ListQuery):
     sentToOds = serializers.ChoiceField(choices=["true", "false"], required=False)
 
@@ -150,6 +153,10 @@ class JobQuery(ListQuery):
     outcome = serializers.ChoiceField(
         choices=Run.Outcome.choices, required=False, help_text="Of the last run."
     )
+
+
+class RunQuery(PagedQuery):
+    since = Moment(required=False, help_text="ISO 8601; runs that ended strictly after.")
 
 
 # --- Answers --------------------------------------------------------------------------------
@@ -178,11 +185,29 @@ class OutputSetAnswer(serializers.ModelSerializer[OutputSet]):
     schoolYear = serializers.SerializerMethodField()
     bundle = serializers.CharField(source="run.job.bundle_id")
     files = serializers.ListField(child=serializers.CharField())
+    runUid = serializers.UUIDField(source="run_id")
+    records = serializers.DictField(
+        child=serializers.IntegerField(),
+        allow_null=True,
+        help_text="By resource; null if the executor did not tell.",
+    )
+    sha256 = serializers.DictField(
+        child=serializers.CharField(),
+        allow_null=True,
+        help_text="In hex, by file; null if the executor did not tell.",
+    )
+    supersedes = serializers.UUIDField(
+        source="supersedes_id",
+        allow_null=True,
+        help_text="The set of an earlier run of the same job, in whose place this one is. Its "
+        "files are gone or have been replaced.",
+    )
 
     class Meta:
         model = OutputSet
         fields = [
             *("uid", "files", "sentToOds", "createdAt", "jobUid"),
+            *("runUid", "records", "sha256", "supersedes"),
             *("partner", "tenant", "schoolYear", "bundle"),
         ]
 
@@ -389,6 +414,10 @@ class RunAnswer(serializers.ModelSerializer[Run]):
     createdAt = serializers.DateTimeField(source="created_at")
     startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
     endedAt = serializers.DateTimeField(source="ended_at", allow_null=True)
+    bundleCommit = serializers.CharField(
+        source="bundle_commit",
+        help_text="Of the bundle repository, which the run used; empty if not known.",
+    )
     eduUnavailable = serializers.SerializerMethodField(
         help_text="Why EDU could not be used although cross-year matching was on, as a code; null "
         "if it could."
@@ -402,12 +431,62 @@ class RunAnswer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = [
-            *("uid", "status", "createdAt", "startedAt", "endedAt", "eduUnavailable"),
+            *("uid", "status", "createdAt", "startedAt", "endedAt", "bundleCommit"),
+            "eduUnavailable",
             *("steps", "summary", "matches", "unmatched", "errors"),
         ]
 
     def get_eduUnavailable(self, run: Run) -> str | None:
         return run.edu_unavailable or None
+
+
+class EndedRun(serializers.ModelSerializer[Run]):
+    """A run that has ended, without anything about students."""
+
+    uid = serializers.UUIDField(source="id")
+    jobUid = serializers.UUIDField(source="job_id")
+    partner = serializers.CharField(source="job.tenant.partner_id")
+    tenant = serializers.CharField(source="job.tenant.code")
+    schoolYear = serializers.SerializerMethodField()
+    bundle = serializers.CharField(source="job.bundle_id")
+    bundleCommit = serializers.CharField(source="bundle_commit")
+    outcome = serializers.CharField()
+    sendsToOds = serializers.BooleanField(source="job.send_to_ods")
+    createdAt = serializers.DateTimeField(source="created_at")
+    startedAt = serializers.DateTimeField(source="started_at", allow_null=True)
+    endedAt = serializers.DateTimeField(source="ended_at")
+    secondsByStep = serializers.SerializerMethodField(
+        help_text="How long each step took that has ended, in seconds."
+    )
+    matches = MatchesAnswer(allow_null=True)
+    summary = SummaryField(child=CountsAnswer(), help_text="Records, by resource.")
+    errorCodes = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Run
+        fields = [
+            *("uid", "jobUid", "partner", "tenant", "schoolYear", "bundle", "bundleCommit"),
+            *("outcome", "sendsToOds", "createdAt", "startedAt", "endedAt", "secondsByStep"),
+            *("matches", "summary", "errorCodes"),
+        ]
+
+    def get_schoolYear(self, run: Run) -> str:
+        return str(run.job.school_year.end_year)
+
+    @extend_schema_field(serializers.DictField(child=serializers.FloatField()))
+    def get_secondsByStep(self, run: Run) -> dict[str, float]:
+        began, seconds = {}, {}
+        for update in run.updates.all():
+            if update.status == RunUpdate.Status.BEGIN:
+                began[update.action] = update.at
+            elif update.action in began:
+                took = update.at - began[update.action]
+                seconds[update.action] = round(took.total_seconds(), 3)
+        return seconds
+
+    @extend_schema_field(serializers.ListField(child=serializers.CharField()))
+    def get_errorCodes(self, run: Run) -> list[str]:
+        return [error.code for error in run.errors.all()]
 
 
 class FileNamesField(serializers.DictField):

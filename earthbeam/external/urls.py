@@ -3,7 +3,14 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
-from earthbeam.external import files_views, jobs_views, open_rows_views, output_sets_views, views
+from earthbeam.external import (
+    files_views,
+    jobs_views,
+    open_rows_views,
+    output_sets_views,
+    runs_views,
+    views,
+)
 
 app_name = "external"
 
@@ -16,6 +23,7 @@ urlpatterns = [
     path("jobs/<uuid:uid>/decisions", open_rows_views.DecisionsView.as_view()),
     path("output-sets", output_sets_views.OutputSetsView.as_view()),
     path("output-sets/<uuid:uid>/download-links", output_sets_views.DownloadLinksView.as_view()),
+    path("runs", runs_views.RunsView.as_view()),
     path("token/verify", views.TokenView.as_view()),
     path("schema", SpectacularAPIView.as_view(), name="schema"),
     path("docs", SpectacularSwaggerView.as_view(url_name="external:schema"), name="docs"),

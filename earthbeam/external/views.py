@@ -46,7 +46,7 @@ class ClientView(APIView):
     parser_classes = [_BodyParser]
     content_negotiation_class = _ByHeader
     scope: ClassVar[str]
-    query: ClassVar[type[serializers.ListQuery] | None] = None
+    query: ClassVar[type[serializers.PagedQuery] | None] = None
     """The parameters of the view's list. Other calls take none."""
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:

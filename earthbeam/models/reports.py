@@ -93,6 +93,15 @@ class OutputSet(models.Model):
     files = models.JSONField(help_text="Names below the path.")
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, help_text="When its run succeeded.")
+    records = models.JSONField(null=True, help_text="By resource, if the executor told.")
+    sha256 = models.JSONField(null=True, help_text="By file, in hex, if the executor told.")
+    supersedes = models.ForeignKey(
+        "self",
+        on_delete=models.SET_NULL,
+        null=True,
+        related_name="+",
+        help_text="The set of an earlier run of the job, in whose place it is.",
+    )
 
     class Meta:
         ordering = ["created_at"]

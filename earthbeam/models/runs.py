@@ -93,6 +93,9 @@ class Run(models.Model):
         indexes = [
             models.Index(fields=["-created_at"], name="run_newest"),
             models.Index(
+                fields=["ended_at", "id"], condition=Q(ended_at__isnull=False), name="run_ended"
+            ),
+            models.Index(
                 fields=["-created_at"], condition=~Q(edu_unavailable=""), name="run_without_edu"
             ),
         ]

@@ -147,8 +147,16 @@ def forget(run: Run) -> None:
     UnmatchedIds.objects.filter(run=run).delete()
 
 
-def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet | None:
+def add_output_set(
+    run: Run,
+    path: str,
+    sent_to_ods: bool,
+    records: Mapping[str, int] | None = None,
+    sha256: Mapping[str, str] | None = None,
+) -> OutputSet | None:
     """Record the set of files below ``path``, a key prefix below the files' base.
+
+    ``records`` are counts by resource, ``sha256`` hashes by file, if the executor told them.
 
     None if another executor has taken over. Raises BadOutputPath unless the path is strictly below
     the job's base path and holds files, and OutputSetExists if the run has already reported it.
@@ -177,6 +185,8 @@ def add_output_set(run: Run, path: str, sent_to_ods: bool) -> OutputSet | None:
                 "partner_id": run.job.tenant.partner_id,
                 "sent_to_ods": sent_to_ods,
                 "files": files,
+                "records": records,
+                "sha256": sha256,
             },
         )
     if not created:

@@ -10,6 +10,7 @@ try's executor passes its ``executor_size``, and then changes the run only durin
 
 import logging
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -157,7 +158,7 @@ def _end(
             return False
         run.status, run.ended_at = status, now
         if succeeded:
-            OutputSet.objects.filter(run=run).update(published_at=now)
+            _publish_sets(run, now)
         if error is not None:
             reports.add_error(run, *error)
         OutputFile.objects.bulk_create(
@@ -168,6 +169,16 @@ def _end(
         # Robust: the run has ended even if logging fails.
         transaction.on_commit(partial(events.log_run_complete, run), robust=True)
     return True
+
+
+def _publish_sets(run: Run, now: datetime) -> None:
+    """Offer the run's sets to clients, each in place of the same set of an earlier run."""
+    earlier = OutputSet.objects.filter(run__job=run.job_id, published_at__isnull=False)
+    newest = dict(earlier.order_by("published_at").values_list("sent_to_ods", "pk"))
+    for sent_to_ods in (True, False):
+        OutputSet.objects.filter(run=run, sent_to_ods=sent_to_ods).update(
+            published_at=now, supersedes=newest.get(sent_to_ods)
+        )
 
 
 def _runs(

@@ -5,6 +5,8 @@ to the ODS, download their files, and load each line into EDU. A set is loaded i
 with a record that it has been, so a loader that is killed leaves a whole set or nothing. A lock
 makes concurrent loaders take turns. Sets published at nearly the same time may become visible in
 another order, so each poll looks back over ``OVERLAP`` and skips sets that are recorded as loaded.
+A set that supersedes another replaces its lines, and the other is not loaded any more: its files
+are those of the later run. docs/output-sets.md has the rules.
 """
 
 import argparse
@@ -34,7 +36,7 @@ _TIMEOUT = 60
 
 _TABLES = (
     "create table if not exists runway_output_sets ("
-    "set_uid varchar, created_at varchar, loaded_at varchar, records int)",
+    "set_uid varchar, created_at varchar, loaded_at varchar, records int, supersedes varchar)",
     "create table if not exists runway_records ("
     "set_uid varchar, job_uid varchar, tenant_code varchar, api_year int, "
     "resource varchar, line int, record varchar)",
@@ -113,11 +115,11 @@ class EduLoader:
         cursor.execute("select max(created_at) from runway_output_sets")
         if newest := cursor.fetchone()[0]:
             query["createdAfter"] = (datetime.fromisoformat(newest) - OVERLAP).isoformat()
-        cursor.execute("select set_uid from runway_output_sets")
-        loaded = {uid for (uid,) in cursor.fetchall()}
+        cursor.execute("select set_uid, supersedes from runway_output_sets")
+        done = {uid for row in cursor.fetchall() for uid in row if uid}
         answer = self._api.get(f"{self._api.url}/output-sets", query)
         while True:
-            yield from (each for each in answer.json() if each["uid"] not in loaded)
+            yield from (each for each in answer.json() if each["uid"] not in done)
             following = answer.links.get("next", {}).get("url")
             if following is None:
                 return
@@ -128,6 +130,10 @@ class EduLoader:
         cursor.execute("begin")
         try:
             records = 0
+            if found["supersedes"]:
+                cursor.execute(
+                    "delete from runway_records where set_uid = ?", (found["supersedes"],)
+                )
             for name, link in links.json()["downloadLinks"].items():
                 resource = name.removesuffix(".jsonl")
                 given = [found["uid"], found["jobUid"], found["tenant"], found["schoolYear"]]
@@ -135,8 +141,14 @@ class EduLoader:
                     cursor.execute(_INSERT, (*given, resource, json.dumps(batch)))
                     records += len(batch)
             cursor.execute(
-                "insert into runway_output_sets values (?, ?, ?, ?)",
-                (found["uid"], found["createdAt"], datetime.now(UTC).isoformat(), records),
+                "insert into runway_output_sets values (?, ?, ?, ?, ?)",
+                (
+                    found["uid"],
+                    found["createdAt"],
+                    datetime.now(UTC).isoformat(),
+                    records,
+                    found["supersedes"],
+                ),
             )
             cursor.execute("commit")
         except BaseException:

@@ -24,5 +24,5 @@ def test_every_list_of_the_benchmark_answers():
     )
     assert ran.returncode == 0, ran.stderr
     lists = re.findall(r"^(.+?) +[\d.]+ ms +[\d.]+ ms +[\d.]+$", ran.stdout, re.MULTILINE)
-    assert len(lists) == 8, ran.stdout
+    assert len(lists) == 10, ran.stdout
     assert re.search(r"^\d+ polls a second", ran.stdout, re.MULTILINE)

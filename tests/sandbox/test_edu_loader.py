@@ -101,6 +101,24 @@ def test_a_set_that_becomes_visible_late_is_not_missed(loader, edu):
     assert arrived(edu) == wanted(on_time, late)
 
 
+def test_a_set_of_a_re_run_replaces_the_one_before_once_and_for_all(loader, edu):
+    before = publish()
+    assert loader.poll() == 1
+    again = publish(5, NOON + timedelta(minutes=1), supersedes=before)
+    assert (loader.poll(), loader.poll()) == (1, 0)
+    assert arrived(edu) == wanted(again, records=5)
+
+
+def test_a_set_that_was_superseded_before_it_was_seen_is_not_loaded(loader, edu):
+    before = publish(at=NOON - timedelta(minutes=1))
+    OutputSet.objects.update(published_at=None)
+    again = publish(5, NOON, supersedes=before)
+    assert loader.poll() == 1
+    OutputSet.objects.filter(pk=before.pk).update(published_at=NOON - timedelta(minutes=1))
+    assert loader.poll() == 0
+    assert arrived(edu) == wanted(again, records=5)
+
+
 def test_a_download_that_fails_leaves_nothing_and_is_made_good_by_the_next_poll(
     loader, edu, monkeypatch
 ):

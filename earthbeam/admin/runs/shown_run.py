@@ -12,6 +12,7 @@ from django.utils import timezone
 from earthbeam import paths
 from earthbeam.admin.jobs import files
 from earthbeam.admin.runs.resources import ShownResource, shown_resource, stored_answers
+from earthbeam.bundles import revisions
 from earthbeam.models import (
     Job,
     OutputFile,
@@ -197,6 +198,12 @@ class ShownRun:
         if not self.job.send_to_ods:
             return 0
         return sum(each.records_failed for each in self._summary)
+
+    @cached_property
+    def bundle_has_changed(self) -> bool:
+        """Whether another run of the job would use other files of the bundle."""
+        job, commit = self.job, self.run.bundle_commit
+        return bool(commit) and revisions.has_changed(job.bundle_branch, commit, job.bundle_id)
 
     @property
     def only_held(self) -> bool:

@@ -1,5 +1,6 @@
 """Store a run's artifacts and output sets in the job's ``output/``."""
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -54,8 +55,12 @@ class Artifacts:
                 except StepFailed as error:
                     logger.warning("%s could not be stored: %s", path.name, error)
 
-    def store_set(self, name: str, output: Path) -> None:
-        """Store a set's non-empty JSONL files, some at once and the largest first."""
+    def store_set(self, name: str, output: Path) -> dict[str, str]:
+        """Store a set's non-empty JSONL files, some at once and the largest first.
+
+        Returns their SHA-256 hashes in hex, by name.
+        """
+        hashes: dict[str, str] = {}
         sizes = {path: path.stat().st_size for path in output.glob("*.jsonl")}
         files = sorted(filter(sizes.get, sizes), key=lambda path: sizes[path], reverse=True)
         left = iter(files)  # which gives each file to one of the threads
@@ -63,10 +68,13 @@ class Artifacts:
         def upload() -> None:
             for path in left:
                 self._upload(path, f"output/{name}/{path.name}")
+                with path.open("rb") as file:
+                    hashes[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
 
         uploads = [Background("upload", upload) for _ in files[:_AT_ONCE]]
         for each in uploads:
             each.result()
+        return dict(sorted(hashes.items()))
 
     def _upload(self, path: Path, key: str) -> None:
         try:

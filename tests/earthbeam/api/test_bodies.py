@@ -56,6 +56,8 @@ WRONG: list[tuple[str, str, list[Any]]] = [
     ("unmatched-ids", "count", NOT_COUNTS),
     ("output-files", "path", [*NOT_TEXT, "x" * 701]),
     ("output-files", "sentToOds", [None, "true", "false", 1, 0, "", []]),
+    ("output-files", "records", [None, [], "x", {"a": -1}, {"a": "1"}, {"x" * 256: 1}]),
+    ("output-files", "sha256", [None, [], {"a.jsonl": 5}, {"a.jsonl": "x" * 65}]),
     ("matches", "inputRows", [None, *NOT_COUNTS]),
     ("matches", "odsMatched", [None, *NOT_COUNTS]),
     ("matches", "crossYearMatched", [None, *NOT_COUNTS]),

@@ -141,3 +141,26 @@ def test_bundles_are_synced_every_hour_and_the_page_says_how_it_went(
 
 def test_a_repository_that_hangs_does_not_keep_lost_runs_from_being_ended():
     assert tasks.sync_bundles.queue not in (tasks.reap_runs.queue, tasks.launch_run.queue)
+
+
+def test_a_bundle_has_changed_if_its_files_or_packages_did_since(db):
+    def revision(commit, *changes, **fields):
+        lines = [f"M\t{path}" for path in changes]
+        return factories.make_bundle_revision(commit * 40, changes=lines, **fields)
+
+    revision("a")
+    revision("b", "assessments/Alpha/earthmover.yaml", "README.md")
+    revision("c", "assessments/Alphabet/earthmover.yaml", is_current=True)
+    assert revisions.has_changed("main", "a" * 40, "assessments/Alpha")
+    assert not revisions.has_changed("main", "b" * 40, "assessments/Alpha")
+    assert revisions.has_changed("main", "b" * 40, "assessments/Alphabet")
+    for commit in ("c" * 40, "d" * 40):
+        assert not revisions.has_changed("main", commit, "assessments/Alpha")
+    revision("e", "packages/student_ids/earthmover.yaml")
+    BundleRevision.objects.update(is_current=False)
+    BundleRevision.objects.filter(commit="e" * 40).update(is_current=True)
+    assert revisions.has_changed("main", "c" * 40, "assessments/Alpha")
+    # Also after going back to an earlier revision.
+    BundleRevision.objects.update(is_current=False)
+    BundleRevision.objects.filter(commit="a" * 40).update(is_current=True)
+    assert revisions.has_changed("main", "b" * 40, "assessments/Alpha")

@@ -1,6 +1,7 @@
 """Whole runs of the executor, started as a launcher starts it, on the sample bundles."""
 
 import csv
+import hashlib
 import io
 import json
 
@@ -74,10 +75,19 @@ def test_a_cross_year_job_splits_its_rows_between_the_ods_and_edu(app, ods, work
     ]
 
     output = workbench.output()
-    assert app.posted("output-files") == [
-        {"path": f"{KEY_PREFIX}/output/ods", "sentToOds": True},
-        {"path": f"{KEY_PREFIX}/output/non-ods", "sentToOds": False},
+    told = app.posted("output-files")
+    assert [(each["path"], each["sentToOds"]) for each in told] == [
+        (f"{KEY_PREFIX}/output/ods", True),
+        (f"{KEY_PREFIX}/output/non-ods", False),
     ]
+    for each, rows in zip(told, (expected.ods, expected.cross_year), strict=True):
+        assert each["records"]["studentAssessments"] == rows
+        folder = each["path"].rpartition("/")[2]
+        assert each["sha256"] == {
+            name.partition("/")[2]: hashlib.sha256(content).hexdigest()
+            for name, content in output.items()
+            if name.startswith(f"{folder}/")
+        }
     sent = ids_sent(ods.received("studentAssessments"))
     offered = ids_sent(json_lines(output["non-ods/studentAssessments.jsonl"]))
     in_ods = {student.unique_id for student in in_group(CURRENT)}

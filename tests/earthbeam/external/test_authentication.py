@@ -17,6 +17,7 @@ CALLS = [
     ("get", "jobs/00000000-0000-0000-0000-000000000000/open-rows", "read:jobs:students"),
     ("post", "jobs/00000000-0000-0000-0000-000000000000/decisions", "decide:students"),
     ("get", "output-sets", "read:jobs"),
+    ("get", "runs", "read:jobs"),
     (
         "post",
         "output-sets/00000000-0000-0000-0000-000000000000/download-links",

@@ -44,11 +44,30 @@ def test_a_set_is_told_with_all_that_a_loader_needs(client):
         "sentToOds": False,
         "createdAt": "2026-03-01T12:00:00Z",
         "jobUid": str(output_set.run.job_id),
+        "runUid": str(output_set.run_id),
+        "records": None,
+        "sha256": None,
+        "supersedes": None,
         "partner": "ea",
         "tenant": "grand_bend",
         "schoolYear": "2026",
         "bundle": "assessments/Reading_Check",
     }
+
+
+def test_what_the_executor_told_and_the_set_before_are_listed(client):
+    before = make_set(published_at=NOON)
+    make_set(
+        before.run.job,
+        published_at=NOON + timedelta(hours=1),
+        supersedes=before,
+        records={"studentAssessments": 7},
+        sha256={"studentAssessments.jsonl": "ab"},
+    )
+    _, again = client.get("output-sets", {"partner": "ea"}).json()
+    assert again["records"] == {"studentAssessments": 7}
+    assert again["sha256"] == {"studentAssessments.jsonl": "ab"}
+    assert again["supersedes"] == str(before.uid)
 
 
 def test_only_sets_of_successful_runs_are_listed_oldest_first(client):

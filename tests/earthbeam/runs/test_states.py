@@ -217,6 +217,31 @@ def test_ending_an_unknown_run_is_a_fault():
 
 
 @pytest.mark.django_db
+def test_a_set_supersedes_the_same_set_of_the_jobs_last_successful_run():
+    job = factories.make_job()
+
+    def run(status, *sent):
+        run = factories.make_run(job, RUNNING)
+        made = [factories.make_output_set(run, sent_to_ods=each) for each in sent]
+        states.finish(run.pk, success=status == SUCCESS)
+        for each in made:
+            each.refresh_from_db()
+        return made
+
+    first_ods, first_edu = run(SUCCESS, True, False)
+    assert (first_ods.supersedes, first_edu.supersedes) == (None, None)
+    run(ERROR, True, False)
+    [second_ods] = run(SUCCESS, True)
+    assert second_ods.supersedes == first_ods
+    third_ods, third_edu = run(SUCCESS, True, False)
+    assert (third_ods.supersedes, third_edu.supersedes) == (second_ods, first_edu)
+    other = factories.make_run(factories.make_job(), RUNNING)
+    factories.make_output_set(other)
+    states.finish(other.pk, success=True)
+    assert other.output_sets.get().supersedes is None
+
+
+@pytest.mark.django_db
 def test_output_sets_are_published_when_their_run_succeeds():
     failed, succeeded = (factories.make_run(factories.make_job(), "running") for _ in range(2))
     for run in (failed, succeeded):

@@ -75,6 +75,17 @@ def test_a_split_run_says_which_rows_went_where_and_offers_its_files(client):
     assert "All results" not in page
 
 
+def test_the_page_names_the_runs_bundle_version_and_whether_it_has_changed(client):
+    run = run_reports.succeeded(rows=(251, 44, 17))
+    Run.objects.filter(pk=run.pk).update(bundle_commit="a" * 40)
+    factories.make_bundle_revision("a" * 40)
+    assert "Bundle version aaaaaaaaaaaa." in (page := shown(client, run.job))
+    assert "has changed since" not in page
+    changes = [f"M\t{run.job.bundle_id}/earthmover.yaml"]
+    factories.make_bundle_revision("b" * 40, changes=changes, is_current=True)
+    assert "The bundle has changed since, so another run may give other" in shown(client, run.job)
+
+
 def test_a_job_for_no_ods_has_a_page_that_speaks_of_none(client):
     job = factories.make_job(send_to_ods=False)
     run_reports.succeeded(job=job, rows=(0, 3, 0), sets=("non-ods",))
