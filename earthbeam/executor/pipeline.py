@@ -278,9 +278,8 @@ class Pipeline:
             finally:
                 remove(folder)
 
-        logger.info(
-            "The bundle fails, perhaps with a few rows only: looking for them. Its reason:\n%s",
-            failure.fields.get("stacktrace", ""),
+        self.progress.note_failure(
+            "The bundle fails, perhaps with a few rows only: looking for them. Its reason:", failure
         )
         most = held_rows.most_held(len(matched.plan.rows))
         held: dict[int, HeldRow] = {}

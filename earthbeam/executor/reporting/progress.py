@@ -65,6 +65,10 @@ class Progress:
         self._app.report(self._urls.error, {"code": error.code, "payload": payload})
         self._post("done", "failure")
 
+    def note_failure(self, message: str, error: StepFailed) -> None:
+        """Log a failure that may not end the run, with as little about students as ``fail``."""
+        logger.info("%s\n%s", message, self._error_payload(error)["stacktrace"])
+
     def _error_payload(self, error: StepFailed) -> dict[str, Any]:
         payload = error.payload()
         trace = payload.pop("stacktrace", None) or "".join(traceback.format_exception(error))

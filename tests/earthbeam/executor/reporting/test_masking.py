@@ -117,6 +117,24 @@ def test_a_failing_earthmover_tells_nothing_of_a_student(
             assert word not in told
 
 
+@pytest.mark.slow
+def test_a_row_that_is_held_tells_nothing_of_its_student(app, workbench, write_file):
+    known = in_group(CURRENT)[10:24]
+    content = interim([(s.state_id, "", "Okafor, Marisol") for s in known])
+    content = content.replace("09/13/2025", "Marisol Okafor", 1)
+    roster = write_file("roster.jsonl", b"".join(roster_line(student) for student in known))
+    path = write_file("scores.csv", content.encode())
+    workbench.job(path, INTERIM, None, rosterFilePath=f"file://{roster}")
+
+    ended = workbench.run()
+
+    assert app.outcome() == "done success", ended.log
+    assert "error during `date_format` operation" in ended.log
+    for told in (json.dumps(app.reports), ended.log):
+        for word in ("Okafor", "Marisol", *(s.state_id for s in known)):
+            assert word not in told
+
+
 def test_a_secret_is_masked_in_every_field():
     redactor = Redactor()
     redactor.add_secrets("hush-hush")
