@@ -79,11 +79,45 @@ class SetFile:
             writer.write(row)
 
 
-class Search:
-    """The search in one set, of ``count`` rows. ``folder`` is for the files that are tried."""
+def find(
+    sets: Sequence[tuple[SetFile, Sequence[int]]], rows: int, folder: Path, trial: Trial
+) -> dict[int, HeldRow]:
+    """Return which of the input's ``rows`` fail by themselves, by number from 0.
 
-    def __init__(self, file: SetFile, count: int, folder: Path, trial: Trial) -> None:
+    Each of ``sets`` has the numbers of its rows. ``folder`` is for the files that are tried. Raises
+    TooMany. Returns {} if rows fail together only.
+    """
+    sets = sorted(sets, key=lambda each: len(each[1]), reverse=True)
+    failing = [each for each in sets if len(sets) == 1 or trial(each[0].path) is not None]
+    good = next((each[0].row(0) for each in sets if each not in failing), None)
+    held: dict[int, HeldRow] = {}
+    for file, numbers in failing:
+        search = Search(file, len(numbers), folder, trial, good)
+        try:
+            found = search.find(most_held(rows) - len(held))
+        except TooMany as many:
+            raise TooMany([*held, *(numbers[row] for row in many.rows)]) from None
+        good = search.good
+        held |= {numbers[row]: each for row, each in found.items()}
+    return held
+
+
+class Search:
+    """The search in one set, of ``count`` rows. ``folder`` is for the files that are tried.
+
+    ``good`` is a row of another set that can be transformed, if one is known.
+    """
+
+    def __init__(
+        self,
+        file: SetFile,
+        count: int,
+        folder: Path,
+        trial: Trial,
+        good: list[str] | None = None,
+    ) -> None:
         self._file, self._count, self._trial = file, count, trial
+        self.good = good
         self._target = folder / file.path.name
         self._trials = 0
         self._failed: dict[int, str] = {}
@@ -95,22 +129,29 @@ class Search:
         Raises TooMany if they are more than ``most``, or all that were looked at. Returns {} if the
         rows fail together only.
         """
-        good = self._good_row()
+        good = self.good = self._good_row()
         if not self._halve(0, self._count, most):
             return {}
+        if len(self._failed) > most:
+            raise TooMany(self._failed)
         explained = islice(sorted(self._failed), _MOST_EXPLAINED)
         held = dict.fromkeys(sorted(self._failed), HeldRow())
         return held | {row: self._explain(row, good) for row in explained}
 
-    def _good_row(self) -> int:
-        """Return a row that can be transformed. Raises TooMany if there seem to be few of them."""
+    def _good_row(self) -> list[str]:
+        """Return a row that can be transformed, of another set if this one is small and has none.
+
+        Raises TooMany if there seem to be few of them.
+        """
         rows = random.Random(0).sample(  # noqa: S311  any rows will do
             range(self._count), min(self._count, FAILURES_IN_A_ROW)
         )
         for row in rows:
             if not self._fails(range(row, row + 1)):
-                return row
-        raise TooMany(self._failed)
+                return self._file.row(row)
+        if self.good is None or self._count > len(rows):
+            raise TooMany(self._failed)
+        return self.good
 
     def _halve(self, start: int, end: int, most: int) -> bool:
         """Find the failing rows among those of a part that fails. False if none fails alone."""
@@ -138,9 +179,9 @@ class Search:
         self._trials += 1
         return self._trial(self._target)
 
-    def _explain(self, number: int, good: int) -> HeldRow:
+    def _explain(self, number: int, cells: list[str]) -> HeldRow:
         """Return which cell is at fault: the one whose replacement by a good row's helps."""
-        bad, cells = self._file.row(number), self._file.row(good)
+        bad = self._file.row(number)
         places: Sequence[int] = [place for place in range(len(bad)) if bad[place] != cells[place]]
         while len(places) > 1:
             half = places[: len(places) // 2]

@@ -82,7 +82,7 @@ class Matched:
 
     def rows_of(self, name: str) -> int:
         """Return how many rows went to a set."""
-        return sum(self._set_of.get(row.outcome) == name for row in self.plan.rows)
+        return len(self.numbers_in(name))
 
     def numbers_in(self, name: str) -> list[int]:
         """Return the numbers of a set's rows in the input, counted from 0."""

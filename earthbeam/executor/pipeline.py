@@ -14,7 +14,6 @@ from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.held_rows import HeldRow
 from earthbeam.executor.identity_step import REVIEW_NAME
 from earthbeam.executor.job import Job, Ods
 from earthbeam.executor.lightbeam import config, sending
@@ -281,27 +280,22 @@ class Pipeline:
         self.progress.note_failure(
             "The bundle fails, perhaps with a few rows only: looking for them. Its reason:", failure
         )
-        most = held_rows.most_held(len(matched.plan.rows))
-        held: dict[int, HeldRow] = {}
-        for name, path in matched.set_inputs.items():
-            numbers = matched.numbers_in(name)
-            folder = self.workspace.fresh_folder("trial")
-            file = held_rows.SetFile(path, matched.delimiter, matched.header_row)
-            if len(matched.set_inputs) > 1 and trial(path) is None:
-                continue
-            search = held_rows.Search(file, len(numbers), folder, trial)
-            try:
-                found = search.find(most - len(held))
-            except held_rows.TooMany as many:
-                first = sorted([*held, *(numbers[row] for row in many.rows)])[:_MOST_NAMED]
-                raise StepFailed(
-                    failure.code,
-                    failure.message,
-                    rows=[row + 1 for row in first],
-                    **failure.fields,
-                ) from failure
-            held |= {numbers[row]: each for row, each in found.items()}
-        if not held or len(held) == sum(map(matched.rows_of, matched.set_inputs)):
+        sets = [
+            (
+                held_rows.SetFile(path, matched.delimiter, matched.header_row),
+                matched.numbers_in(name),
+            )
+            for name, path in matched.set_inputs.items()
+        ]
+        folder = self.workspace.fresh_folder("trial")
+        try:
+            held = held_rows.find(sets, len(matched.plan.rows), folder, trial)
+        except held_rows.TooMany as many:
+            first = [row + 1 for row in many.rows[:_MOST_NAMED]]
+            raise StepFailed(
+                failure.code, failure.message, rows=first, **failure.fields
+            ) from failure
+        if not held or len(held) == sum(len(numbers) for _, numbers in sets):
             raise failure
         logger.warning("%d rows cannot be transformed, and are held", len(held))
         held_matched = matched.holding(held)

@@ -62,7 +62,8 @@ class Earthmover(running.ServerProcess):
         def heard(line: str) -> bool:
             count = line.removeprefix(PROGRESS)
             if count == line or not count.isdecimal():
-                printed.append(line)
+                if quiet:
+                    printed.append(line)
                 return quiet
             on_rows(int(count))
             return True

@@ -71,9 +71,6 @@ class BundleDescription:
 class Untransformable(StepFailed):
     """The bundle fails with a set's rows. Some of them may be at fault."""
 
-    def __init__(self, failure: StepFailed) -> None:
-        super().__init__(failure.code, str(failure), **failure.fields)
-
 
 @dataclass(frozen=True)
 class RowsToMatch:
@@ -199,9 +196,7 @@ def transform_sets(
         programs.append(_run(name, set_input, raw_encoding, job, workspace, results, output))
     done = earthmover.run(*programs, cwd=workspace.bundle, on_rows=on_rows)
     if done.exit_code != 0:
-        failure = _cannot_transform(done)
-        # A signal's number is negative: that was no row.
-        raise Untransformable(failure) if done.exit_code > 0 else failure
+        raise _cannot_transform(done)
     outputs = {name: workspace.set_output(name) for name in set_inputs}
     for output in outputs.values():
         remove_all_but_plain_files(output)
@@ -271,7 +266,9 @@ def _config(workspace: Workspace) -> str:
 
 
 def _cannot_transform(done: running.Completed) -> StepFailed:
-    return StepFailed(
+    # A signal's number is negative: no row is at fault then.
+    kind = Untransformable if done.exit_code > 0 else StepFailed
+    return kind(
         "earthmover_run",
         "earthmover could not transform the file: most often it is not this assessment's export."
         " The log has earthmover's reason.",

@@ -108,3 +108,14 @@ def test_a_file_of_which_too_many_rows_fail_fails_and_names_the_first(
     assert ods.received_counts() == {}
     assert not any("row_review" in name for name in workbench.output())
     assert list(workbench.scratch.iterdir()) == []
+
+
+def test_the_only_row_of_a_set_is_held_like_any_other(app, ods, workbench, start):
+    ended = start([*map(row, HERE[:30]), damaged(GONE[0], 0)])
+    assert app.outcome() == "done success", ended.log
+    [matches] = app.posted("matches")
+    assert (matches["odsMatched"], matches["crossYearMatched"]) == (30, 0)
+    assert (matches["untransformable"], matches["unmatched"]) == (1, 1)
+    [held] = json_lines(workbench.output()["row_review.jsonl"])
+    assert held["cell"] == {"column": "TestDate", "value": "unknown", "problem": "date"}
+    assert not any(name.startswith("non-ods/") for name in workbench.output())
