@@ -1,4 +1,4 @@
-"""Errors about a job, a launch, or the registry. Each message says what to do.
+"""Errors about a job, a launch, the registry, or a table. Each message says what to do.
 
 A JobError is about what a person or a client asked for. Its ``code`` is for machines, ``field``
 names the part of the request it belongs to, ``key`` is the file or param, and its text is for
@@ -181,3 +181,19 @@ class LauncherMisconfigured(Exception):
 
 class RegistryError(Exception):
     """The bundle registry could not be read, and nothing was changed. The text says why."""
+
+
+class BadTable(Exception):
+    """A table that a person has sent cannot be accepted.
+
+    ``problems`` are sentences with the file's row numbers: the first ``MAX_SHOWN``, and how many
+    more there are.
+    """
+
+    MAX_SHOWN: ClassVar[int] = 20
+
+    def __init__(self, problems: list[str]) -> None:
+        more = len(problems) - self.MAX_SHOWN
+        self.problems = problems[: self.MAX_SHOWN]
+        self.problems += [f"And {more} more problems."] if more > 0 else []
+        super().__init__(" ".join(self.problems))

@@ -7,12 +7,12 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from earthbeam.errors import BadTable
+
 EDFI, LOCAL = "edfi_descriptor", "local_descriptor"
 MAX_BYTES = 1024 * 1024
 MAX_ROWS = 10_000
 MAX_CELL = 255
-MAX_SHOWN = 20
-"""How many problems to list. The rest are only counted."""
 
 # Leaves out "-1" and "+ Pre-K (4 years)", which are plain text.
 _FORMULA = re.compile(
@@ -22,13 +22,8 @@ _FORMULA = re.compile(
 )
 
 
-class BadMappings(Exception):
-    """Mappings that cannot be accepted. ``problems`` are sentences with the file's row numbers."""
-
-    def __init__(self, problems: list[str]) -> None:
-        more = len(problems) - MAX_SHOWN
-        self.problems = problems[:MAX_SHOWN] + ([f"And {more} more problems."] if more > 0 else [])
-        super().__init__(" ".join(self.problems))
+class BadMappings(BadTable):
+    """Mappings that cannot be accepted."""
 
 
 @dataclass(frozen=True)

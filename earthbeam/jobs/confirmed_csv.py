@@ -8,6 +8,7 @@ import io
 from collections.abc import Iterable, Iterator
 
 from earthbeam.bundles.descriptor_mapping_csv import is_formula
+from earthbeam.errors import BadTable
 from earthbeam.jobs.confirmed_students import MOST, Confirmed, confirmed
 
 HEADER = ("column", "id", "studentUniqueId")
@@ -15,17 +16,10 @@ ABOUT = ("tenant", "confirmedBy", "confirmedAt")
 """What an export has in addition. An import ignores these columns."""
 MAX_BYTES = 20 * 1024 * 1024
 _LONGEST = 200
-_MOST_SHOWN = 20
 
 
-class BadCrosswalk(Exception):
-    """A file that cannot be accepted. ``problems`` are sentences with the file's row numbers."""
-
-    def __init__(self, problems: list[str]) -> None:
-        more = len(problems) - _MOST_SHOWN
-        self.problems = problems[:_MOST_SHOWN]
-        self.problems += [f"And {more} more problems."] if more > 0 else []
-        super().__init__(" ".join(self.problems))
+class BadCrosswalk(BadTable):
+    """A crosswalk that cannot be accepted."""
 
 
 def write(rows: Iterable[tuple[str, ...]]) -> Iterator[bytes]:

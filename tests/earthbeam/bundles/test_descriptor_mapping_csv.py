@@ -11,7 +11,6 @@ from earthbeam.bundles.descriptor_mapping_csv import (
     MAX_BYTES,
     MAX_CELL,
     MAX_ROWS,
-    MAX_SHOWN,
     BadMappings,
     MappingTable,
     is_formula,
@@ -134,8 +133,8 @@ def test_what_is_wrong_is_said_with_its_row(content, expected):
 
 def test_everything_wrong_is_said_at_once_but_not_without_end():
     found = problems(HEAD + "".join(f"{n},,y\n" for n in range(100)))
-    assert len(found) == MAX_SHOWN + 1
-    assert found[-1] == f"And {100 - MAX_SHOWN} more problems."
+    assert len(found) == BadMappings.MAX_SHOWN + 1
+    assert found[-1] == f"And {100 - BadMappings.MAX_SHOWN} more problems."
 
 
 def test_the_export_is_csv_for_anybody():
