@@ -15,6 +15,7 @@ from earthbeam.external.authentication import caller
 from earthbeam.external.clients import DECIDE_STUDENTS, READ_STUDENTS
 from earthbeam.external.errors import Conflict, as_validation_error
 from earthbeam.external.idempotency import HEADER, made_once
+from earthbeam.external.open_rows_serializers import DecisionsBody, OpenRowsAnswer
 from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
 from earthbeam.jobs import open_rows
@@ -37,13 +38,13 @@ class OpenRowsView(ClientView):
 
     @extend_schema(
         operation_id="listOpenRows",
-        responses=answers({200: serializers.OpenRowsAnswer}, 404, 409),
+        responses=answers({200: OpenRowsAnswer}, 404, 409),
     )
     def get(self, request: Request, uid: UUID) -> Response:
         job = self.job(uid)
         rows = _open_rows(job)
         audit.record(job, "unmatched rows read", client=caller(request).id)
-        answer = Response(serializers.OpenRowsAnswer(_listed(rows)).data)
+        answer = Response(OpenRowsAnswer(_listed(rows)).data)
         answer["Cache-Control"] = "private, no-store"
         return answer
 
@@ -62,12 +63,12 @@ class DecisionsView(ClientView):
                 description="Sent again with the same request, it makes no second job.",
             )
         ],
-        request=serializers.DecisionsBody,
+        request=DecisionsBody,
         responses=answers({201: serializers.StartedJob}, 404, 409, 411, 413, 415, 422),
     )
     def post(self, request: Request, uid: UUID) -> Response:
         job = self.job(uid)
-        body = serializers.DecisionsBody(data=request.data)
+        body = DecisionsBody(data=request.data)
         body.is_valid(raise_exception=True)
         asked = {"job": str(job.pk), **body.validated_data}
         made = made_once(request, asked, lambda: self._decide(job, body.validated_data))

@@ -30,9 +30,8 @@ from earthbeam.errors import JobError
 from earthbeam.jobs import open_rows, rerun_rows, row_review, unmatched
 from earthbeam.jobs.lineage import linked_jobs, resolve_settled
 from earthbeam.jobs.open_rows import OpenRows
-from earthbeam.jobs.row_review import Review
-from earthbeam.jobs.unmatched import MAX_ROWS, NotFixable, UnmatchedFile
-from earthbeam.models import ConfirmedStudent, Job, Run
+from earthbeam.jobs.unmatched import MAX_ROWS, NotFixable
+from earthbeam.models import ConfirmedStudent, Job
 from partners import audit, scoping
 
 _TEMPLATE = "admin/earthbeam/job/unmatched.html"
@@ -113,21 +112,14 @@ class JobUnmatched(admin.ModelAdmin):
         elif do == "accept":
             page.accepted = accept_all_sure(edits, reviews, taken)
         elif do == "rerun":
-            if made := self._rerun(request, rows.run, file, page, reviews):
+            if made := self._rerun(request, rows, page):
                 return made
             rows = replace(rows, taken=rerun_rows.taken_rows(job, file))
         return self._show_table(request, job, rows, page)
 
-    def _rerun(
-        self,
-        request: HttpRequest,
-        run: Run,
-        file: UnmatchedFile,
-        page: _Page,
-        reviews: Mapping[int, Review],
-    ) -> HttpResponse | None:
+    def _rerun(self, request: HttpRequest, rows: OpenRows, page: _Page) -> HttpResponse | None:
         """Create the job, or report on ``page`` why not."""
-        edits = page.edits
+        run, file, edits = rows.run, rows.file, page.edits
         if edits.errors:
             page.number = page_of(min(edits.errors))
             page.problem = "Nothing was loaded: fix the marked IDs first."
@@ -147,7 +139,7 @@ class JobUnmatched(admin.ModelAdmin):
                 cells={
                     number: (cell.column, value)
                     for number, value in edits.cells.items()
-                    if (cell := reviews[number].cell) is not None
+                    if (cell := rows.reviews[number].cell) is not None
                 },
             )
         except rerun_rows.RowsTaken as error:

@@ -164,3 +164,14 @@ def test_no_audit_entry_has_an_id(client, tenant):
     client.post(f"{URL}revoke/", {"row": [ConfirmedStudent.objects.get().pk]})
     told = [str(vars(entry)) for entry in (*LogEntry.objects.all(), *History.objects.all())]
     assert not any("604822" in each or "0077" in each for each in told)
+
+
+def test_numbers_that_no_row_can_have_are_not_found(client, tenant):
+    keep(tenant, ("77", "1"))
+    huge = "9" * 30
+    assert "None match." in shown(client.get(f"{URL}?tenant={huge}"))
+    client.post(f"{URL}revoke/", {"row": [huge]})
+    file = SimpleUploadedFile("crosswalk.csv", b"column,id,studentUniqueId\n")
+    answer = client.post(f"{URL}import/", {"tenant": huge, "file": file})
+    assert "Choose a tenant and a file." in shown(answer)
+    assert kept() == {("77", "1")}
