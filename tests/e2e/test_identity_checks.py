@@ -68,6 +68,7 @@ def open_page(stack):
 
         yield open_page
         browser.close()
+        connection.close()  # made while playwright's loop runs, so no later test finds it
 
 
 def everything_in_the_database():
