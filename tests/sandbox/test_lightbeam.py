@@ -102,6 +102,20 @@ def test_lightbeam_fails_when_every_record_is_refused(
     assert ods.received_counts() == {}
 
 
+def test_lightbeam_deletes_what_it_sent_by_its_natural_key(
+    ods: SandboxOds, data: Path, tmp_path: Path
+) -> None:
+    _send(ods, data, tmp_path)
+    result = run_lightbeam(
+        *(ods, CONFIG, "delete", "-s", "studentAssessments", "--force"),
+        *("--set", "force_delete", "true"),
+        data=data,
+        scratch=tmp_path,
+    )
+    assert result.returncode == 0, result.stderr
+    assert ods.received_counts() == {"assessments": 1}
+
+
 def _send(ods: SandboxOds, data: Path, scratch: Path) -> tuple[int, dict[str, Any]]:
     report = scratch / "results.json"
     arguments = ("send", "--results-file", str(report))

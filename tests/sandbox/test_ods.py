@@ -201,3 +201,40 @@ def test_it_runs_as_a_process_of_its_own_and_ends_when_told() -> None:
 
 def _student(unique_id: str) -> dict[str, str]:
     return {"studentUniqueId": unique_id}
+
+
+def test_a_record_is_found_by_its_natural_key_and_deleted_once(client: Client) -> None:
+    client.submit("assessments", ASSESSMENT)
+    client.submit("studentAssessments", RESULT)
+    key = {
+        "studentAssessmentIdentifier": "R-1",
+        "assessmentIdentifier": "A-1",
+        "namespace": "uri://sandbox.example/Test",
+        "studentUniqueId": "604010",
+    }
+    results = f"{client.base}/studentAssessments"
+    found = client.get(results, params=key, timeout=10).json()
+    assert [each["studentReference"] for each in found] == [{"studentUniqueId": "604010"}]
+    other = client.get(results, params={**key, "studentUniqueId": "604011"}, timeout=10)
+    assert other.json() == []
+    statuses = [client.delete(f"{results}/{found[0]['id']}", timeout=10).status_code for _ in "12"]
+    assert statuses == [204, 404]
+    assert client.get(results, params=key, timeout=10).json() == []
+
+
+def test_a_record_that_others_refer_to_is_not_deleted(client: Client) -> None:
+    client.submit("assessments", ASSESSMENT)
+    client.submit("studentAssessments", RESULT)
+    reference = {**RESULT["assessmentReference"], **RESULT["studentReference"]}
+    reference["studentAssessmentIdentifier"] = "R-1"
+    kind = "educationOrganizationAssociationTypeDescriptor"
+    association = {
+        kind: f"uri://ed-fi.org/{kind[0].upper()}{kind[1:]}#Enrollment",
+        "educationOrganizationReference": {"educationOrganizationId": ED_ORG_ID},
+        "studentAssessmentReference": reference,
+    }
+    associations = "studentAssessmentEducationOrganizationAssociations"
+    assert client.submit(associations, association).status_code == 201
+    found = client.get(f"{client.base}/studentAssessments", params=reference, timeout=10).json()
+    answer = client.delete(f"{client.base}/studentAssessments/{found[0]['id']}", timeout=10)
+    assert answer.status_code == 409

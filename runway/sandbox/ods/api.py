@@ -17,7 +17,7 @@ from runway.sandbox.ods.store import ROSTER, STUDENTS, Refused, Store, invalid, 
 MAX_LIMIT = 500
 """The largest page that Ed-Fi returns."""
 
-_DATA = re.compile(r"/data/v3(?:/\d{4})?/ed-fi/(?P<resource>\w+)/?")
+_DATA = re.compile(r"/data/v3(?:/\d{4})?/ed-fi/(?P<resource>\w+)/?(?P<id>\w+)?")
 
 
 class ConnectionReset(Exception):
@@ -58,7 +58,7 @@ class Api:
         path = urlsplit(request.target).path
         if data := _DATA.fullmatch(path):
             try:
-                return self._data(request, data["resource"])
+                return self._data(request, data["resource"], data["id"])
             except Refused as refused:
                 return Answer(refused.status, refused.body)
         if path.startswith("/sandbox/"):
@@ -106,7 +106,7 @@ class Api:
         self._tokens.add(token)
         return Answer(200, {"access_token": token, "expires_in": 1800, "token_type": "bearer"})
 
-    def _data(self, request: Request, name: str) -> Answer:
+    def _data(self, request: Request, name: str, record_id: str | None) -> Answer:
         self._authenticate(request.authorization)
         time.sleep(self.faults.faults.delay_seconds)
         match self.faults.data_request():
@@ -116,8 +116,14 @@ class Api:
                 return _throttled()
         if name not in RESOURCES:
             return _not_found()
+        if request.method == "DELETE" and record_id is not None:
+            return self._delete(name, record_id)
+        if record_id is not None:
+            return _not_found()
         if request.method == "GET":
-            return self._page(name, dict(parse_qsl(urlsplit(request.target).query)))
+            query = dict(parse_qsl(urlsplit(request.target).query))
+            found = self.store.find(name, query)
+            return self._page(name, query) if found is None else Answer(200, found)
         if self.faults.post_throttled():
             return _throttled()
         time.sleep(self.faults.faults.post_delay_seconds)
@@ -125,6 +131,12 @@ class Api:
             raise invalid({"$.sandbox": ["The sandbox was told to refuse this record."]})
         new = self.store.upsert(name, _json(request.body))
         return Answer(201 if new else 200)
+
+    def _delete(self, name: str, record_id: str) -> Answer:
+        if self.faults.delete_refused():
+            detail = "The sandbox was told to refuse to delete this record."
+            return Answer(403, problem(403, "security:authorization", "Denied", detail))
+        return Answer(204) if self.store.delete(name, record_id) else _not_found()
 
     def _authenticate(self, authorization: str) -> None:
         scheme, _, token = authorization.partition(" ")

@@ -49,6 +49,9 @@ class Faults:
     reject_resource: str = ""
     """Refuse and count POSTs of this resource only. Empty means every resource."""
 
+    refuse_delete_every: int | None = None
+    """Refuse one of every this many DELETEs."""
+
     delay_seconds: float = 0.0
     """Delay the response to every data request by this long."""
 
@@ -93,6 +96,7 @@ class FaultCounter:
         self.faults = faults
         self._data_requests = 0
         self._posts = 0
+        self._deletes = 0
         self._second, self._in_second = 0, 0
         self._failed_pages = 0
         self._token_uses: dict[str, int] = {}
@@ -134,6 +138,14 @@ class FaultCounter:
             count = self._posts
         every = self.faults.reject_every
         return self.faults.reject_posts or (every is not None and count % max(every, 1) == 0)
+
+    def delete_refused(self) -> bool:
+        """Count a DELETE. True if it must be refused."""
+        with self._lock:
+            self._deletes += 1
+            count = self._deletes
+        every = self.faults.refuse_delete_every
+        return every is not None and count % max(every, 1) == 0
 
     def page_status(self, page: int) -> int | None:
         """Return the status with which this roster page fails, or None. Counts the failures."""

@@ -136,7 +136,7 @@ class _Handler(BaseHTTPRequestHandler):
         except ConnectionReset:
             self._reset()
 
-    do_POST = do_GET
+    do_POST = do_DELETE = do_GET
 
     def _send(self, answer: Answer) -> None:
         body = b"" if answer.body is None else json.dumps(answer.body).encode()

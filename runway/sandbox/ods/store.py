@@ -54,6 +54,7 @@ class Store:
         self._own = {ROSTER: roster, STUDENTS: names}
         self._descriptor_namespaces = descriptor_namespaces
         self._records: dict[str, dict[tuple[str, ...], Record]] = {name: {} for name in RESOURCES}
+        self._keys_by_id: dict[str, dict[str, tuple[str, ...]]] = {name: {} for name in RESOURCES}
         self._students = {(record["studentReference"]["studentUniqueId"],) for record in roster}
         self._lock = threading.Lock()
 
@@ -89,7 +90,43 @@ class Store:
                 raise invalid(errors)
             new = key not in self._records[name]
             self._records[name][key] = record
+            self._keys_by_id[name][_id_of(key)] = key
         return new
+
+    def find(self, name: str, values: dict[str, str]) -> list[Record] | None:
+        """Return the record with this natural key, with its ``id``, or none.
+
+        ``values`` are those of the key, by field. Returns None if they are not a whole key.
+        """
+        fields = [path.rpartition(".")[2] for path in RESOURCES[name].identity]
+        if not set(fields) <= values.keys():
+            return None
+        key = tuple(values[field] for field in fields)
+        with self._lock:
+            record = self._records[name].get(key)
+        return [] if record is None else [{"id": _id_of(key), **record}]
+
+    def delete(self, name: str, record_id: str) -> bool:
+        """Delete a record by its ``id``. False if there is none. Raises Refused if it is in use."""
+        with self._lock:
+            key = self._keys_by_id[name].get(record_id)
+            if key is None:
+                return False
+            if name == "studentAssessments" and self._has_associations(key):
+                raise Refused(
+                    409,
+                    "data-conflict:dependent-item-exists",
+                    "Dependent Item Exists",
+                    "The requested action cannot be performed because this item is referenced by "
+                    "existing 'StudentAssessmentEducationOrganizationAssociation' item(s).",
+                )
+            del self._keys_by_id[name][record_id]
+            del self._records[name][key]
+        return True
+
+    def _has_associations(self, key: tuple[str, ...]) -> bool:
+        associations = self._records["studentAssessmentEducationOrganizationAssociations"]
+        return any(each[-len(key) :] == key for each in associations)
 
     def _check_references(self, record: Record) -> None:
         for path, reference in _references(record):
@@ -130,6 +167,11 @@ class Store:
                 title = field[0].upper() + field[1:]
                 errors[path] = [f"{title} value '{value}' does not exist."]
         return errors
+
+
+def _id_of(key: tuple[str, ...]) -> str:
+    """Return the ``id`` of the record with this natural key."""
+    return uuid.uuid5(uuid.NAMESPACE_OID, "\n".join(key)).hex
 
 
 def _wrong_fields(resource: Resource, record: Record) -> dict[str, list[str]]:
