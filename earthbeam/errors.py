@@ -168,6 +168,32 @@ class RunInProgress(JobError):
     text = "This job has a run in progress. Wait until it ends, then run the job again."
 
 
+class WithdrawalInProgress(JobError):
+    code, field = "withdrawal_in_progress", "__all__"
+    text = (
+        "Records of this tenant are being withdrawn from the ODS (job {other}). Try again when "
+        "that has ended."
+    )
+
+
+class LoadInProgress(JobError):
+    code, field = "load_in_progress", "__all__"
+    text = (
+        "Nothing was withdrawn: another job of this tenant is being loaded or withdrawn right now "
+        "({other}). Try again when it has ended."
+    )
+
+
+class NothingToResend(JobError):
+    code, field = "nothing_to_resend", "__all__"
+    text = "Nothing was sent again: {reason}"
+
+
+class NothingToWithdraw(JobError):
+    code, field = "nothing_to_withdraw", "__all__"
+    text = "Nothing was withdrawn: {reason}"
+
+
 class LaunchFailed(Exception):
     """An executor could not be started, but a retry may help. The text is for people."""
 

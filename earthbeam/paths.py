@@ -8,6 +8,8 @@ from partners.models import SchoolYear, Tenant
 DECISIONS_NAME = "__decisions.jsonl"
 CONFIRMED_NAME = "__confirmed.jsonl"
 """In ``input/``, the students that people have chosen for rows. No upload has such a name."""
+LEAVE_NAME = "__leave.jsonl"
+"""In ``input/``, the records that a withdrawal leaves alone."""
 ROSTER_FILE = "studentEducationOrganizationAssociations.jsonl"
 
 

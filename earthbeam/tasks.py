@@ -18,7 +18,7 @@ from procrastinate.jobs import Status
 
 from earthbeam.bundles import revisions
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed, RegistryError
-from earthbeam.jobs import confirmed_students, deletion
+from earthbeam.jobs import confirmed_students, deletion, withdrawal
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
 from earthbeam.notify import notices
@@ -44,7 +44,7 @@ KEEP_IDEMPOTENCY_KEYS = timedelta(hours=24)
 def launch_run(context: JobContext, run_id: str) -> None:
     """Start the run's executor. After the last try that failed the run ends as not started."""
     run = (
-        Run.objects.select_related("job__tenant__partner", "job__school_year")
+        Run.objects.select_related("job__tenant__partner", "job__school_year", "continues")
         .filter(pk=run_id)
         .first()
     )
@@ -52,10 +52,13 @@ def launch_run(context: JobContext, run_id: str) -> None:
         logger.info("run %s is not waiting for its launch any more", run_id)
         return
     try:
-        if reason := cross_year.must_wait(run):
-            _wait_for_edu(run, reason)
-            return
-        confirmed_students.store_for(run)
+        if run.continues_id is None:
+            if reason := cross_year.must_wait(run):
+                _wait_for_edu(run, reason)
+                return
+            confirmed_students.store_for(run)
+        if run.kind == Run.Kind.WITHDRAW:
+            withdrawal.store_for(run)
         get_launcher().launch(run, context.should_abort)
     except LaunchFailed as error:
         if context.job.attempts < LAUNCH_RETRIES:

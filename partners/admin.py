@@ -13,6 +13,7 @@ from partners.forms import (
     CROSS_YEAR,
     IDENTITY_CHECKS,
     KEEP_CONFIRMED,
+    USERS_MAY_WITHDRAW,
     MembershipForm,
     PartnerForm,
 )
@@ -44,7 +45,7 @@ class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
     form = PartnerForm
     fields = [
         *("id", "name", CROSS_YEAR, IDENTITY_CHECKS, "identity_checks_set", KEEP_CONFIRMED),
-        "descriptor_namespace",
+        *(USERS_MAY_WITHDRAW, "descriptor_namespace"),
     ]
     partner_lookup = "pk"
     list_display = ["name", "id", "cross_year_match_enabled", "identity_checks"]

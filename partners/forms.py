@@ -11,6 +11,7 @@ from partners.models import Membership, Partner
 CROSS_YEAR = "cross_year_match_enabled"
 IDENTITY_CHECKS = "identity_checks"
 KEEP_CONFIRMED = "keep_confirmed_days"
+USERS_MAY_WITHDRAW = "users_may_withdraw"
 
 
 class PartnerForm(forms.ModelForm):
@@ -18,7 +19,10 @@ class PartnerForm(forms.ModelForm):
 
     class Meta:
         model = Partner
-        fields = ["id", "name", CROSS_YEAR, IDENTITY_CHECKS, KEEP_CONFIRMED, "descriptor_namespace"]
+        fields = [
+            *("id", "name", CROSS_YEAR, IDENTITY_CHECKS, KEEP_CONFIRMED, USERS_MAY_WITHDRAW),
+            "descriptor_namespace",
+        ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

@@ -84,6 +84,13 @@ class Partner(models.Model):
         help_text="A student whom a person has chosen for an ID is remembered for so many days, "
         "and then forgotten.",
     )
+    users_may_withdraw = models.BooleanField(
+        "users may withdraw jobs",
+        default=False,
+        db_default=False,  # for the previous release, which does not know the column
+        help_text="Allow users, not only partner admins, to delete from the ODS what a job has "
+        "loaded.",
+    )
 
     class Meta:
         ordering = ["name"]

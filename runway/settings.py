@@ -204,6 +204,8 @@ FILE_UPLOAD_HANDLERS = [
     "runway.uploads.NamelessFileUploadHandler",
 ]
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024**2
+# Rows that are corrected in the browser have a field for each cell.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 LOGIN_REDIRECT_URL = "admin:index"
 # Seconds without use, and in total: access/session_store.py. Browsers store no expiry date.

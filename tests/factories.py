@@ -4,8 +4,10 @@ Partners, tenants, years, bundles and connections are made once: asked for again
 """
 
 import csv
+import hashlib
 import io
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -252,8 +254,8 @@ def make_unmatched_run(
         ods_matched=2,
         cross_year_matched=0,
         unmatched=rows,
-        blank_ids=1,
-        ambiguous_ids=1,
+        blank_ids=min(rows, 1),
+        ambiguous_ids=int(rows > 1),
         id_name="student_id",
         id_type="State",
         match_rate=0.5,
@@ -261,6 +263,73 @@ def make_unmatched_run(
     UnmatchedIds.objects.create(run=run, name="student_id", type="State", count=rows)
     name = "input_no_student_id_match.csv"
     run.output_files.create(path=name, size=store_file(job, f"output/{name}", content))
+    return run
+
+
+LOADED_INPUT = "student_id,name,score\r\n604010,Ana,12\r\n604011,Bo,13\r\n604012,Kim,14\r\n"
+
+
+def result_of(student: str, identifier: str = "") -> bytes:
+    """A line of an ODS set: a result of the student."""
+    record = {
+        "assessmentReference": {"assessmentIdentifier": "A", "namespace": "uri://x"},
+        "studentAssessmentIdentifier": identifier or f"r-{student}",
+        "studentReference": {"studentUniqueId": student},
+    }
+    return json.dumps(record).encode() + b"\n"
+
+
+def make_loaded_run(
+    *,
+    students: Sequence[str] = ("604010", "604011", "604012"),
+    refused: Sequence[int] = (),
+    **fields: Any,
+) -> Run:
+    """A run that has sent a result of each student to the ODS, which refused some lines.
+
+    ``fields`` are the job's.
+    """
+    files = {"INPUT_FILE": ("scores.csv", LOADED_INPUT.encode())}
+    run = make_run(make_job(**{"files": files, **fields}), Run.Status.SUCCESS)
+    make_matches(run, rows=len(students), ods=len(students), across_years=0).save()
+    RunMatches.objects.filter(run=run).update(refused_rows=len(refused))
+    make_summary(run, processed=len(students), failed=len(refused))
+    content = b"".join(map(result_of, students))
+    make_output_set(
+        run,
+        sent_to_ods=True,
+        content=content,
+        sha256={"studentAssessments.jsonl": hashlib.sha256(content).hexdigest()},
+        records={"studentAssessments": len(students)},
+    )
+    message = "Score must be between 1 and 10 characters in length. (at $.score)"
+    failure = {"status_code": 400, "message": message, "file": "x", "count": len(refused)}
+    failures = [failure | {"line_numbers": list(refused)}] if refused else []
+    counts = {
+        "records_processed": len(students),
+        "records_skipped": 0,
+        "records_failed": len(refused),
+        "successes": [{"status_code": 201, "count": len(students) - len(refused)}],
+        "failures": failures,
+    }
+    results = {"resources": {"studentAssessments": counts}}
+    lines = [
+        {
+            "resource": "studentAssessments",
+            "line": n,
+            "rows": [n],
+            "status": 400,
+            "message": message,
+        }
+        for n in refused
+    ]
+    for name, stored in {
+        "lb-send-results.json": json.dumps(results),
+        "refused_records.jsonl": "".join(json.dumps(line) + "\n" for line in lines),
+    }.items():
+        size = store_file(run.job, f"output/{name}", stored.encode())
+        run.output_files.create(path=name, size=size)
+    run.refresh_from_db()
     return run
 
 

@@ -122,6 +122,23 @@ class MatchesReport(serializers.Serializer[Any]):
     repairable = Count(required=False, allow_null=True)
     suggested = Count(required=False, allow_null=True)
     confirmed = Count(required=False, allow_null=True)
+    refusedRows = Count(source="refused_rows", required=False, allow_null=True)
+
+    def validate(self, figures: dict[str, Any]) -> dict[str, Any]:
+        """Refuse figures that do not account for each row, which the database would."""
+        parts = ("ods_matched", "cross_year_matched", "unmatched")
+        if figures["input_rows"] != sum(figures[part] for part in parts):
+            raise serializers.ValidationError(
+                "inputRows must be odsMatched, crossYearMatched, and unmatched together."
+            )
+        reasons = figures["blank_ids"] + figures["ambiguous_ids"]
+        if figures["unmatched"] < reasons + (figures.get("untransformable") or 0):
+            raise serializers.ValidationError(
+                "blankIds, ambiguousIds, and untransformable are parts of unmatched."
+            )
+        if figures["ods_matched"] < (figures.get("refused_rows") or 0):
+            raise serializers.ValidationError("refusedRows is a part of odsMatched.")
+        return figures
 
 
 class ProgressReport(serializers.Serializer[Any]):

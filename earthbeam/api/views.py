@@ -96,11 +96,13 @@ class JobView(RunView):
         if run.status not in Run.UNFINISHED:
             raise Conflict("The run has ended.")
         try:
-            return _private(payload.build(run))
+            body = payload.build(run)
         except payload.NoPayload as error:
             why = {"message": str(error)}
             states.fail(run.pk, "invalid_job", why, executor_size=run.executor_size)
             raise Conflict(str(error)) from None
+        payload.keep_fingerprint(run, body)
+        return _private(body)
 
 
 class ReportView(RunView):

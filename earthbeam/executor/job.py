@@ -17,6 +17,9 @@ _RESERVED = re.compile(
     re.IGNORECASE,
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+LOAD, PREVIEW, RESEND, WITHDRAW = "load", "preview", "resend", "withdraw"
+"""Kinds of runs (contract section 12)."""
+_SETS = ("ods", "non-ods")
 _ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
 
 
@@ -42,6 +45,18 @@ class AppUrls:
     matches: str | None
     progress: str | None
     roster: str | None
+
+
+@dataclass(frozen=True)
+class Reported:
+    """What the run that made the stored sets has reported, in the contract's terms.
+
+    A run that sends these sets reports it again, with what has become of them.
+    """
+
+    matches: dict[str, Any] | None
+    unmatched_ids: dict[str, Any] | None
+    summary: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
@@ -73,6 +88,16 @@ class Job:
     """The file in the job's ``input/`` with what people have decided about rows."""
     confirmed_file: str | None = None
     """The file in the job's ``input/`` with the students whom people have confirmed for IDs."""
+
+    kind: str = LOAD
+    stored_sets: dict[str, dict[str, str | None]] = field(default_factory=dict)
+    """The sets that an earlier run has stored, which this one uses, with their files' hashes.
+
+    None is for a file of an executor that did not tell its hash.
+    """
+    reported: Reported | None = None
+    leave_file: str | None = None
+    """The file in the job's ``input/`` with the records that a withdrawal leaves alone."""
 
     @property
     def bundle_name(self) -> str:
@@ -127,6 +152,10 @@ def parse(payload: Any) -> Job:
         id_repairs=_id_repairs(fields),
         decisions_file=_file_name(fields, "decisionsFile"),
         confirmed_file=_file_name(fields, "confirmedFile"),
+        kind=_kind(fields),
+        stored_sets=_stored_sets(fields),
+        reported=_reported(fields),
+        leave_file=_file_name(fields, "leaveFile"),
     )
     if "INPUT_FILE" not in job.input_files:
         raise invalid("inputFiles.INPUT_FILE is missing")
@@ -134,6 +163,10 @@ def parse(payload: Any) -> Job:
         raise invalid("appUrls.roster is missing, though cross-year matching is available")
     if not send_to_ods and not job.urls.roster and not job.roster_file_path:
         raise invalid("there is no roster: neither sendToOds, appUrls.roster nor rosterFilePath")
+    if job.kind in (RESEND, WITHDRAW) and not job.stored_sets:
+        raise invalid(f"storedSets is missing, which a {job.kind} needs")
+    if job.kind != WITHDRAW and job.stored_sets and job.reported is None:
+        raise invalid("reported is missing, which a run of stored sets needs")
     try:
         check_location(job.base_path)
         checked_key(job.bundle_path)
@@ -196,6 +229,42 @@ def _file_name(fields: "_Fields", key: str) -> str | None:
         if "/" in name:
             raise invalid(f"{key} is no plain name")
     return name
+
+
+def _kind(fields: "_Fields") -> str:
+    kind = fields.optional_text("kind") or LOAD
+    if kind not in (LOAD, PREVIEW, RESEND, WITHDRAW):
+        raise invalid("kind must be load, preview, resend, or withdraw")
+    return kind
+
+
+def _stored_sets(fields: "_Fields") -> dict[str, dict[str, str | None]]:
+    if fields.value.get("storedSets") is None:
+        return {}
+    sets = fields.mapping("storedSets")
+    if not set(sets.value) <= set(_SETS):
+        raise invalid(f"storedSets may only have: {', '.join(_SETS)}")
+    found = {}
+    for name in sets.value:
+        hashes = sets.mapping(name)
+        for file in hashes.value:
+            try:
+                checked_key(file)
+            except BadLocation:
+                raise invalid(f"storedSets.{name} has a file with no plain name") from None
+        found[name] = {file: hashes.optional_text(file) for file in hashes.value}
+    return found
+
+
+def _reported(fields: "_Fields") -> Reported | None:
+    if fields.value.get("reported") is None:
+        return None
+    reported = fields.mapping("reported")
+    return Reported(
+        matches=reported.optional_object("matches"),
+        unmatched_ids=reported.optional_object("unmatchedIds"),
+        summary=reported.optional_object("summary") or {},
+    )
 
 
 def _commit(bundle: "_Fields") -> str | None:
@@ -272,6 +341,9 @@ class _Fields:
 
     def mapping(self, key: str) -> "_Fields":
         return _Fields(self.value.get(key), self._name(key))
+
+    def optional_object(self, key: str) -> dict[str, Any] | None:
+        return None if self.value.get(key) is None else self.mapping(key).value
 
     def variables(self) -> dict[str, str]:
         """Return all fields, checked as names of environment variables."""

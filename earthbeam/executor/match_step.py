@@ -92,6 +92,15 @@ class Matched:
             if self._set_of.get(row.outcome) == name
         ]
 
+    def rows_by_student(self, name: str) -> dict[str, list[int]]:
+        """Return the numbers of each student's rows in a set, counted from 1."""
+        rows: dict[str, list[int]] = {}
+        for number in self.numbers_in(name):
+            student = self.plan.rows[number].student
+            if student is not None:
+                rows.setdefault(student, []).append(number + 1)
+        return rows
+
     def holding(self, held: Collection[int]) -> "Matched":
         """Return the result without the ``held`` rows in any set, and with all files anew."""
         hold = RowMatch(Outcome.UNTRANSFORMABLE)

@@ -2,24 +2,19 @@
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from earthbeam.delimited import BadFile
-from earthbeam.executor import held_rows
+from earthbeam.executor import held_rows, refused_records, stored_sets
 from earthbeam.executor.bundle import checkout, descriptor_mappings
 from earthbeam.executor.decisions import fetch_decisions
 from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.client import Earthmover
-from earthbeam.executor.environment import Environment
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.identity_step import REVIEW_NAME
-from earthbeam.executor.job import Job, Ods
-from earthbeam.executor.lightbeam import config, sending
-from earthbeam.executor.lightbeam.commands import Lightbeam
-from earthbeam.executor.lightbeam.config import BundleSettings
-from earthbeam.executor.lightbeam.sending import Counts
+from earthbeam.executor.job import PREVIEW
+from earthbeam.executor.lightbeam import sending
+from earthbeam.executor.lightbeam.sending import Counts, Results
 from earthbeam.executor.match_step import (
     RATES_NAME,
     UNMATCHED_NAME,
@@ -27,22 +22,18 @@ from earthbeam.executor.match_step import (
     match_students,
 )
 from earthbeam.executor.processes.background import Background
-from earthbeam.executor.processes.memory import PeakMemory
-from earthbeam.executor.reporting.app_client import AppClient
-from earthbeam.executor.reporting.log import Redactor
-from earthbeam.executor.reporting.progress import Progress
+from earthbeam.executor.refused_records import Refused
 from earthbeam.executor.rosters import fetching
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME, ROSTER_NAME
+from earthbeam.executor.steps import Output, Steps
+from earthbeam.executor.stored_sets import ROWS_NAME
 from earthbeam.executor.workspace import input_files
-from earthbeam.executor.workspace.artifacts import Artifacts
 from earthbeam.executor.workspace.folders import (
     ODS_SET,
     OTHER_SET,
-    Workspace,
     is_plain_file,
     remove,
 )
-from earthbeam.files import FileStore, open_store
 
 logger = logging.getLogger(__name__)
 
@@ -52,45 +43,11 @@ _MOST_NAMED = 10
 EARTHMOVER_RESULTS = {ODS_SET: "em-results.json", OTHER_SET: "em-results-x-year.json"}
 
 
-@dataclass(frozen=True)
-class Output:
-    """A set's JSONL files, and how many records each resource has."""
+class Pipeline(Steps):
+    """A load, or a preview of one, which sends nothing."""
 
-    folder: Path
-    records: dict[str, int]
-
-
-class Pipeline:
-    """Carries out one job. Any exception of a step ends the run; the caller reports it."""
-
-    def __init__(
-        self,
-        job: Job,
-        environment: Environment,
-        app: AppClient,
-        progress: Progress,
-        workspace: Workspace,
-        redactor: Redactor,
-    ) -> None:
-        self.job = job
-        self.environment = environment
-        self.app = app
-        self.progress = progress
-        self.workspace = workspace
-        self.redactor = redactor
-        self.lightbeam_settings = BundleSettings()
-        self.memory = PeakMemory()
-        self.student_names: Path | None = None
-        """The ODS's students, from the roster's step until rows are matched."""
-
-    @cached_property
-    def store(self) -> FileStore:
-        """The job's files."""
-        return open_store(self.job.base_path)
-
-    @cached_property
-    def artifacts(self) -> Artifacts:
-        return Artifacts(self.store, self.workspace)
+    student_names: Path | None = None
+    """The ODS's students, from the roster's step until rows are matched."""
 
     def run(self) -> None:
         """Run all steps in the contract's order. Sends nothing before all transforms succeed."""
@@ -102,27 +59,12 @@ class Pipeline:
             roster = self.get_student_roster(roster_ahead)
             input_file = self.get_input_files(inputs_ahead)
             matched, outputs = self.match_and_transform(bundle, roster, input_file, earthmover)
-        summary = self.send_to_ods(outputs)
-        self.report_results(matched, outputs, summary)
-
-    def refresh_bundle_code(self) -> checkout.Mirror:
-        self.progress.begin("refresh_bundle_code")
-        repository, given = self.environment.bundle_repo, self.environment.bundle_mirror
-        branch, commit = self.job.bundle_branch, self.job.bundle_commit
-        if given is not None:
-            mirror = checkout.Mirror(Path(given), repository)
-            if commit is None:
-                checkout.warn_if_stale(mirror, branch)
-        else:
-            mirror = checkout.refresh_mirror(repository, self.workspace, branch, commit=commit)
-        if commit is not None:
-            mirror = checkout.at_commit(mirror, branch, commit, self.workspace)
-        checkout.check_out(mirror, self.job.bundle_path, branch, self.workspace)
-        # Now, because from the next step on, the bundle's code may change its files.
-        self.lightbeam_settings = config.read(
-            self.workspace.bundle / "lightbeam.yaml", self.environment.ods_requests_at_once
-        )
-        return mirror
+        if self.job.kind == PREVIEW:
+            self.report_results(matched, outputs, _summary(outputs, None), None)
+            return
+        results, refused = self.send_to_ods(matched, outputs)
+        rows = refused_records.rows_refused(refused) if results else None
+        self.report_results(matched, outputs, _summary(outputs, results), rows)
 
     def prepare_bundle(
         self, mirror: checkout.Mirror, earthmover: Earthmover
@@ -154,10 +96,10 @@ class Pipeline:
         else:
             assert self.job.ods is not None
             draft = self.workspace.draft(ROSTER_NAME)
-            fetching.fetch_ods_roster(self._lightbeam(self.job.ods), self.workspace, draft)
+            fetching.fetch_ods_roster(self.lightbeam(self.job.ods), self.workspace, draft)
             if self.job.identity_checks is not None:
                 self.student_names = fetching.fetch_ods_students(
-                    self._lightbeam(self.job.ods), self.workspace
+                    self.lightbeam(self.job.ods), self.workspace
                 )
         from_edu = self.job.ods is None and self.job.cross_year_match_available
         return self._roster(ROSTER_NAME, from_edu=from_edu)
@@ -177,9 +119,6 @@ class Pipeline:
                 path=f"output/{name}",
             )
         return roster
-
-    def _lightbeam(self, ods: Ods) -> Lightbeam:
-        return Lightbeam(ods, self.lightbeam_settings, self.workspace)
 
     def _stream_edu_roster(self, draft: Path) -> Path:
         assert self.job.urls.roster is not None  # checked when the payload was read
@@ -362,28 +301,22 @@ class Pipeline:
         self._stream_edu_roster(self.workspace.draft(CROSS_YEAR_ROSTER_NAME))
         return self._roster(CROSS_YEAR_ROSTER_NAME, from_edu=True)
 
-    def send_to_ods(self, outputs: dict[str, Output]) -> dict[str, Counts]:
-        """Send the ODS set, if it has records, and return the run's summary of both sets."""
-        summary: dict[str, Counts] = {}
-        if self.job.ods is not None and ODS_SET in outputs:
-            self.progress.begin("lightbeam_send")
-            total = sum(outputs[ODS_SET].records.values())
-            self.progress.at(0, total, "records")
-            summary = sending.send(
-                self._lightbeam(self.job.ods),
-                outputs[ODS_SET].folder,
-                self.workspace,
-                self.redactor.redact_secrets,
-                lambda done: self.progress.at(done, total, "records"),
-            )
-            self.artifacts.store(sending.RESULTS_NAME)
-        if OTHER_SET in outputs:
-            for resource, records in outputs[OTHER_SET].records.items():
-                summary.setdefault(resource, Counts()).processed += records
-        return summary
+    def send_to_ods(
+        self, matched: Matched, outputs: dict[str, Output]
+    ) -> tuple[Results | None, list[Refused]]:
+        """Send the ODS set, if it has records, and return the results and what was refused."""
+        if self.job.ods is None or ODS_SET not in outputs:
+            return None, []
+        return self.send_whole_set(
+            self.job.ods, outputs[ODS_SET], lambda: matched.rows_by_student(ODS_SET)
+        )
 
     def report_results(
-        self, matched: Matched, outputs: dict[str, Output], summary: dict[str, Counts]
+        self,
+        matched: Matched,
+        outputs: dict[str, Output],
+        summary: dict[str, Counts],
+        refused_rows: int | None,
     ) -> None:
         urls, plan = self.job.urls, matched.plan
         if matched.unmatched_rows:
@@ -411,8 +344,25 @@ class Pipeline:
                 "sha256": self.artifacts.store_set(name, output.folder),
             }
             self.app.report(urls.output_files, told, once=True)
-        self.app.offer(urls.matches, {**matched.counts(), "peakMemoryMb": self.memory.megabytes})
+        if self.job.kind == PREVIEW:
+            stored_sets.write_rows(
+                matched.rows_by_student(ODS_SET), self.workspace.draft(ROWS_NAME)
+            )
+            self.workspace.publish(ROWS_NAME)
+            self.artifacts.store(ROWS_NAME)
+        figures = {"peakMemoryMb": self.memory.megabytes, "refusedRows": refused_rows}
+        self.app.offer(urls.matches, {**matched.counts(), **figures})
         self.app.report(urls.summary, {name: counts.body() for name, counts in summary.items()})
+
+
+def _summary(outputs: dict[str, Output], results: Results | None) -> dict[str, Counts]:
+    """Return the counts of both sets together. Without ``results``, nothing was sent."""
+    summary = sending.counts_of(results) if results else {}
+    for name, output in outputs.items():
+        if name == OTHER_SET or results is None:
+            for resource, records in output.records.items():
+                summary.setdefault(resource, Counts()).processed += records
+    return summary
 
 
 def _records(output: Path) -> dict[str, int]:

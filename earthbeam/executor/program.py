@@ -17,6 +17,7 @@ from earthbeam.executor.errors import (
     TimedOut,
     is_no_space,
 )
+from earthbeam.executor.later_runs import LoadPreviewed, Resend, Withdraw
 from earthbeam.executor.pipeline import Pipeline
 from earthbeam.executor.processes import strays
 from earthbeam.executor.processes.interruption import interruptible
@@ -24,6 +25,7 @@ from earthbeam.executor.reporting import log
 from earthbeam.executor.reporting.app_client import AppClient, Refused
 from earthbeam.executor.reporting.masking import mask_words_of
 from earthbeam.executor.reporting.progress import Progress
+from earthbeam.executor.steps import Steps
 from earthbeam.executor.workspace.folders import Workspace
 
 logger = logging.getLogger(__name__)
@@ -76,7 +78,7 @@ def _run_and_report(
         Progress(app, urls, redactor.redact).fail(_as_failure(error, environment))
         return REPORTED
     failure: StepFailed | None = None
-    pipeline: Pipeline | None = None
+    steps: Steps | None = None
     with workspace:
         progress = Progress(app, urls, _redacting(redactor, workspace))
         try:
@@ -86,8 +88,9 @@ def _run_and_report(
                     redactor.add_secrets(
                         job.ods.client_secret, f"{job.ods.client_id}:{job.ods.client_secret}"
                     )
-                pipeline = Pipeline(job, environment, app, progress, workspace, redactor)
-                pipeline.run()
+                kind = _kind_of_run(job)
+                steps = kind(job, environment, app, progress, workspace, redactor)
+                steps.run()
         except AppUnreachable:
             raise
         except (Exception, Interrupted) as error:  # noqa: BLE001  whatever it is, it is reported
@@ -95,11 +98,19 @@ def _run_and_report(
         if failure is None:
             progress.succeed()
             return REPORTED
-        if pipeline is not None:
-            pipeline.artifacts.store_rest()
+        if steps is not None:
+            steps.artifacts.store_rest()
         progress.fail(failure)
         # An unusable job is a fault of the app, which somebody should look at.
-        return NOT_REPORTED if pipeline is None else REPORTED
+        return NOT_REPORTED if steps is None else REPORTED
+
+
+def _kind_of_run(job: jobs.Job) -> type[Steps]:
+    if job.kind == jobs.RESEND:
+        return Resend
+    if job.kind == jobs.WITHDRAW:
+        return Withdraw
+    return LoadPreviewed if job.stored_sets else Pipeline
 
 
 def _redacting(redactor: log.Redactor, workspace: Workspace) -> Callable[[str], str]:

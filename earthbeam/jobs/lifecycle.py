@@ -24,8 +24,9 @@ from earthbeam.jobs.rules import (
     school_year_config,
 )
 from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, JobFile, Run, Submission
-from earthbeam.runs import states
+from earthbeam.runs import continued, payload, states
 from earthbeam.tasks import launch_run, watch_executors
+from partners.models import Tenant
 
 logger = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ def submit(
     api_client: str = "",
     parent: Job | None = None,
     id_column: str = "",
+    corrects_refused: bool = False,
     decided: Mapping[int, str] | None = None,
     beside: Mapping[str, bytes] | None = None,
 ) -> Job:
@@ -152,6 +154,7 @@ def submit(
         api_client=api_client,
         parent=parent,
         id_column=id_column,
+        corrects_refused=corrects_refused,
         decided_rows=len(decided),
     )
     beside = {**(beside or {}), **_decisions(decided)}
@@ -197,11 +200,19 @@ def _delete_files(job: Job, keys: Iterable[str]) -> bool:
     return all_gone
 
 
-def start_run(job: Job, *, started_by: User | None = None, api_client: str = "") -> Run:
+def start_run(
+    job: Job,
+    *,
+    kind: Run.Kind = Run.Kind.LOAD,
+    continues: Run | None = None,
+    started_by: User | None = None,
+    api_client: str = "",
+) -> Run:
     """Create a run and queue its launch, in one transaction.
 
-    Reopens a job that was marked resolved. Raises FilesMissing, NoOdsConnection, RunInProgress, and
-    JobGone.
+    A load begins with the results of a preview that would be the same. Reopens a job that was
+    marked resolved. Raises FilesMissing, NoOdsConnection, RunInProgress, WithdrawalInProgress,
+    LoadInProgress, and JobGone.
     """
     missing = [file.template_key for file in job.files.all() if file.size is None]
     if missing or not job.files.exists():
@@ -210,13 +221,20 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
         raise errors.FilesMissing(", ".join(missing) or "all")
     if job.send_to_ods and not has_ods_connection(job.tenant, job.school_year):
         raise errors.NoOdsConnection(tenant=job.tenant, year=job.school_year)
+    if kind == Run.Kind.LOAD and continues is None:
+        preview = continued.preview_to_load(job)
+        continues = preview if preview and payload.would_repeat(preview) else None
     try:
         with transaction.atomic():
             # Deleting the job takes the same lock.
             if not Job.objects.select_for_update(no_key=True).filter(pk=job.pk).exists():
                 raise errors.JobGone
+            _keep_from_withdrawals(job, kind)
             run = Run.objects.create(
                 job=job,
+                kind=kind,
+                continues=continues,
+                bundle_commit=continues.bundle_commit if continues else "",
                 timeout_seconds=settings.EXECUTOR_TIMEOUT_SECONDS,
                 started_by=started_by,
                 api_client=api_client,
@@ -228,6 +246,26 @@ def start_run(job: Job, *, started_by: User | None = None, api_client: str = "")
             raise errors.RunInProgress from None
         raise
     return run
+
+
+def _keep_from_withdrawals(job: Job, kind: Run.Kind) -> None:
+    """Let a withdrawal and the tenant's other runs that change the ODS not run side by side.
+
+    Whether a withdrawal may delete a record depends on what later jobs have loaded. Raises
+    WithdrawalInProgress or LoadInProgress, with the other job. Call in a transaction.
+    """
+    if kind == Run.Kind.PREVIEW:
+        return
+    # Starts of the tenant's runs wait here for each other.
+    Tenant.objects.select_for_update(no_key=True).get(pk=job.tenant_id)
+    others = Run.objects.filter(
+        job__tenant=job.tenant_id, job__school_year=job.school_year_id, status__in=Run.UNFINISHED
+    ).exclude(job=job)
+    if kind != Run.Kind.WITHDRAW:
+        if other := others.filter(kind=Run.Kind.WITHDRAW).first():
+            raise errors.WithdrawalInProgress(other=other.job)
+    elif other := others.exclude(kind=Run.Kind.PREVIEW).first():
+        raise errors.LoadInProgress(other=other.job)
 
 
 def start_repaired_run(job: Job, kind: str, *, started_by: User) -> bool:

@@ -95,7 +95,7 @@ def linked_jobs(job: Job) -> LinkedJobs:
             at = len(found)
             left = tell(child, place + 1)
             # What a job took over is its own to match; one that failed has taken nothing over.
-            if found[at].rows is not None:
+            if found[at].rows is not None and not child.corrects_refused:
                 covered += found[at].rows or 0
                 later += left or 0
         unmatched = found[place].unmatched

@@ -45,12 +45,14 @@ class RunChanged(Exception):
 def taken_rows(parent: Job, file: UnmatchedFile) -> dict[int, Job]:
     """Return the rows of ``file`` that are already in another job, by number, with that job.
 
-    A job whose last run failed has loaded nothing, so its rows are free again. Raises OSError.
+    A job whose last run failed or withdrew it has nothing loaded, so its rows are free again.
+    Raises OSError.
     """
     taken: dict[int, Job] = {}
     children = (
         parent.children.select_related("tenant", "created_by", "last_run")
         .exclude(last_run__status=Run.Status.ERROR)
+        .exclude(last_run__kind=Run.Kind.WITHDRAW)
         .order_by("created_at")
     )
     for child in children:
@@ -72,11 +74,14 @@ def rerun_rows(
     by: User | None = None,
     api_client: str = "",
     students: Mapping[int, str] | None = None,
-    cells: Mapping[int, tuple[str, str]] | None = None,
+    cells: Mapping[int, Mapping[int, str]] | None = None,
+    refused: bool = False,
 ) -> Job:
     """Create a job from the rows that ``ids`` numbers, with those IDs, and start its run.
 
-    ``cells`` numbers rows of which another cell is corrected: its column, and the new value.
+    ``cells`` numbers rows of which other cells are corrected, with new values by the index of their
+    column. A row with none is loaded again as it is. ``refused`` tells that the rows are not
+    unmatched ones, but of records that the ODS refused.
 
     ``students`` numbers more rows, whose IDs stay as they are, with the studentUniqueId that a
     person has chosen for each. What was chosen is remembered for later files of the tenant. The job
@@ -96,7 +101,7 @@ def rerun_rows(
         others = taken_rows(parent, file)
         if both := {number: others[number] for number in rows if number in others}:
             raise RowsTaken(both)
-        made = _make(parent, file, ids, students, cells, by, api_client)
+        made = _make(parent, file, ids, students, cells, by, api_client, refused)
         _remember(parent, file, students, by=by.get_username() if by else api_client)
         return made
 
@@ -116,9 +121,10 @@ def _make(
     file: UnmatchedFile,
     ids: Mapping[int, str],
     students: Mapping[int, str],
-    cells: Mapping[int, tuple[str, str]],
+    cells: Mapping[int, Mapping[int, str]],
     by: User | None,
     api_client: str,
+    refused: bool,
 ) -> Job:
     others = {*students, *cells}
     as_they_are = {number: file.rows[number - 1][file.id_place] for number in others}
@@ -148,6 +154,7 @@ def _make(
             api_client=api_client,
             parent=parent,
             id_column=file.id_name,
+            corrects_refused=refused,
             decided={order.index(number) + 1: students[number] for number in students},
             beside={_TAKEN: json.dumps({"sha256": file.sha256, "rows": order}).encode()},
         )

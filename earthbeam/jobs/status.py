@@ -18,6 +18,8 @@ class JobStatus(TextChoices):
     COMPLETE_WITH_ERRORS = "complete_with_errors", "Complete with errors"
     COMPLETE_UNMATCHED = "complete_unmatched", "Complete, some unmatched"
     COMPLETE = "complete", "Complete"
+    PREVIEWED = "previewed", "Previewed, not loaded"
+    WITHDRAWN = "withdrawn", "Withdrawn"
     RESOLVED = "resolved", "Resolved"
 
     @property
@@ -34,22 +36,20 @@ _TONES = {
     JobStatus.COMPLETE_WITH_ERRORS: "rw-flawed",
     JobStatus.COMPLETE_UNMATCHED: "rw-warn",
     JobStatus.COMPLETE: "rw-good",
+    JobStatus.PREVIEWED: "rw-idle",
+    JobStatus.WITHDRAWN: "rw-idle",
     JobStatus.RESOLVED: "rw-idle",
 }
 
+_LOADED = Q(last_run__status=Run.Status.SUCCESS, last_run__kind__in=Run.SENDING)
 _ENDED_SO = {
     JobStatus.ERROR: Q(last_run__status=Run.Status.ERROR),
-    JobStatus.COMPLETE_WITH_ERRORS: Q(
-        last_run__status=Run.Status.SUCCESS, last_run__has_errors=True
-    ),
-    JobStatus.COMPLETE_UNMATCHED: Q(
-        last_run__status=Run.Status.SUCCESS, last_run__has_errors=False, last_run__has_problems=True
-    ),
-    JobStatus.COMPLETE: Q(
-        last_run__status=Run.Status.SUCCESS,
-        last_run__has_errors=False,
-        last_run__has_problems=False,
-    ),
+    JobStatus.COMPLETE_WITH_ERRORS: _LOADED & Q(last_run__has_errors=True),
+    JobStatus.COMPLETE_UNMATCHED: _LOADED
+    & Q(last_run__has_errors=False, last_run__has_problems=True),
+    JobStatus.COMPLETE: _LOADED & Q(last_run__has_errors=False, last_run__has_problems=False),
+    JobStatus.PREVIEWED: Q(last_run__status=Run.Status.SUCCESS, last_run__kind=Run.Kind.PREVIEW),
+    JobStatus.WITHDRAWN: Q(last_run__status=Run.Status.SUCCESS, last_run__kind=Run.Kind.WITHDRAW),
 }
 
 NEEDS_ATTENTION = (

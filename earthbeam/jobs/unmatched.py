@@ -125,14 +125,13 @@ class UnmatchedFile:
         return clean(self.rows[number - 1][self.id_place])
 
     def with_ids(
-        self, ids: Mapping[int, str], cells: Mapping[int, tuple[str, str]] = MappingProxyType({})
+        self, ids: Mapping[int, str], cells: Mapping[int, Mapping[int, str]] = MappingProxyType({})
     ) -> bytes:
         """Return a file of the rows that ``ids`` numbers (from 1), in order, with the given IDs.
 
-        ``cells`` has a column and its new value for some of them. Every other cell, and the head,
-        stay as they were. Raises NotFixable if there is no such column.
+        ``cells`` has new values of other cells of some of them, by the index of their column. All
+        else, and the head, stays as it was.
         """
-        places = find_columns(self.columns, {column for column, _ in cells.values()})
         text = io.StringIO(newline="")
         writer = RowWriter(text, self.delimiter)
         for row in self.head:
@@ -140,11 +139,8 @@ class UnmatchedFile:
         for number in sorted(ids):
             row = list(self.rows[number - 1])
             row[self.id_place] = ids[number]
-            if number in cells:
-                column, value = cells[number]
-                if column not in places:
-                    raise NotFixable(f"The uploaded file has no column {column}.")
-                row[places[column]] = value
+            for place, value in cells.get(number, {}).items():
+                row[place] = value
             writer.write(row)
         return text.getvalue().encode()
 

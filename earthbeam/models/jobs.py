@@ -53,6 +53,12 @@ class Job(models.Model):
         related_name="children",
         help_text="The job whose unmatched rows, or whose revised file, this one loads.",
     )
+    corrects_refused = models.BooleanField(
+        default=False,
+        db_default=False,  # for the previous release, which does not know the column
+        help_text="Its rows are not the parent's unmatched ones, but of records that the ODS "
+        "refused.",
+    )
     last_run = models.ForeignKey(
         "Run", on_delete=models.SET_NULL, null=True, blank=True, editable=False, related_name="+"
     )

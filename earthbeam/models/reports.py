@@ -3,6 +3,7 @@
 import uuid
 
 from django.db import models
+from django.db.models.functions import Coalesce
 
 from earthbeam.models.runs import Run
 from partners.models import Partner
@@ -18,6 +19,7 @@ class RunUpdate(models.Model):
         GET_INPUT_FILES = "get_input_files", "Fetching the input files"
         EARTHMOVER_RUN = "earthmover_run", "Matching and transforming"
         LIGHTBEAM_SEND = "lightbeam_send", "Sending to the ODS"
+        LIGHTBEAM_DELETE = "lightbeam_delete", "Deleting from the ODS"
         UPLOAD_OUTPUT = "upload_output", "Storing the results"
         DONE = "done", "Done"
 
@@ -93,6 +95,9 @@ class OutputSet(models.Model):
     files = models.JSONField(help_text="Names below the path.")
     created_at = models.DateTimeField(auto_now_add=True)
     published_at = models.DateTimeField(null=True, help_text="When its run succeeded.")
+    withdrawn_at = models.DateTimeField(
+        null=True, help_text="When its job was withdrawn: its records must not stay loaded."
+    )
     records = models.JSONField(null=True, help_text="By resource, if the executor told.")
     sha256 = models.JSONField(null=True, help_text="By file, in hex, if the executor told.")
     supersedes = models.ForeignKey(
@@ -114,6 +119,11 @@ class OutputSet(models.Model):
                 fields=["partner", "published_at", "uid"],
                 condition=models.Q(published_at__isnull=False),
                 name="output_set_published",
+            ),
+            models.Index(
+                fields=["partner", "withdrawn_at", "uid"],
+                condition=models.Q(withdrawn_at__isnull=False),
+                name="output_set_withdrawn",
             ),
         ]
 
@@ -193,9 +203,37 @@ class RunMatches(models.Model):
     confirmed = models.PositiveIntegerField(
         null=True, help_text="Rows that went to a student whom a person confirmed for their ID."
     )
+    refused_rows = models.PositiveIntegerField(
+        null=True,
+        help_text="Rows sent to the ODS of which it refused a record. Null if nothing was sent.",
+    )
 
     class Meta:
         verbose_name_plural = "run matches"
+        constraints = [
+            # The ledger: each row of the input ends in one place.
+            models.CheckConstraint(
+                condition=models.Q(
+                    input_rows=models.F("ods_matched")
+                    + models.F("cross_year_matched")
+                    + models.F("unmatched")
+                ),
+                name="rows_add_up",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    unmatched__gte=models.F("blank_ids")
+                    + models.F("ambiguous_ids")
+                    + Coalesce(models.F("untransformable"), 0)
+                ),
+                name="reasons_fit_unmatched_rows",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(refused_rows__isnull=True)
+                | models.Q(refused_rows__lte=models.F("ods_matched")),
+                name="refused_rows_were_sent",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"matches of {self.run_id}"

@@ -1,4 +1,5 @@
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
@@ -16,18 +17,51 @@ class Run(models.Model):
         SUCCESS = "success", "Complete"
         ERROR = "error", "Error"
 
+    class Kind(models.TextChoices):
+        """What a run does (contract section 12)."""
+
+        LOAD = "load", "Load"
+        PREVIEW = "preview", "Preview"
+        RESEND = "resend", "Resend"
+        WITHDRAW = "withdraw", "Withdraw"
+
     class Outcome(models.TextChoices):
         """How a run ended. Refused records outweigh unmatched rows."""
 
+        PREVIEWED = "previewed", "Previewed, not loaded"
+        WITHDRAWN = "withdrawn", "Withdrawn"
         COMPLETE = "complete", "Complete"
         COMPLETE_UNMATCHED = "complete_unmatched", "Complete, some unmatched"
         COMPLETE_WITH_ERRORS = "complete_with_errors", "Complete with errors"
         ERROR = "error", "Error"
 
     UNFINISHED = (Status.NEW, Status.RUNNING)
+    SENDING = (Kind.LOAD, Kind.RESEND)
+    """Kinds after which the job's records are in the ODS."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     job = models.ForeignKey(Job, on_delete=models.CASCADE, related_name="runs")
+    kind = models.CharField(
+        max_length=10,
+        choices=Kind,
+        default=Kind.LOAD,
+        db_default=Kind.LOAD,  # for the previous release, which does not know the column
+    )
+    continues = models.ForeignKey(
+        "self",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="+",
+        help_text="The run whose stored results this one sends, sends again, or withdraws.",
+    )
+    fingerprint = models.CharField(
+        max_length=64,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="Of all that decides a preview's results. Its sets are loaded while it is the "
+        "same.",
+    )
     status = models.CharField(max_length=10, choices=Status, default=Status.NEW, db_index=True)
     timeout_seconds = models.PositiveIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
@@ -100,11 +134,15 @@ class Run(models.Model):
             ),
         ]
         constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=["load", "preview"]) | Q(continues__isnull=False),
+                name="later_run_continues_one",
+            ),
             models.UniqueConstraint(
                 fields=["job"],
                 condition=Q(status__in=["new", "running"]),
                 name="one_unfinished_run_a_job",
-            )
+            ),
         ]
 
     def __str__(self) -> str:
@@ -117,9 +155,18 @@ class Run(models.Model):
             return self.Outcome.ERROR
         if self.status != self.Status.SUCCESS:
             return None
+        if self.kind == self.Kind.PREVIEW:
+            return self.Outcome.PREVIEWED
+        if self.kind == self.Kind.WITHDRAW:
+            return self.Outcome.WITHDRAWN
         if self.has_errors:
             return self.Outcome.COMPLETE_WITH_ERRORS
         return self.Outcome.COMPLETE_UNMATCHED if self.has_problems else self.Outcome.COMPLETE
+
+    @property
+    def files_since(self) -> datetime:
+        """When the first of the job's files that belong to this run was stored, or earlier."""
+        return self.continues.files_since if self.continues else self.created_at
 
     @property
     def unmatched_rows(self) -> int | None:

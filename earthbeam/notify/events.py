@@ -58,6 +58,7 @@ def detail(run: Run) -> dict[str, Any]:
         "jobId": str(job.id),
         "completedWithErrors": bool(refused),
         "outcome": run.outcome,
+        "kind": run.kind,
         "eduUnavailable": run.edu_unavailable or None,
         "sendToOds": job.send_to_ods,
         "odsUrl": _ods_url(run),

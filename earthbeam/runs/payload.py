@@ -9,7 +9,7 @@ from django.conf import settings
 from earthbeam import paths, plain_text
 from earthbeam.bundles.template import API_YEAR, BundleTemplate
 from earthbeam.models import POSSIBLE_ID_COLUMNS, BundleRevision, DescriptorMapping, Job, Run
-from earthbeam.runs import cross_year, edu_rosters
+from earthbeam.runs import continued, cross_year, edu_rosters
 from partners.encryption import UndecryptableSecret
 from partners.models import OdsConnection, Partner
 from partners.ods import allowed_addresses
@@ -79,7 +79,27 @@ def build(run: Run) -> dict[str, Any]:
     elif not edu_available:
         key = paths.roster_key(job.tenant, job.school_year)
         payload["rosterFilePath"] = f"{job.files_base}/{key}"
-    return payload
+    if run.kind != Run.Kind.LOAD:
+        payload["kind"] = str(run.kind)
+    if run.kind == Run.Kind.WITHDRAW:
+        payload["leaveFile"] = paths.LEAVE_NAME
+    return payload | continued.fields(run)
+
+
+def keep_fingerprint(run: Run, payload: dict[str, Any]) -> None:
+    """Keep, for a preview, by what its results can be told to be the same as another run's."""
+    if run.kind == Run.Kind.PREVIEW:
+        run.fingerprint = continued.fingerprint(run.job, payload)
+        Run.objects.filter(pk=run.pk).update(fingerprint=run.fingerprint)
+
+
+def would_repeat(preview: Run) -> bool:
+    """Whether a load of the preview's job, begun now, would have the same results."""
+    load = Run(job=preview.job, executor_size=preview.executor_size)
+    try:
+        return continued.fingerprint(preview.job, build(load)) == preview.fingerprint
+    except NoPayload:
+        return False
 
 
 def bundle_commit(run: Run) -> str:
@@ -93,7 +113,7 @@ def bundle_commit(run: Run) -> str:
 
 def _cross_year_match_available(run: Run, partner: Partner) -> bool:
     """Whether EDU can be asked; where it should and cannot, the run keeps why."""
-    reason = cross_year.unavailable(partner)
+    reason = run.continues.edu_unavailable if run.continues else cross_year.unavailable(partner)
     if reason != run.edu_unavailable:
         run.edu_unavailable = reason
         Run.objects.filter(pk=run.pk, executor_size=run.executor_size).update(

@@ -171,7 +171,7 @@ def add_output_set(
     except BadLocation as error:
         raise BadOutputPath(f"Not a path: {error}.") from None
     # An earlier run of the job may have left files there that this run did not create again.
-    keys = open_store(paths.app_data_base_path(run.job)).list(folder, since=run.created_at)
+    keys = open_store(paths.app_data_base_path(run.job)).list(folder, since=run.files_since)
     if not keys:
         raise BadOutputPath("There are no files below the path.")
     files = [storable(key.removeprefix(f"{folder}/")) for key in keys]

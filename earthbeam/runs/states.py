@@ -146,8 +146,9 @@ def _end(
     now = timezone.now()
     with transaction.atomic():
         succeeded = status == Run.Status.SUCCESS
-        run.has_errors = succeeded and run.summary.filter(records_failed__gt=0).exists()
-        run.has_problems = succeeded and (run.has_errors or _left_rows_unmatched(run))
+        sent = succeeded and run.kind in Run.SENDING
+        run.has_errors = sent and run.summary.filter(records_failed__gt=0).exists()
+        run.has_problems = sent and (run.has_errors or _left_rows_unmatched(run))
         still = _runs(run.pk, only_if, executor_size)
         if not still.update(
             status=status,
@@ -157,8 +158,12 @@ def _end(
         ):
             return False
         run.status, run.ended_at = status, now
-        if succeeded:
+        if succeeded and run.kind == Run.Kind.LOAD:
             _publish_sets(run, now)
+        if succeeded and run.kind == Run.Kind.WITHDRAW:
+            OutputSet.objects.filter(
+                run__job=run.job_id, published_at__isnull=False, withdrawn_at=None
+            ).update(withdrawn_at=now)
         if error is not None:
             reports.add_error(run, *error)
         OutputFile.objects.bulk_create(
@@ -197,17 +202,18 @@ def _left_rows_unmatched(run: Run) -> bool:
 
 
 def _output_files(run: Run) -> dict[str, int]:
-    """Return the files that this run stored in the job's ``output/``: relative paths and bytes.
+    """Return this run's files in the job's ``output/``: relative paths and bytes.
 
-    Older files are from an earlier run of the job.
+    Those that it stored, and those of the run whose sets it sends or withdraws. Older files are
+    from an earlier run of the job.
     """
     store = open_store(paths.app_data_base_path(run.job))
     edu_rosters.remove(run, store)
     return {
         storable(key.removeprefix("output/"))[:_PATH_LENGTH]: size
-        for key, size in store.list("output", since=run.created_at).items()
+        for key, size in store.list("output", since=run.files_since).items()
     }
 
 
 def _with_job(run_id: UUID) -> Run:
-    return Run.objects.select_related("job__tenant__partner").get(pk=run_id)
+    return Run.objects.select_related("job__tenant__partner", "continues").get(pk=run_id)

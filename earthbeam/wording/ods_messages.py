@@ -59,6 +59,46 @@ def read_results(content: bytes) -> dict[str, Sent]:
         raise ValueError("not a results file of lightbeam's") from error
 
 
+_WORDS = (
+    (
+        re.compile(r"descriptor value '([^']*)' does not exist", re.IGNORECASE),
+        "The ODS does not know the descriptor {0}. Have it added to the ODS, or map the value to "
+        "one that the ODS has.",
+    ),
+    (
+        re.compile(r"the referenced '?student'? .*does not exist", re.IGNORECASE),
+        "The student is not in the ODS.",
+    ),
+    (
+        re.compile(
+            r"the referenced '?([\w ]+?)'? (?:item|resource|entity).*does not exist", re.IGNORECASE
+        ),
+        "The ODS does not have the {0} that this record is part of.",
+    ),
+    (
+        re.compile(r"(\w+) must be between \d+ and (\d+) characters", re.IGNORECASE),
+        "{0} is longer than {1} characters.",
+    ),
+    (re.compile(r"(\w+) is required", re.IGNORECASE), "{0} is missing."),
+    (
+        re.compile(
+            r"access to the (?:requested )?(?:resource|data).*(?:denied|authorized)", re.IGNORECASE
+        ),
+        "The ODS connection's client may not write this. Have its claim set or its education "
+        "organizations corrected.",
+    ),
+    (re.compile(r"lost on its way", re.IGNORECASE), "The ODS did not answer. Send it again."),
+)
+
+
+def in_words(message: str) -> str:
+    """Return what an ODS's message means and what to do, or "" if it is not a known one."""
+    for pattern, words in _WORDS:
+        if (found := pattern.search(message)) is not None:
+            return words.format(*found.groups())
+    return ""
+
+
 def shape(message: str) -> str:
     """Return ``message`` with a gap for each ID and value."""
     return _VALUES.sub(_gap, " ".join(message.split()))

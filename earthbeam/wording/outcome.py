@@ -29,6 +29,8 @@ class Rows:
     """Unmatched rows with suggested students."""
     confirmed: int | None = None
     """Rows that went to a student whom a person confirmed for their ID earlier."""
+    refused: int | None = None
+    """Rows that were sent, of which the ODS refused a record; None if no one said."""
 
     @property
     def held(self) -> int:
@@ -55,6 +57,10 @@ class Facts:
     skipped: int = 0
     sending_began: bool = False
     cancelled: bool = False
+    kind: str = "load"
+    """What the run did: load, preview, resend, or withdraw."""
+    processed: int = 0
+    """Records that it was about."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,14 @@ def outcome(facts: Facts) -> Outcome:
     """Return the words and the picture for ``facts``."""
     if not facts.succeeded:
         return _failed(facts)
+    if facts.kind == "withdraw":
+        return _withdrawn(facts)
+    if facts.kind == "preview":
+        return _previewed(facts)
     base = _by_rows(facts, facts.rows) if facts.rows and facts.rows.total else _by_sets(facts)
+    again = ["This run sent only the records that the ODS had refused before."]
     sentences = [
+        *(again if facts.kind == "resend" else []),
         *base.sentences,
         *_about_records(facts),
         *_about_unmatched(facts),
@@ -93,7 +105,19 @@ def outcome(facts: Facts) -> Outcome:
 
 def _failed(facts: Facts) -> Outcome:
     headline = "The run was cancelled." if facts.cancelled else "The run failed."
-    if not facts.to_ods:
+    if facts.kind == "withdraw":
+        after = (
+            "Some of the job's records may be deleted already. Withdraw the job again to delete "
+            "the others."
+        )
+    elif facts.kind == "resend":
+        after = (
+            "What the job loaded before is still loaded. Send the refused records again when the "
+            "cause is fixed."
+        )
+    elif facts.kind == "preview":
+        after = "Nothing was sent to the ODS, and nothing is offered to EDU."
+    elif not facts.to_ods:
         after = "It left no results for EDU."
     elif facts.sending_began:
         after = (
@@ -103,6 +127,44 @@ def _failed(facts: Facts) -> Outcome:
     else:
         after = "Nothing was sent to the ODS."
     return Outcome("rw-bad", headline, (after,))
+
+
+def _withdrawn(facts: Facts) -> Outcome:
+    deleted = facts.processed - facts.skipped
+    sentences = []
+    if facts.to_ods:
+        sentences.append(f"{_records(deleted)} {_was(deleted)} deleted from the ODS.")
+        if facts.skipped:
+            sentences.append(f"{_records(facts.skipped)} had already been deleted.")
+    if facts.edu_set:
+        sentences.append(
+            "The results for EDU are marked as withdrawn, and its loaders remove them."
+        )
+    sentences.append("You can run the job again to load it again.")
+    return Outcome("rw-idle", "The job was withdrawn.", tuple(sentences))
+
+
+def _previewed(facts: Facts) -> Outcome:
+    headline = "This is a preview: nothing was sent."
+    rows = facts.rows
+    if rows is None or not rows.total:
+        return Outcome("rw-busy", headline)
+    where = [
+        f"{rows.ods:,} would be sent to the ODS" if rows.ods else "",
+        f"{rows.earlier:,} would be ready for EDU" if rows.earlier else "",
+        f"{rows.unmatched:,} would stay behind" if rows.unmatched else "",
+    ]
+    parts = (
+        Part("rw-ods", "For the ODS", rows.ods),
+        Part("rw-edu", "For EDU", rows.earlier),
+        Part("rw-unmatched", "Unmatched", rows.unmatched),
+    )
+    sentences = (
+        f"Of {_rows(rows.total)}, {', '.join(filter(None, where))}.",
+        *_about_unmatched(facts),
+        *_about_identity(rows),
+    )
+    return Outcome("rw-busy", headline, sentences, tuple(each for each in parts if each.rows))
 
 
 def _everything_was_sent(facts: Facts) -> bool:
@@ -127,9 +189,10 @@ def _by_rows(facts: Facts, rows: Rows) -> Outcome:
     parts = []
     if facts.to_ods:
         label = "Sent to the ODS" if facts.ods_set else "Matched, no results for the ODS"
-        if facts.ods_set and facts.refused:
+        if facts.ods_set and facts.refused and rows.refused is None:
             label += f" (which refused {_records(facts.refused)})"
-        parts.append(Part("rw-ods", label, rows.ods))
+        parts.append(Part("rw-ods", label, rows.ods - (rows.refused or 0)))
+        parts.append(Part("rw-refused", "Refused by the ODS", rows.refused or 0))
     waiting = "Ready for EDU" if facts.edu_set else "Matched, no results for EDU"
     parts.append(Part("rw-edu", waiting, rows.earlier))
     parts.append(Part("rw-unmatched", "Unmatched", rows.unmatched))
@@ -160,7 +223,8 @@ def _clauses(facts: Facts, rows: Rows) -> list[str]:
         if facts.ods_set:
             ods = f"{count} {_was(rows.ods)} sent to the ODS"
             if facts.refused:
-                ods += f" (it refused {_records(facts.refused)})"
+                of = f" of {_rows(rows.refused)}" if rows.refused else ""
+                ods += f" (it refused {_records(facts.refused)}{of})"
         else:
             ods = f"{count} matched, but produced no records for the ODS"
     if rows.earlier:

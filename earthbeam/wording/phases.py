@@ -14,11 +14,12 @@ from django.utils.dateparse import parse_datetime
 
 BEGIN, SUCCESS, FAILURE = "begin", "success", "failure"
 
-_PREPARE, _TRANSFORM, _CROSS_YEAR, _SEND, _COMPLETE = (
+_PREPARE, _TRANSFORM, _CROSS_YEAR, _SEND, _DELETE, _COMPLETE = (
     "pre-processing",
     "transforming",
     "cross-year",
     "sending",
+    "deleting",
     "complete",
 )
 
@@ -29,6 +30,7 @@ _PHASE_OF = {
     "get_input_files": _PREPARE,
     "earthmover_run": _TRANSFORM,
     "lightbeam_send": _SEND,
+    "lightbeam_delete": _DELETE,
     "upload_output": _COMPLETE,
     "done": _COMPLETE,
 }
@@ -38,6 +40,7 @@ _TITLES = {
     _TRANSFORM: "Matching and transforming",
     _CROSS_YEAR: "Matching to prior years",
     _SEND: "Sending to the ODS",
+    _DELETE: "Deleting from the ODS",
     _COMPLETE: "Complete",
 }
 
@@ -49,6 +52,7 @@ _DOING = {
     "get_input_files": "Fetching the file",
     "earthmover_run": "Matching rows to students and transforming them",
     "lightbeam_send": "Sending to the ODS",
+    "lightbeam_delete": "Deleting from the ODS",
     "upload_output": "Storing the results",
     "done": "Finishing",
 }
@@ -143,8 +147,12 @@ def phases(
     cross_year: bool,
     ended: bool,
     succeeded: bool = False,
+    kind: str = "load",
+    continues: bool = False,
 ) -> list[Phase]:
     """Return the phases of a run, in order.
+
+    A run that ``continues`` another one transforms nothing.
 
     ``cross_year``: whether rows that are not in the ODS are looked up in all years. That has
     happened if the run requested the roster (``cross_year_at`` in ``progress``), which it does
@@ -152,10 +160,12 @@ def phases(
     """
     updates = list(updates)
     asked = bool((progress or {}).get("cross_year_at"))
-    keys = [_PREPARE, _TRANSFORM]
-    if to_ods and (cross_year or asked):
+    keys = [_PREPARE] if continues else [_PREPARE, _TRANSFORM]
+    if to_ods and not continues and (cross_year or asked):
         keys.append(_CROSS_YEAR)
-    if to_ods:
+    if to_ods and kind == "withdraw":
+        keys.append(_DELETE)
+    elif to_ods and kind != "preview":
         keys.append(_SEND)
     keys.append(_COMPLETE)
 

@@ -70,6 +70,7 @@ OF_PARTNER_PAGE = _profile(NONE, NONE, YES, NONE, YES)  # the same where 404 is 
 CREATE_IN_PARTNER = _profile(NO, NO, YES, AGAIN, YES)
 SUPERUSERS = _profile(NO, NO, NO, NO, YES)
 SUPERUSERS_AGAIN = _profile(NO, NO, NO, NO, AGAIN)
+_WITHDRAWERS = _profile(NO, NONE, YES, NONE, YES)  # if the partner does not let users
 NOBODY = _profile(NO, NO, NO, NO, NO)
 EVERYBODY = dict.fromkeys(MEMBERS, YES)
 SIGNED_IN = EVERYBODY | dict.fromkeys((ANONYMOUS, INACTIVE), SIGN_IN)
@@ -171,6 +172,11 @@ def _seen_rows(targets: Targets) -> str:
     return hashlib.sha256(factories.UNMATCHED_ROWS.encode()).hexdigest()
 
 
+def _refused_rows(targets: Targets) -> str:
+    head, _, second, *_ = factories.LOADED_INPUT.splitlines(keepends=True)
+    return hashlib.sha256(f"{head}{second}".encode()).hexdigest()
+
+
 def _no_mappings(targets: Targets) -> str:
     """The confirmation that the target's mappings go."""
     target = targets["earthbeam.descriptormapping"]
@@ -187,6 +193,7 @@ def _no_mappings(targets: Targets) -> str:
 _MAPPING_SET = {"bundle": "{earthbeam.bundle.pk}", "type": "gradeLevelDescriptors"}
 _JOB, _PARTNER = ("{earthbeam.job.pk}",), ("{partners.partner.pk}",)
 _QUEUED, _RESOLVED = ("{earthbeam.queued_job.pk}",), ("{earthbeam.resolved_job.pk}",)
+_LOADED = ("{earthbeam.loaded_job.pk}",)
 _UNMATCHED, _WEBHOOK = ("{earthbeam.unmatched_job.pk}",), ("{earthbeam.webhook.pk}",)
 
 MODELS: dict[str, Model] = {
@@ -439,6 +446,18 @@ PAGES: dict[str, dict[str, Visit]] = {
         "POST": Visit(
             OF_TENANT, _UNMATCHED, data={"do": "rerun", "content": _seen_rows, "id-1": "604999"}
         ),
+    },
+    "admin:earthbeam_job_preview": {"POST": Visit(OF_TENANT, _JOB)},
+    "admin:earthbeam_job_resend": {"POST": Visit(OF_TENANT, _LOADED)},
+    "admin:earthbeam_job_refused": {
+        "GET": Visit(OF_TENANT, _LOADED),
+        "POST": Visit(OF_TENANT, _LOADED, data={"content": _refused_rows, "cell-1-2": "11"}),
+    },
+    "admin:earthbeam_job_refused_file": {"GET": Visit(OF_TENANT, _LOADED)},
+    "admin:earthbeam_job_withdraw": {
+        "GET": Visit(_WITHDRAWERS, _LOADED),
+        # Another job of the tenant is queued.
+        "POST": Visit(_WITHDRAWERS, _LOADED, data={"typed": "2"}, stores_nothing=True),
     },
     "admin:earthbeam_job_unmatched_file": {"GET": Visit(OF_TENANT, _UNMATCHED)},
     "admin:earthbeam_job_disagreeing": {"GET": Visit(OF_TENANT, _UNMATCHED)},

@@ -143,6 +143,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
     queued = ProcrastinateJob.objects.get(args__run_id=str(again.pk))
     again.job.refresh_from_db()  # what its last run is
     unmatched = factories.make_unmatched_run(tenant=tenant, created_by=person)
+    loaded = factories.make_loaded_run(tenant=tenant, created_by=person, refused=[2])
     resolved = factories.make_run(
         factories.make_job(
             tenant=tenant, created_by=person, resolved_by=person, resolved_at=timezone.now()
@@ -172,6 +173,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         "earthbeam.outputset": output_set,
         "earthbeam.queued_job": again.job,
         "earthbeam.unmatched_job": unmatched.job,
+        "earthbeam.loaded_job": loaded.job,
         "earthbeam.resolved_job": resolved.job,
         "earthbeam.webhook": webhook,
         "auth.user": person,

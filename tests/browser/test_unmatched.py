@@ -182,7 +182,9 @@ def test_runs_without_unmatched_rows_look_right(open_page, status):
 def test_linked_jobs_with_nothing_left_to_do_are_resolved_by_one_click(open_page):
     run = factories.make_unmatched_run()
     child = factories.make_unmatched_run(parent=run.job)
-    RunMatches.objects.filter(run=child).update(input_rows=3, unmatched=0)
+    RunMatches.objects.filter(run=child).update(
+        input_rows=3, ods_matched=3, unmatched=0, blank_ids=0, ambiguous_ids=0
+    )
     child.unmatched_ids.delete()
     Run.objects.filter(pk=child.pk).update(has_problems=False)
     page = open_page(people.make_partner_admin(), url(run.job))

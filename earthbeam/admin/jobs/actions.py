@@ -1,4 +1,4 @@
-"""Actions on a job's page: run it again, cancel, resolve, add a note."""
+"""Actions on a job's page: run, preview, or cancel it, send records again, resolve, add a note."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
 from earthbeam.errors import JobError
-from earthbeam.jobs import lifecycle, resolution
+from earthbeam.jobs import later_runs, lifecycle, resolution, withdrawal
 from earthbeam.jobs.resolution import RESOLVABLE
 from earthbeam.jobs.status import JobStatus, status_of
 from earthbeam.models import Job, JobNote, Run
@@ -28,13 +28,14 @@ _BUSY = (JobStatus.QUEUED, JobStatus.RUNNING)
 
 @dataclass(frozen=True)
 class Action:
-    """A button: where it posts to, or why it cannot be used now."""
+    """A button: where it posts to, or why it cannot be used now. A link leads to a page instead."""
 
     name: str
     label: str
     url: str
     why_not: str = ""
     style: str = "is-plain"
+    is_link: bool = False
 
 
 class NoteForm(forms.ModelForm):
@@ -45,7 +46,7 @@ class NoteForm(forms.ModelForm):
         widgets = {"text": forms.Textarea(attrs={"rows": 3})}
 
 
-def actions(job: Job) -> list[Action]:
+def actions(job: Job, *, may_withdraw: bool) -> list[Action]:
     """Return the buttons for ``job`` in its current state. Load it with its last run."""
     status = status_of(job)
     if _is_busy(job):
@@ -54,12 +55,19 @@ def actions(job: Job) -> list[Action]:
     if job.last_run is None and not _has_files(job):
         why_not = "its files have not been uploaded yet"
     label = "Run again" if job.last_run else "Run"
+    if status == JobStatus.PREVIEWED:
+        label = "Load it now"
     style = "is-plain" if why_not else ""
     buttons = [Action("run", label, _url("run", job), why_not, style)]
+    if not why_not and status in (JobStatus.PREVIEWED, JobStatus.ERROR, JobStatus.WAITING):
+        again = "Preview again" if status == JobStatus.PREVIEWED else "Preview"
+        buttons.append(Action("preview", again, _url("preview", job)))
     if status == JobStatus.RESOLVED:
         buttons.append(Action("unresolve", "Reopen", _url("unresolve", job)))
-    elif status != JobStatus.COMPLETE:
+    elif status in RESOLVABLE:
         buttons.append(Action("resolve", "Mark as resolved", _url("resolve", job)))
+    if may_withdraw and not withdrawal.why_not(job):
+        buttons.append(Action("withdraw", "Withdraw…", _url("withdraw", job), is_link=True))
     return buttons
 
 
@@ -87,6 +95,8 @@ class JobActions(ScopedAdmin):
     def get_urls(self) -> list[URLPattern]:
         steps: list[tuple[str, Callable[[HttpRequest, Job], HttpResponse | None]]] = [
             ("run", self._run_again),
+            ("preview", self._preview),
+            ("resend", self._resend),
             ("with_edu", self._run_with_edu),
             ("repair", self._run_repaired),
             ("cancel", self._cancel),
@@ -147,6 +157,22 @@ class JobActions(ScopedAdmin):
             self.message_user(request, str(error), messages.ERROR)
         else:
             self._done(request, job, True, "Started a run.", "")
+
+    def _preview(self, request: HttpRequest, job: Job) -> None:
+        try:
+            lifecycle.start_run(job, kind=Run.Kind.PREVIEW, started_by=cast(User, request.user))
+        except JobError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self._done(request, job, True, "Started a preview.", "")
+
+    def _resend(self, request: HttpRequest, job: Job) -> None:
+        try:
+            later_runs.start_resend(job, started_by=cast(User, request.user))
+        except JobError as error:
+            self.message_user(request, str(error), messages.ERROR)
+        else:
+            self._done(request, job, True, "Started to send the refused records again.", "")
 
     def _run_with_edu(self, request: HttpRequest, job: Job) -> None:
         """Run again a job whose last run had to do without EDU, if EDU is available now."""

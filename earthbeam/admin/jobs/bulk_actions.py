@@ -60,6 +60,8 @@ class JobBulkActions(admin.ModelAdmin):
         reasons = {
             JobStatus.RESOLVED: "It was already marked as resolved.",
             JobStatus.COMPLETE: "It is complete, so there was nothing to resolve.",
+            JobStatus.PREVIEWED: "It is not loaded yet, so there was nothing to resolve.",
+            JobStatus.WITHDRAWN: "It was withdrawn, so there was nothing to resolve.",
             JobStatus.QUEUED: "Its run is queued. Cancel it, or wait until it ends.",
             JobStatus.RUNNING: "Its run is in progress. Cancel it, or wait until it ends.",
         }

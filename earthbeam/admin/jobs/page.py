@@ -18,8 +18,10 @@ from earthbeam.admin.jobs import files
 from earthbeam.admin.jobs.actions import JobActions, NoteForm, actions
 from earthbeam.admin.jobs.checks import MAIN_KEY
 from earthbeam.admin.jobs.new import new_job_url
+from earthbeam.admin.jobs.withdraw import may_withdraw
 from earthbeam.admin.runs.shown_run import ShownRun
 from earthbeam.bundles.template import BundleTemplate
+from earthbeam.jobs.later_runs import why_no_resend
 from earthbeam.jobs.lineage import LinkedJobs, linked_jobs
 from earthbeam.jobs.status import label_of, status_of
 from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, JobFile, Run, RunLog
@@ -137,7 +139,8 @@ class JobPage(JobActions):
             # Changes with everything on the page that a reader may have in hand.
             "version": f"{status}.{job.last_run_id}",
             "unfinished": job.last_run is not None and job.last_run.status in Run.UNFINISHED,
-            "actions": actions(job),
+            "actions": actions(job, may_withdraw=may_withdraw(request.user, job)),
+            "why_no_resend": why_no_resend(job),
             "shown": shown,
             "sees_internals": self._sees_internals(request, job),
             "unmatched_url": _url_of_unmatched(job),

@@ -136,11 +136,7 @@ class JobUnmatched(admin.ModelAdmin):
                 edits.ids,
                 by=cast(User, request.user),
                 students=edits.students,
-                cells={
-                    number: (cell.column, value)
-                    for number, value in edits.cells.items()
-                    if (cell := rows.reviews[number].cell) is not None
-                },
+                cells=edits.cells,
             )
         except rerun_rows.RowsTaken as error:
             if set(error.jobs) == {*edits.ids, *edits.students, *edits.cells}:
@@ -225,7 +221,7 @@ class JobUnmatched(admin.ModelAdmin):
             template,
             {
                 **self.admin_site.each_context(request),
-                "title": "Unmatched students",
+                "title": "Rows that need attention",
                 "assessment": assessment,
                 "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
                 "opts": self.opts,

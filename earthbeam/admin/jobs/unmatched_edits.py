@@ -11,8 +11,12 @@ from earthbeam.jobs.unmatched import UnmatchedFile, clean
 LONGEST_ID = 100
 _FIELD = re.compile(r"id-([1-9][0-9]{0,6})")
 _CHOICE = re.compile(r"student-([1-9][0-9]{0,6})")
-_CELL = re.compile(r"cell-([1-9][0-9]{0,6})")
+_CELL = re.compile(r"cell-([1-9][0-9]{0,6})-([0-9]{1,4})")
 _BETWEEN = re.compile(r"[\t,;]")
+
+
+Cells = dict[int, dict[int, str]]
+"""New values of cells, by row number and index of the column."""
 
 
 class BadForm(Exception):
@@ -28,8 +32,8 @@ class Edits:
 
     ids: dict[int, str] = field(default_factory=dict)
     students: dict[int, str] = field(default_factory=dict)
-    cells: dict[int, str] = field(default_factory=dict)
-    """New values of cells with which the bundle fails."""
+    cells: Cells = field(default_factory=dict)
+    """New values of other cells, of rows that the bundle cannot read."""
     errors: dict[int, str] = field(default_factory=dict)
 
     @property
@@ -69,13 +73,37 @@ def read_edits(
             edits.errors[number] = "Choose a student or enter another ID, not both."
         else:
             edits.students[number] = student
-    for number, value in {**_carried(post.get("cells", "")), **_fields(post, _CELL)}.items():
-        cell = reviews[number].cell if number in reviews else None
-        if cell is None or number in edits.ids or number in edits.students:
-            raise BadForm
-        if number not in taken and (new := clean(value)) != clean(cell.value):
-            edits.cells[number] = new
+    held = {number for number, each in reviews.items() if each.reason == "untransformable"}
+    edits.cells = read_cells(post, file, held, taken)
+    if edits.cells.keys() & {*edits.ids, *edits.students}:
+        raise BadForm
     return edits
+
+
+def read_cells(
+    post: Mapping[str, str],
+    file: UnmatchedFile,
+    editable: Collection[int],
+    taken: Collection[int] = (),
+) -> Cells:
+    """Return the cells of ``editable`` rows that differ from the file's. Raises BadForm."""
+    cells: Cells = {}
+    given = _carried_cells(post.get("cells", ""))
+    for name in post:
+        if (found := _CELL.fullmatch(name)) is not None:
+            given.setdefault(int(found[1]), {})[int(found[2])] = post[name]
+    for number, values in given.items():
+        if number not in editable or max(values, default=0) >= len(file.columns):
+            raise BadForm
+        old = file.rows[number - 1]
+        changed = {
+            place: new
+            for place, value in values.items()
+            if (new := clean(value)) != clean(old[place])
+        }
+        if changed and number not in taken:
+            cells[number] = changed
+    return cells
 
 
 def accept_all_sure(edits: Edits, reviews: Mapping[int, Review], taken: Collection[int]) -> int:
@@ -159,6 +187,17 @@ def _carried(text: str) -> dict[int, str]:
     try:
         kept = json.loads(text)
         return {_number(key): _text(value) for key, value in kept.items()}
+    except (ValueError, AttributeError, TypeError, RecursionError):
+        raise BadForm from None
+
+
+def _carried_cells(text: str) -> Cells:
+    try:
+        kept = json.loads(text or "{}")
+        return {
+            _number(row): {int(place): _text(value) for place, value in cells.items()}
+            for row, cells in kept.items()
+        }
     except (ValueError, AttributeError, TypeError, RecursionError):
         raise BadForm from None
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from earthbeam.admin.jobs.unmatched_edits import Edits
+from earthbeam.delimited import find_columns
 from earthbeam.jobs.row_review import Review
-from earthbeam.jobs.unmatched import UnmatchedFile
+from earthbeam.jobs.unmatched import UnmatchedFile, clean
 from earthbeam.models import Job
 
 PAGE_ROWS = 200
@@ -26,6 +27,17 @@ _TELLING = (
 
 
 @dataclass(frozen=True)
+class EditableCell:
+    """A cell that can be corrected, by the index of its column."""
+
+    place: int
+    column: str
+    old: str
+    new: str
+    at_fault: bool = False
+
+
+@dataclass(frozen=True)
 class Row:
     """A row of the table. ``taken`` is the job that already has it."""
 
@@ -39,8 +51,8 @@ class Row:
     review: Review | None
     chosen: str
     """The studentUniqueId of the chosen student, or empty."""
-    cell: str
-    """The new value of the cell at fault, if there is one."""
+    editable: list[EditableCell]
+    """All cells, the one at fault first, if the bundle cannot read the row."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ def make_table(
                 cells=[_short(file.rows[number - 1][place]) for place in shown],
                 review=reviews.get(number),
                 chosen=edits.students.get(number, ""),
-                cell=edits.cells.get(number, _bad_cell(reviews.get(number))),
+                editable=_held_cells(file, number, edits, reviews.get(number)),
             )
             for number in numbers
         ],
@@ -111,8 +123,25 @@ def telling_order(columns: list[str], id_place: int) -> list[int]:
     return sorted((place for place in range(len(columns)) if place != id_place), key=rank)
 
 
-def _bad_cell(review: Review | None) -> str:
-    return review.cell.value if review and review.cell else ""
+def editable_cells(
+    file: UnmatchedFile, number: int, changes: Mapping[int, str], at_fault: str = ""
+) -> list[EditableCell]:
+    """Return all cells of a row, with their changes; first that of the column ``at_fault``."""
+    fault = find_columns(file.columns, [at_fault]).get(at_fault) if at_fault else None
+    cells = [
+        EditableCell(place, column, clean(old), changes.get(place, clean(old)), place == fault)
+        for place, (column, old) in enumerate(zip(file.columns, file.rows[number - 1], strict=True))
+    ]
+    return sorted(cells, key=lambda cell: not cell.at_fault)
+
+
+def _held_cells(
+    file: UnmatchedFile, number: int, edits: Edits, review: Review | None
+) -> list[EditableCell]:
+    if review is None or review.reason != "untransformable":
+        return []
+    column = review.cell.column if review.cell else ""
+    return editable_cells(file, number, edits.cells.get(number, {}), column)
 
 
 def _short(cell: str) -> str:

@@ -1,11 +1,13 @@
 """A run's records by resource for the job page, with the ODS's messages about them."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from earthbeam import paths
 from earthbeam.files import BadLocation, open_store
-from earthbeam.models import Job
+from earthbeam.models import Job, OutputSet
 from earthbeam.wording.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_results
 
 
@@ -39,6 +41,18 @@ def stored_answers(job: Job) -> tuple[dict[str, Sent], str]:
         return read_results(content), ""
     except ValueError:
         return {}, f"The ODS's answers could not be understood: download {RESULTS_FILE}."
+
+
+def previewed_resources(sets: Iterable[OutputSet]) -> list[ShownResource]:
+    """Return the records that a preview has made, by where they would go."""
+    counts: defaultdict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for each in sets:
+        for name, records in (each.records or {}).items():
+            counts[name][not each.sent_to_ods] += records
+    return [
+        ShownResource(name, 0, 0, ods, edu, ods + edu)
+        for name, (ods, edu) in sorted(counts.items())
+    ]
 
 
 def shown_resource(

@@ -11,7 +11,12 @@ from django.utils import timezone
 
 from earthbeam import paths
 from earthbeam.admin.jobs import files
-from earthbeam.admin.runs.resources import ShownResource, shown_resource, stored_answers
+from earthbeam.admin.runs.resources import (
+    ShownResource,
+    previewed_resources,
+    shown_resource,
+    stored_answers,
+)
 from earthbeam.bundles import revisions
 from earthbeam.models import (
     Job,
@@ -23,7 +28,7 @@ from earthbeam.models import (
     RunMatches,
     UnmatchedIds,
 )
-from earthbeam.runs import cross_year
+from earthbeam.runs import continued, cross_year
 from earthbeam.runs.durations import lasted, usual_seconds
 from earthbeam.wording import run_errors
 from earthbeam.wording.ods_messages import RESULTS_FILE, Sent
@@ -96,6 +101,8 @@ class ShownRun:
             cross_year=self.job.tenant.partner.cross_year_match_enabled,
             ended=self.ended,
             succeeded=self.run.status == Run.Status.SUCCESS,
+            kind=self.run.kind,
+            continues=self.run.continues_id is not None,
         )
 
     @cached_property
@@ -186,7 +193,7 @@ class ShownRun:
 
     @cached_property
     def _sets(self) -> list[OutputSet]:
-        return list(self.run.output_sets.all())
+        return continued.sets_of(self.run)
 
     @cached_property
     def _summary(self) -> list[Any]:
@@ -195,7 +202,7 @@ class ShownRun:
     @property
     def refused(self) -> int:
         """How many records the ODS refused."""
-        if not self.job.send_to_ods:
+        if not self.job.send_to_ods or self.run.kind not in Run.SENDING:
             return 0
         return sum(each.records_failed for each in self._summary)
 
@@ -204,6 +211,21 @@ class ShownRun:
         """Whether another run of the job would use other files of the bundle."""
         job, commit = self.job, self.run.bundle_commit
         return bool(commit) and revisions.has_changed(job.bundle_branch, commit, job.bundle_id)
+
+    @property
+    def is_preview(self) -> bool:
+        return self.run.kind == Run.Kind.PREVIEW
+
+    @property
+    def preview_kept_until(self) -> datetime | None:
+        """Until when a preview's results can be loaded as they are."""
+        kept = continued.preview_to_load(self.job) if self.is_last else None
+        return kept.created_at + continued.PREVIEW_KEPT if kept else None
+
+    @property
+    def refused_rows(self) -> int:
+        """How many rows of the file have records that the ODS refused, if that is known."""
+        return (self.matches.refused_rows or 0) if self.matches else 0
 
     @property
     def only_held(self) -> bool:
@@ -237,6 +259,7 @@ class ShownRun:
                 disagreeing=matches.disagreeing,
                 suggested=matches.suggested,
                 confirmed=matches.confirmed,
+                refused=matches.refused_rows,
             )
         return outcome(
             Facts(
@@ -251,6 +274,8 @@ class ShownRun:
                 skipped=sum(each.records_skipped for each in self._summary) if to_ods else 0,
                 sending_began=any(each.action == "lightbeam_send" for each in self.updates),
                 cancelled=any(run_errors.cancelled_by(e.payload) for e in self.errors),
+                kind=self.run.kind,
+                processed=sum(each.records_processed for each in self._summary),
             )
         )
 
@@ -297,7 +322,7 @@ class ShownRun:
 
     @cached_property
     def _answers(self) -> tuple[dict[str, Sent], str]:
-        if not (self.ended and self.job.send_to_ods):
+        if not (self.ended and self.job.send_to_ods) or self.run.kind not in Run.SENDING:
             return {}, ""
         if RESULTS_FILE not in {file.path for file in self._output_files}:
             return {}, ""
@@ -307,6 +332,10 @@ class ShownRun:
 
     @cached_property
     def resources(self) -> list[ShownResource]:
+        if self.run.kind == Run.Kind.WITHDRAW:
+            return []
+        if self.run.kind == Run.Kind.PREVIEW:
+            return previewed_resources(self._sets)
         answers = self._answers[0]
         counts = {
             each.resource: (each.records_processed, each.records_skipped, each.records_failed)
@@ -386,7 +415,11 @@ class ShownRun:
     def sets(self) -> list[ShownSet]:
         shown = []
         for each, folder in zip(self._sets, self._set_folders, strict=True):
-            if each.sent_to_ods:
+            if each.withdrawn_at:
+                where, tone = "Withdrawn", "rw-idle"
+            elif self.is_preview:
+                where, tone = ("For the ODS" if each.sent_to_ods else "For EDU"), "rw-idle"
+            elif each.sent_to_ods:
                 where, tone = "Sent to the ODS", "rw-good"
             elif each.published_at:
                 where, tone = "Ready for EDU", "rw-busy"

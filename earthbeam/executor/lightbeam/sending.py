@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.lightbeam.commands import Lightbeam
@@ -19,6 +19,18 @@ RESULTS_NAME = "lb-send-results.json"
 AGAIN_PAUSES = (2.0, 5.0, 10.0, 15.0, 30.0)
 """Seconds before each retry of what the ODS put off."""
 _ALL_SKIPPED = 99
+_LOST = 0
+"""The status of records that got no answer (guarded_lightbeam.py)."""
+
+Results = dict[str, Any]
+"""What lightbeam writes about a send, by resource: counts, and each refusal's lines."""
+
+
+class Sent(NamedTuple):
+    """lightbeam's results, and the end of its log."""
+
+    results: Results
+    log: str
 
 
 @dataclass
@@ -40,16 +52,14 @@ class Counts:
 def send(
     lightbeam: Lightbeam,
     output: Path,
-    workspace: Workspace,
-    redact: Callable[[str], str],
     on_progress: Callable[[int], None] = lambda records: None,
-) -> dict[str, Counts]:
-    """Send the JSONL files in ``output`` to the ODS, and return the counts of each resource.
+) -> Sent:
+    """Send the JSONL files in ``output`` to the ODS.
 
     Records that the ODS put off (429, 5xx) or that were lost are sent again, as long as that makes
-    progress. Records that it refuses are counted, but are not an error. ``redact`` removes secrets
-    from what is stored. ``on_progress`` is called with the number of records the ODS has answered.
-    Raises StepFailed(lightbeam_send) if the ODS accepted none or could not be reached.
+    progress. Records that it refuses are counted, but are not an error. ``on_progress`` is called
+    with the number of records the ODS has answered. Raises StepFailed(lightbeam_send) if the ODS
+    could not be reached.
     """
     done, results = _send_once(lightbeam, output, heard=_Answered(on_progress))
     if results is None:
@@ -68,19 +78,29 @@ def send(
         running.wait(pause)
         again = ("-r", ",".join(map(str, codes)))
         _, more = _send_once(lightbeam, output, *again)
-        in_vain = 0 if more and _sent(more) else in_vain + 1
+        in_vain = 0 if more and sent(more) else in_vain + 1
         if more is None or in_vain > 1:
             break
-        results, latest = _together(results, more), more
-    # Users download this, and a response or a lightbeam error may quote the secret.
+        results, latest = together(results, more), more
+    return Sent(results, done.tail)
+
+
+def check_taken(sending: Sent) -> None:
+    """Raise StepFailed(lightbeam_send) if the ODS took no record, and refused some."""
+    refused = any(counts.failed for counts in counts_of(sending.results).values())
+    if refused and not sent(sending.results):
+        raise StepFailed(
+            "lightbeam_send", "The ODS took none of the records.", stacktrace=sending.log
+        )
+
+
+def publish(results: Results, workspace: Workspace, redact: Callable[[str], str]) -> None:
+    """Make the results an artifact, without the secrets that ``redact`` removes.
+
+    Users download it, and a response or a lightbeam error may quote the secret.
+    """
     workspace.draft(RESULTS_NAME).write_text(redact(json.dumps(results, indent=4)))
     workspace.publish(RESULTS_NAME)
-    summary = _counts(results)
-    if not _sent(results) and any(counts.failed for counts in summary.values()):
-        raise StepFailed(
-            "lightbeam_send", "The ODS took none of the records.", stacktrace=done.tail
-        )
-    return summary
 
 
 def _send_once(
@@ -88,7 +108,7 @@ def _send_once(
     output: Path,
     *options: str,
     heard: Callable[[str], bool] = lambda line: False,
-) -> tuple[running.Completed, dict[str, Any] | None]:
+) -> tuple[running.Completed, Results | None]:
     """Run lightbeam once, and return its results if it wrote any."""
     path = lightbeam.folder / RESULTS_NAME
     path.unlink(missing_ok=True)
@@ -117,29 +137,29 @@ class _Answered:
         return False
 
 
-def _worth_another_try(results: dict[str, Any]) -> list[int]:
+def _worth_another_try(results: Results) -> list[int]:
     """Return the statuses to send again; empty if nothing was put off or lost."""
     refused = {
         failure["status_code"]
         for counts in results["resources"].values()
         for failure in counts.get("failures", [])
     }
-    put_off = any(status == 429 or status >= 500 for status in refused)
+    put_off = any(status in (_LOST, 429) or status >= 500 for status in refused)
     lost = any(
-        counts["records_failed"] < _failed(counts) for counts in results["resources"].values()
+        counts["records_failed"] < failed(counts) for counts in results["resources"].values()
     )
     # Includes records that refer to what was put off (409).
     return sorted(refused | {429}) if put_off or lost else []
 
 
-def _together(first: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
+def together(first: Results, more: Results) -> Results:
     """Merge the results of sending and of resending into one."""
     resources = {}
     for name, counts in first["resources"].items():
         later = more["resources"].get(name, {})
         successes = [*counts.get("successes", []), *later.get("successes", [])]
         merged = counts | {"successes": successes, "failures": later.get("failures", [])}
-        resources[name] = merged | {"records_failed": _failed(merged)}
+        resources[name] = merged | {"records_failed": failed(merged)}
     return more | {
         "started_at": first.get("started_at"),
         "resources": resources,
@@ -149,7 +169,8 @@ def _together(first: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _sent(results: dict[str, Any]) -> int:
+def sent(results: Results) -> int:
+    """Return how many records the ODS took."""
     return sum(
         success["count"]
         for counts in results["resources"].values()
@@ -157,14 +178,15 @@ def _sent(results: dict[str, Any]) -> int:
     )
 
 
-def _failed(counts: dict[str, Any]) -> int:
+def failed(counts: dict[str, Any]) -> int:
     """Return how many records of a resource did not arrive: refused, or lost by lightbeam."""
-    sent = sum(success["count"] for success in counts.get("successes", []))
-    return int(counts["records_processed"] - counts["records_skipped"] - sent)
+    arrived = sum(success["count"] for success in counts.get("successes", []))
+    return int(counts["records_processed"] - counts["records_skipped"] - arrived)
 
 
-def _counts(results: dict[str, Any]) -> dict[str, Counts]:
+def counts_of(results: Results) -> dict[str, Counts]:
+    """Return each resource's counts."""
     return {
-        name: Counts(counts["records_processed"], counts["records_skipped"], _failed(counts))
+        name: Counts(counts["records_processed"], counts["records_skipped"], failed(counts))
         for name, counts in results["resources"].items()
     }

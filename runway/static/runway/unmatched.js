@@ -36,7 +36,7 @@
   }
 
   function changedRows() {
-    return [...inputs, ...cells].filter(isChanged).length + choices.filter(isChosen).length + Number(form.dataset.elsewhere);
+    return new Set([...inputs, ...cells].filter(isChanged).map((each) => each.closest("[data-entry], tr"))).size + choices.filter(isChosen).length + Number(form.dataset.elsewhere);
   }
 
   function tell() {
@@ -89,7 +89,8 @@
 
   form.addEventListener("input", (event) => {
     if (cells.includes(event.target)) {
-      event.target.closest("tr").classList.toggle("is-changed", isChanged(event.target));
+      const entry = event.target.closest("[data-entry], tr");
+      entry.classList.toggle("is-changed", cells.some((each) => entry.contains(each) && isChanged(each)));
       tell();
     }
     if (inputs.includes(event.target)) {

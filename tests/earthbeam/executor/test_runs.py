@@ -69,6 +69,7 @@ def test_a_cross_year_job_splits_its_rows_between_the_ods_and_edu(app, ods, work
         "idType": expected.id_type,
         "matchRate": pytest.approx(expected.ods / expected.rows),
         "missingIdColumns": [],
+        "refusedRows": 0,
     }
     assert app.posted("unmatched-ids") == [
         {"name": expected.id_name, "type": expected.id_type, "count": expected.unmatched}

@@ -20,12 +20,23 @@ def make(status: JobStatus) -> Job:
         JobStatus.COMPLETE: Run.Status.SUCCESS,
         JobStatus.COMPLETE_WITH_ERRORS: Run.Status.SUCCESS,
         JobStatus.COMPLETE_UNMATCHED: Run.Status.SUCCESS,
+        JobStatus.PREVIEWED: Run.Status.SUCCESS,
+        JobStatus.WITHDRAWN: Run.Status.SUCCESS,
         JobStatus.RESOLVED: Run.Status.ERROR,
     }.get(status)
+    kinds = {JobStatus.PREVIEWED: Run.Kind.PREVIEW, JobStatus.WITHDRAWN: Run.Kind.WITHDRAW}
+    kind = kinds.get(status, Run.Kind.LOAD)
+    loaded = factories.make_run(job, Run.Status.SUCCESS) if kind == Run.Kind.WITHDRAW else None
     if run_status:
         errors = status == JobStatus.COMPLETE_WITH_ERRORS
         problems = errors or status == JobStatus.COMPLETE_UNMATCHED
-        factories.make_run(job, run_status, has_errors=errors, has_problems=problems)
+        factories.make_run(
+            *(job, run_status),
+            has_errors=errors,
+            has_problems=problems,
+            kind=kind,
+            continues=loaded,
+        )
     if status == JobStatus.RESOLVED:
         Job.objects.update(resolved_at=timezone.now())
     return Job.objects.select_related("last_run").get()

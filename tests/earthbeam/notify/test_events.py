@@ -46,6 +46,7 @@ def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
         "summary": "Reading check for grand_bend, 2526: success",
         "completedWithErrors": True,
         "outcome": "complete_with_errors",
+        "kind": "load",
         "eduUnavailable": "edu_no_credentials",
         "sendToOds": True,
         "odsUrl": "http://127.0.0.1:9/ods",

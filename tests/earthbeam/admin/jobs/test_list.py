@@ -85,8 +85,13 @@ def make_one_of_each_status():
         JobStatus.COMPLETE: make_job(),
         JobStatus.COMPLETE_WITH_ERRORS: make_job(),
         JobStatus.COMPLETE_UNMATCHED: make_job(),
+        JobStatus.PREVIEWED: make_job(),
+        JobStatus.WITHDRAWN: make_job(),
         JobStatus.RESOLVED: make_job(Run.Status.ERROR, resolved_at=timezone.now()),
     }
+    jobs[JobStatus.PREVIEWED].runs.update(kind=Run.Kind.PREVIEW)
+    loaded = jobs[JobStatus.WITHDRAWN].runs.get()
+    factories.make_run(loaded.job, Run.Status.SUCCESS, kind=Run.Kind.WITHDRAW, continues=loaded)
     jobs[JobStatus.COMPLETE_WITH_ERRORS].runs.update(has_problems=True, has_errors=True)
     jobs[JobStatus.COMPLETE_UNMATCHED].runs.update(has_problems=True)
     return jobs
@@ -259,7 +264,7 @@ def test_jobs_are_resolved_and_unresolved(client):
     jobs = make_one_of_each_status()
     told = do(client, "resolve", *jobs.values())
     assert told[0] == "4 jobs marked as resolved."
-    assert len(told) == 5
+    assert len(told) == 7
     resolved = set(Job.objects.exclude(resolved_at=None))
     assert resolved == {
         jobs[status]

@@ -304,7 +304,9 @@ def test_what_tells_who_the_student_is_comes_first(columns, first):
 
 def test_jobs_whose_rows_were_all_matched_later_are_resolved_by_one_click(client, run):
     child = factories.make_unmatched_run(parent=run.job)
-    RunMatches.objects.filter(run=child).update(input_rows=3, unmatched=0)
+    RunMatches.objects.filter(run=child).update(
+        input_rows=3, ods_matched=3, unmatched=0, blank_ids=0, ambiguous_ids=0
+    )
     child.unmatched_ids.delete()
     text = shown(client.get(url(run.job)))
     assert "matched every row that the first job left" in text
@@ -499,7 +501,7 @@ def test_where_all_open_rows_cannot_be_read_nobody_is_asked_to_look_up_ids(clien
 
 
 def test_a_corrected_cell_is_loaded_with_the_rows_own_id(client, with_held_row):
-    fields = {"cell-1": " 13 ", "id-2": "604900"}
+    fields = {"cell-1-2": " 13 ", "cell-1-1": "Ana Díaz", "id-2": "604900"}
     answer = client.post(url(with_held_row.job), form(with_held_row) | fields, follow=True)
     assert "2 rows are being loaded again in this new job" in shown(answer)
     assert rows_of(Job.objects.get(parent=with_held_row.job)) == [
@@ -513,15 +515,37 @@ def test_a_corrected_cell_is_loaded_with_the_rows_own_id(client, with_held_row):
 def test_corrected_cells_are_kept_from_page_to_page_and_count_only_if_they_differ(
     client, with_held_row
 ):
-    kept = client.post(url(with_held_row.job), form(with_held_row, "check", cells='{"1": "13"}'))
+    kept = client.post(
+        url(with_held_row.job), form(with_held_row, "check", cells='{"1": {"2": "13"}}')
+    )
     assert "1 row will be re-run" in shown(kept)
-    assert 'name="cell-1" value="13"' in shown(kept)
-    back = form(with_held_row, "check", cells='{"1": "13"}') | {"cell-1": "12"}
+    assert 'name="cell-1-2" value="13"' in shown(kept)
+    back = form(with_held_row, "check", cells='{"1": {"2": "13"}}') | {"cell-1-2": "12"}
     assert "Nothing changed yet" in shown(client.post(url(with_held_row.job), back))
 
 
-@pytest.mark.parametrize("fields", [{"cell-2": "1"}, {"cell-9": "1"}, {"cells": "[1]"}])
-def test_only_cells_at_fault_can_be_corrected(client, with_held_row, fields):
+def test_any_cell_of_a_row_that_cannot_be_read_can_be_corrected(client, with_held_row):
+    """Also its ID, and where no single cell is at fault."""
+    fields = {"cell-1-0": "604901", "cell-3-1": "Kim, Li", "cell-3-2": "7"}
+    client.post(url(with_held_row.job), form(with_held_row) | fields)
+    assert rows_of(Job.objects.get(parent=with_held_row.job)) == [
+        ["student_id", "name", "score"],
+        ["604901", "Ana Díaz", "12"],
+        ["604003", "Kim, Li", "7"],
+    ]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cell-2-1": "1"},
+        {"cell-9-1": "1"},
+        {"cell-1-3": "1"},
+        {"cells": "[1]"},
+        {"cells": '{"1": 2}'},
+    ],
+)
+def test_only_cells_of_rows_that_cannot_be_read_can_be_corrected(client, with_held_row, fields):
     text = shown(client.post(url(with_held_row.job), form(with_held_row) | fields))
     assert "form was damaged" in text
     assert not Job.objects.filter(parent=with_held_row.job).exists()
