@@ -18,10 +18,11 @@ from earthbeam.external.idempotency import HEADER, made_once
 from earthbeam.external.listing import filtered
 from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
+from earthbeam.jobs.later_runs import start_resend
 from earthbeam.jobs.lifecycle import cancel_run, create_job, find_uploads, start_run
 from earthbeam.jobs.rules import JobRequest, problems
 from earthbeam.jobs.status import JobStatus, has_outcome, has_status
-from earthbeam.models import Bundle, Job
+from earthbeam.models import Bundle, Job, Run
 from partners.models import Partner, SchoolYear, Tenant
 
 _DEFAULT_LIMIT = 100
@@ -114,20 +115,29 @@ class JobView(ClientView):
 
 
 class StartView(ClientView):
-    """Start a run of a job whose files have been brought."""
+    """Start a run of a job whose files have been brought: a load, a preview, or a resend."""
 
     scope = CREATE_JOBS
 
     @extend_schema(
         operation_id="startJob",
-        request=None,
+        request=serializers.StartBody,
         responses=answers({202: serializers.StartedJob}, 404),
     )
     def post(self, request: Request, uid: UUID) -> Response:
-        job = self.job(uid)
+        job, client = self.job(uid), caller(request).name
+        # Clients from before there was a body send what they like.
+        sent = request.data if "json" in (request.content_type or "") else {}
+        body = serializers.StartBody(data=sent or {})
+        body.is_valid(raise_exception=True)
         try:
             find_uploads(job)
-            start_run(job, api_client=caller(request).name)
+            if body.validated_data["resend"]:
+                start_resend(job, api_client=client)
+            else:
+                preview = body.validated_data["preview"]
+                kind = Run.Kind.PREVIEW if preview else Run.Kind.LOAD
+                start_run(job, kind=kind, api_client=client)
         except errors.JobError as error:
             raise as_validation_error(error) from None
         answer = serializers.StartedJob({"uid": job.pk, "status": JobStatus.QUEUED})

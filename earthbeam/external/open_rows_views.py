@@ -3,9 +3,12 @@
 from typing import Any
 from uuid import UUID
 
+from django.http import HttpResponse
+from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import status
 from rest_framework.exceptions import ValidationError
+from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -22,7 +25,7 @@ from earthbeam.jobs import open_rows
 from earthbeam.jobs.open_rows import OpenRows
 from earthbeam.jobs.rerun_rows import RowsTaken, RunChanged, rerun_rows
 from earthbeam.jobs.status import JobStatus
-from earthbeam.jobs.unmatched import NotFixable
+from earthbeam.jobs.unmatched import NotFixable, Unmatched
 from earthbeam.models import Job
 from partners import audit
 
@@ -47,6 +50,41 @@ class OpenRowsView(ClientView):
         answer = Response(OpenRowsAnswer(_listed(rows)).data)
         answer["Cache-Control"] = "private, no-store"
         return answer
+
+
+class _Csv(JSONRenderer):
+    """Lets a request accept CSV. The view writes that itself; refusals are JSON all the same."""
+
+    media_type = "text/csv"
+    format = "csv"
+
+
+class OpenRowsFileView(ClientView):
+    """The rows that matched no student, as CSV, each with its row in the file and the reason.
+
+    Empty if there are none. Row and reason are empty where the run did not tell them.
+    """
+
+    scope = READ_STUDENTS
+    renderer_classes = [JSONRenderer, _Csv]
+
+    @extend_schema(
+        operation_id="getOpenRowsFile",
+        responses=answers({(200, "text/csv"): OpenApiTypes.STR}, 404, 409),
+    )
+    def get(self, request: Request, uid: UUID) -> HttpResponse:
+        job = self.job(uid)
+        found = _found(job)
+        try:
+            content = open_rows.as_csv(job, found) if found else b""
+        except NotFixable as reason:
+            raise Conflict(str(reason)) from None
+        audit.record(job, "unmatched rows read", client=caller(request).id)
+        return HttpResponse(
+            content,
+            content_type="text/csv; charset=utf-8",
+            headers={"Cache-Control": "private, no-store"},
+        )
 
 
 class DecisionsView(ClientView):
@@ -111,13 +149,18 @@ class DecisionsView(ClientView):
         return made
 
 
-def _open_rows(job: Job) -> OpenRows | None:
-    """Return the job's open rows; None if there are none. Raises Conflict if it has not ended."""
+def _found(job: Job) -> Unmatched | None:
+    """Return what the last run left open; None if nothing. Raises Conflict if it has not ended."""
     if job.last_run is None or job.last_run.outcome is None:
         raise Conflict("The job has not ended. Its open rows are known when it has.")
     if job.last_run.status == job.last_run.Status.ERROR:
         raise Conflict("The job's last run failed, so there are no open rows. Run it again.")
-    found = open_rows.unmatched_of(job)
+    return open_rows.unmatched_of(job)
+
+
+def _open_rows(job: Job) -> OpenRows | None:
+    """Return the job's open rows; None if there are none. Raises Conflict if it has not ended."""
+    found = _found(job)
     if found is None:
         return None
     try:

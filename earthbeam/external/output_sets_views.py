@@ -19,7 +19,10 @@ from partners import audit
 
 
 class OutputSetsView(ClientView):
-    """The sets of successful runs of a partner, oldest first; all of them, unless limited."""
+    """The sets of successful runs of a partner, oldest first; all of them, unless limited.
+
+    Withdrawn ones are listed only for ``withdrawnAfter``, since they must not be loaded any more.
+    """
 
     scope = READ_JOBS
     query = serializers.OutputSetQuery
@@ -32,12 +35,17 @@ class OutputSetsView(ClientView):
     def get(self, request: Request) -> Response:
         asked = self.asked()
         partner = partner_named(asked["partner"], caller(request))
+        time = "withdrawn_at" if "withdrawnAfter" in asked else "published_at"
         rows = (
             OutputSet.objects.filter(partner=partner, published_at__isnull=False)
             .select_related("run__job__tenant", "run__job__school_year")
-            .order_by("published_at", "uid")
+            .order_by(time, "uid")
         )
-        rows = filtered(rows, asked, to_job="run__job__", time="published_at", id_="uid")
+        if "withdrawnAfter" in asked:
+            rows = rows.filter(withdrawn_at__gt=asked["withdrawnAfter"])
+        else:
+            rows = rows.filter(withdrawn_at__isnull=True)
+        rows = filtered(rows, asked, to_job="run__job__", time=time, id_="uid")
         if "sentToOds" in asked:
             rows = rows.filter(sent_to_ods=asked["sentToOds"] == "true")
         headers = {}
@@ -46,10 +54,8 @@ class OutputSetsView(ClientView):
             page = list(rows)
         else:
             page, more = paging.page(list(rows[: limit + 1]), limit)
-            if more and page[-1].published_at:
-                headers = paging.next_link(
-                    request, paging.encode(page[-1].published_at, page[-1].uid)
-                )
+            if more and (at := getattr(page[-1], time)):
+                headers = paging.next_link(request, paging.encode(at, page[-1].uid))
         return Response(serializers.OutputSetAnswer(page, many=True).data, headers=headers)
 
 
@@ -66,7 +72,8 @@ class DownloadLinksView(ClientView):
     def post(self, request: Request, uid: UUID) -> Response:
         output_set = (
             OutputSet.objects.select_related("run__job__tenant")
-            .filter(pk=uid, partner__in=caller(request).partners, published_at__isnull=False)
+            .filter(pk=uid, partner__in=caller(request).partners)
+            .filter(published_at__isnull=False, withdrawn_at__isnull=True)
             .first()
         )
         if output_set is None:

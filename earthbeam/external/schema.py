@@ -33,7 +33,7 @@ _MEANINGS = {
 }
 
 
-def answers(good: dict[int, Any], *refusals: int) -> dict[Any, Any]:
+def answers(good: dict[Any, Any], *refusals: int) -> dict[Any, Any]:
     """Return a call's responses: its ``good`` ones, its ``refusals``, and those of all calls."""
     codes = sorted({401, 403, 429, 503, *refusals})
     wrong = OpenApiResponse(OpenApiTypes.OBJECT, "What is wrong, by field or parameter.")

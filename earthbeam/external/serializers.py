@@ -128,6 +128,11 @@ class ListQuery(PagedQuery):
 
 class OutputSetQuery(ListQuery):
     sentToOds = serializers.ChoiceField(choices=["true", "false"], required=False)
+    withdrawnAfter = Moment(
+        required=False,
+        help_text="ISO 8601. Lists the sets that were withdrawn strictly after, those withdrawn "
+        "last at the end; without it, sets that are not withdrawn are listed.",
+    )
 
 
 class JobQuery(ListQuery):
@@ -135,6 +140,27 @@ class JobQuery(ListQuery):
     outcome = serializers.ChoiceField(
         choices=Run.Outcome.choices, required=False, help_text="Of the last run."
     )
+
+
+class StartBody(serializers.Serializer[Any]):
+    """What kind of run to start; a load unless it says otherwise. The body may be left out."""
+
+    preview = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Do everything but send. Start the job again to load what the preview has made; "
+        "if something has changed since, or after a day, it is made anew.",
+    )
+    resend = serializers.BooleanField(
+        required=False,
+        default=False,
+        help_text="Send only the records that the ODS has refused, from the stored set.",
+    )
+
+    def validate(self, asked: dict[str, bool]) -> dict[str, bool]:
+        if asked["preview"] and asked["resend"]:
+            raise serializers.ValidationError("Ask for a preview or a resend, not for both.")
+        return asked
 
 
 class RunQuery(PagedQuery):
@@ -185,11 +211,17 @@ class OutputSetAnswer(serializers.ModelSerializer[OutputSet]):
         "files are gone or have been replaced.",
     )
 
+    withdrawnAt = serializers.DateTimeField(
+        source="withdrawn_at",
+        allow_null=True,
+        help_text="When its job was withdrawn. What a loader has loaded of it must be deleted.",
+    )
+
     class Meta:
         model = OutputSet
         fields = [
             *("uid", "files", "sentToOds", "createdAt", "jobUid"),
-            *("runUid", "records", "sha256", "supersedes"),
+            *("runUid", "records", "sha256", "supersedes", "withdrawnAt"),
             *("partner", "tenant", "schoolYear", "bundle"),
         ]
 
@@ -223,7 +255,8 @@ class JobAnswer(serializers.ModelSerializer[Job]):
     status = serializers.SerializerMethodField()
     outcome = serializers.SerializerMethodField(
         help_text="How the last run ended: complete, complete_unmatched (rows matched no student), "
-        "complete_with_errors (the ODS refused records) or error; null while it has not ended."
+        "complete_with_errors (the ODS refused records), previewed, withdrawn, or error; null "
+        "while it has not ended."
     )
     sendsToOds = serializers.BooleanField(source="send_to_ods")
     createdAt = serializers.DateTimeField(source="created_at")
@@ -300,6 +333,12 @@ class MatchesAnswer(serializers.Serializer[Any]):
         allow_null=True,
         help_text="Rows that went to a student whom a person confirmed for their ID earlier.",
     )
+    refusedRows = serializers.IntegerField(
+        source="refused_rows",
+        allow_null=True,
+        help_text="Of odsMatched, the rows of which the ODS refused a record; null if nothing was "
+        "sent, or if the executor did not report it.",
+    )
 
 
 class UnmatchedAnswer(serializers.Serializer[Any]):
@@ -351,7 +390,7 @@ class RunAnswer(serializers.ModelSerializer[Run]):
     class Meta:
         model = Run
         fields = [
-            *("uid", "status", "createdAt", "startedAt", "endedAt", "bundleCommit"),
+            *("uid", "kind", "status", "createdAt", "startedAt", "endedAt", "bundleCommit"),
             "eduUnavailable",
             *("steps", "summary", "matches", "unmatched", "errors"),
         ]
@@ -386,7 +425,8 @@ class EndedRun(serializers.ModelSerializer[Run]):
         model = Run
         fields = [
             *("uid", "jobUid", "partner", "tenant", "schoolYear", "bundle", "bundleCommit"),
-            *("outcome", "sendsToOds", "createdAt", "startedAt", "endedAt", "secondsByStep"),
+            *("kind", "outcome", "sendsToOds"),
+            *("createdAt", "startedAt", "endedAt", "secondsByStep"),
             *("matches", "summary", "errorCodes"),
         ]
 

@@ -20,6 +20,7 @@ urlpatterns = [
     path("jobs/<uuid:uid>/start", jobs_views.StartView.as_view()),
     path("jobs/<uuid:uid>/cancel", jobs_views.CancelView.as_view()),
     path("jobs/<uuid:uid>/open-rows", open_rows_views.OpenRowsView.as_view()),
+    path("jobs/<uuid:uid>/open-rows.csv", open_rows_views.OpenRowsFileView.as_view()),
     path("jobs/<uuid:uid>/decisions", open_rows_views.DecisionsView.as_view()),
     path("output-sets", output_sets_views.OutputSetsView.as_view()),
     path("output-sets/<uuid:uid>/download-links", output_sets_views.DownloadLinksView.as_view()),

@@ -1,5 +1,7 @@
 """A job's unmatched rows that a person or an API client can still do something about."""
 
+import csv
+import io
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -40,3 +42,25 @@ def read(job: Job, found: Unmatched) -> OpenRows:
     if len(taken) < len(file.rows) and linked_jobs(job).here.open == 0:
         raise NotFixable("A later job loaded a revised file that includes these rows.")
     return OpenRows(run, found, file, taken, reviews)
+
+
+def as_csv(job: Job, found: Unmatched) -> bytes:
+    """Return all open rows as CSV: each with its number in the file and the reason, where known.
+
+    Raises NotFixable, and OSError if the storage fails.
+    """
+    run = job.last_run
+    assert run is not None
+    file = unmatched.read_all(run, found)
+    numbers = row_review.open_numbers(run, len(file.rows))
+    reviews = row_review.read(run, len(file.rows))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(["runway_row", "runway_reason", "runway_column", *file.columns])
+    for number, row in enumerate(file.rows, start=1):
+        review = reviews.get(number)
+        cell = review.cell if review else None
+        place = numbers[number - 1] if numbers else ""
+        reason = review.reason if review else ""
+        writer.writerow([place, reason, cell.column if cell else "", *row])
+    return text.getvalue().encode()

@@ -100,6 +100,15 @@ def read(run: Run, rows: int) -> dict[int, Review]:
     return dict(enumerate(found, start=1)) if len(found) == rows else {}
 
 
+def open_numbers(run: Run, rows: int) -> list[int]:
+    """Return the numbers of the run's ``rows`` unmatched rows in the file, from 1.
+
+    Empty if there is no such artifact, or if it is not about these rows. Raises OSError.
+    """
+    found = [number for number, is_open, _ in _reviews(run) if is_open]
+    return found if len(found) == rows else []
+
+
 def read_loaded(run: Run) -> dict[int, Review]:
     """Return the reviews of rows that were loaded although they disagree with their student.
 

@@ -188,6 +188,14 @@ def read(run: Run, found: Unmatched) -> UnmatchedFile:
             f"There are {found.count:,} unmatched rows; more than {MAX_ROWS:,} are easier to fix "
             "in a spreadsheet."
         )
+    file = read_all(run, found)
+    if len(file.rows) > MAX_ROWS:
+        raise NotFixable(f"More than {MAX_ROWS:,} rows are easier to fix in a spreadsheet.")
+    return file
+
+
+def read_all(run: Run, found: Unmatched) -> UnmatchedFile:
+    """Return the rows, however many they are. Raises NotFixable."""
     if "," in found.id_name:
         raise NotFixable("The ID column has a comma in its name.")
     stored = run.output_files.filter(path=ARTIFACT).first()
@@ -200,8 +208,6 @@ def read(run: Run, found: Unmatched) -> UnmatchedFile:
         with store.open(f"output/{ARTIFACT}") as stream:
             content = stream.read(MAX_BYTES + 1)
         file = parse(content, found.id_name, found.count)
-        if len(file.rows) > MAX_ROWS:
-            raise NotFixable(f"More than {MAX_ROWS:,} rows are easier to fix in a spreadsheet.")
         if _head_of_input(run, store, file) != file.head:
             raise NotFixable(
                 "This assessment's file is not a plain table with one header, so single rows "

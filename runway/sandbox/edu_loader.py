@@ -6,7 +6,8 @@ with a record that it has been, so a loader that is killed leaves a whole set or
 makes concurrent loaders take turns. Sets published at nearly the same time may become visible in
 another order, so each poll looks back over ``OVERLAP`` and skips sets that are recorded as loaded.
 A set that supersedes another replaces its lines, and the other is not loaded any more: its files
-are those of the later run. docs/output-sets.md has the rules.
+are those of the later run. Lines of a withdrawn set are deleted, in one transaction with a record
+of that. docs/output-sets.md has the rules.
 """
 
 import argparse
@@ -33,10 +34,12 @@ BATCH = 500
 """Lines per statement."""
 PAGE = 100
 _TIMEOUT = 60
+_BEGINNING = "2000-01-01T00:00:00+00:00"
 
 _TABLES = (
     "create table if not exists runway_output_sets ("
     "set_uid varchar, created_at varchar, loaded_at varchar, records int, supersedes varchar)",
+    "create table if not exists runway_withdrawals (set_uid varchar, withdrawn_at varchar)",
     "create table if not exists runway_records ("
     "set_uid varchar, job_uid varchar, tenant_code varchar, api_year int, "
     "resource varchar, line int, record varchar)",
@@ -94,7 +97,8 @@ class EduLoader:
     def poll(self) -> int:
         """Load what is new since the last poll, and return how many sets that was.
 
-        A failure raises, and a later poll loads what is missing.
+        Then delete what was withdrawn, also of what was just loaded. A failure raises, and a later
+        poll does what is missing.
         """
         with self._alone():
             edu = self._open_edu()
@@ -106,6 +110,8 @@ class EduLoader:
                 for found in self._new_sets(cursor):
                     self._load(cursor, found)
                     count += 1
+                for found in self._withdrawn_sets(cursor):
+                    self._delete(cursor, found)
                 return count
             finally:
                 edu.close()
@@ -115,20 +121,41 @@ class EduLoader:
         cursor.execute("select max(created_at) from runway_output_sets")
         if newest := cursor.fetchone()[0]:
             query["createdAfter"] = (datetime.fromisoformat(newest) - OVERLAP).isoformat()
-        cursor.execute("select set_uid, supersedes from runway_output_sets")
+        cursor.execute(
+            "select set_uid, supersedes from runway_output_sets"
+            " union all select set_uid, null from runway_withdrawals"
+        )
         done = {uid for row in cursor.fetchall() for uid in row if uid}
+        yield from (each for each in self._listed(query) if each["uid"] not in done)
+
+    def _withdrawn_sets(self, cursor: Any) -> Iterator[dict[str, Any]]:
+        cursor.execute("select set_uid, withdrawn_at from runway_withdrawals")
+        done = dict(cursor.fetchall())
+        since = datetime.fromisoformat(max(done.values(), default=_BEGINNING)) - OVERLAP
+        query = {"partner": self._partner, "sentToOds": "false", "limit": str(PAGE)}
+        query["withdrawnAfter"] = since.isoformat()
+        yield from (each for each in self._listed(query) if each["uid"] not in done)
+
+    def _listed(self, query: dict[str, str]) -> Iterator[dict[str, Any]]:
         answer = self._api.get(f"{self._api.url}/output-sets", query)
         while True:
-            yield from (each for each in answer.json() if each["uid"] not in done)
+            yield from answer.json()
             following = answer.links.get("next", {}).get("url")
             if following is None:
                 return
             answer = self._api.get(following)
 
+    def _delete(self, cursor: Any, found: dict[str, Any]) -> None:
+        with _transaction(cursor):
+            cursor.execute("delete from runway_records where set_uid = ?", (found["uid"],))
+            cursor.execute(
+                "insert into runway_withdrawals values (?, ?)",
+                (found["uid"], found["withdrawnAt"]),
+            )
+
     def _load(self, cursor: Any, found: dict[str, Any]) -> None:
         links = self._api.post(f"{self._api.url}/output-sets/{found['uid']}/download-links")
-        cursor.execute("begin")
-        try:
+        with _transaction(cursor):
             records = 0
             if found["supersedes"]:
                 cursor.execute(
@@ -150,16 +177,23 @@ class EduLoader:
                     found["supersedes"],
                 ),
             )
-            cursor.execute("commit")
-        except BaseException:
-            cursor.execute("rollback")
-            raise
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
         with self._lock.open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             yield
+
+
+@contextmanager
+def _transaction(cursor: Any) -> Iterator[None]:
+    cursor.execute("begin")
+    try:
+        yield
+        cursor.execute("commit")
+    except BaseException:
+        cursor.execute("rollback")
+        raise
 
 
 def _batches(link: str) -> Iterator[list[dict[str, Any]]]:

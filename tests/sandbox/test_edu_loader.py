@@ -38,7 +38,7 @@ def edu(sandbox_edu):
     """A connection to EDU, empty of what was loaded."""
     connection = open_edu(sandbox_edu.environment())
     cursor = connection.cursor()
-    for table in ("runway_output_sets", "runway_records"):
+    for table in ("runway_output_sets", "runway_records", "runway_withdrawals"):
         cursor.execute(f"drop table if exists {table}")
     yield cursor
     connection.close()
@@ -119,6 +119,75 @@ def test_a_set_that_was_superseded_before_it_was_seen_is_not_loaded(loader, edu)
     assert arrived(edu) == wanted(again, records=5)
 
 
+def withdraw(*sets, minutes=0):
+    at = datetime.now(UTC) + timedelta(minutes=minutes)
+    OutputSet.objects.filter(pk__in=[each.pk for each in sets]).update(withdrawn_at=at)
+
+
+def test_a_withdrawn_set_is_deleted_once_and_the_others_stay(loader, edu):
+    kept, gone = publish(), publish(at=NOON + timedelta(minutes=1))
+    loader.poll()
+    withdraw(gone)
+    assert (loader.poll(), loader.poll()) == (0, 0)
+    assert arrived(edu) == wanted(kept)
+    late = publish(at=NOON + timedelta(minutes=2))
+    loader.poll()
+    withdraw(late, minutes=-2)  # which becomes visible later than one that was withdrawn later
+    loader.poll()
+    assert arrived(edu) == wanted(kept)
+    edu.execute("select count(*), count(distinct set_uid) from runway_withdrawals")
+    assert tuple(edu.fetchone()) == (2, 2)
+
+
+def test_a_set_that_is_withdrawn_before_it_was_seen_or_while_it_is_loaded_does_not_stay(
+    loader, edu, monkeypatch
+):
+    unseen = publish()
+    withdraw(unseen)
+    assert loader.poll() == 0
+    meanwhile = publish(at=NOON + timedelta(minutes=1))
+    original = EduLoader._load.__globals__["_batches"]
+
+    def withdrawn_meanwhile(link):
+        yield from original(link)
+        withdraw(meanwhile)
+
+    monkeypatch.setattr("runway.sandbox.edu_loader._batches", withdrawn_meanwhile)
+    assert loader.poll() == 1
+    assert arrived(edu) == {}
+
+
+def test_a_withdrawal_that_breaks_off_half_way_deletes_nothing_until_it_is_recorded(
+    loader, edu, monkeypatch
+):
+    gone = publish()
+    loader.poll()
+    withdraw(gone)
+    original = EduLoader._withdrawn_sets
+
+    def without_time(self, cursor):
+        for found in original(self, cursor):
+            yield {"uid": found["uid"]}  # so that recording it fails, after its lines are deleted
+
+    with monkeypatch.context() as patch:
+        patch.setattr(EduLoader, "_withdrawn_sets", without_time)
+        with pytest.raises(KeyError):
+            loader.poll()
+    assert arrived(edu) == wanted(gone)
+    loader.poll()
+    assert arrived(edu) == {}
+
+
+def test_a_withdrawn_job_that_is_loaded_again_arrives_again(loader, edu):
+    first = publish()
+    loader.poll()
+    withdraw(first)
+    loader.poll()
+    again = publish(5, NOON + timedelta(minutes=3), supersedes=first)
+    loader.poll()
+    assert arrived(edu) == wanted(again, records=5)
+
+
 def test_a_download_that_fails_leaves_nothing_and_is_made_good_by_the_next_poll(
     loader, edu, monkeypatch
 ):
@@ -156,18 +225,22 @@ def test_loaders_that_are_killed_again_and_again_load_each_set_once(
         *("--partner", "ea", "--lock", str(tmp_path / "lock"), "--pause", "0"),
     )
     variables = os.environ | sandbox_edu.environment() | {"CLIENT_SECRET": "secret"}
-    for _ in range(3):
-        sets += [publish(BATCH * 2, NOON + timedelta(seconds=len(sets) + n)) for n in range(4)]
-        # Two at once, killed while they are at it: as soon as another set has arrived.
-        before, deadline = len(arrived(edu)), time.monotonic() + 60
+
+    def run_until_something_changes():
+        """Two at once, killed while they are at it."""
+        before, deadline = arrived(edu), time.monotonic() + 60
         processes = [
             subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL) for _ in range(2)
         ]
-        while len(arrived(edu)) == before and time.monotonic() < deadline:
+        while arrived(edu) == before and time.monotonic() < deadline:
             time.sleep(0.02)
         for process in processes:
             process.kill()
             process.wait()
-        assert len(arrived(edu)) > before
+        assert arrived(edu) != before
+
+    for _ in range(3):
+        sets += [publish(BATCH * 2, NOON + timedelta(seconds=len(sets) + n)) for n in range(4)]
+        run_until_something_changes()
     loader.poll()
     assert arrived(edu) == wanted(*sets, records=BATCH * 2)

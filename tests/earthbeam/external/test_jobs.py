@@ -409,6 +409,35 @@ def test_a_failed_job_says_why_in_words_without_the_stack_trace(client):
     assert "Traceback" not in answer.content.decode()
 
 
+def test_a_job_is_previewed_and_then_loaded(client):
+    factories.make_ods_connection()
+    job = factories.make_job()
+    answer = client.post(f"jobs/{job.pk}/start", {"preview": True})
+    assert answer.status_code == 202
+    run = job.runs.get()
+    assert run.kind == "preview"
+    Run.objects.update(status="success")
+    told = client.get(f"jobs/{job.pk}").json()
+    assert (told["status"], told["outcome"]) == ("previewed", "previewed")
+    assert told["run"]["kind"] == "preview"
+    assert client.post(f"jobs/{job.pk}/start").status_code == 202
+    assert job.runs.latest("created_at").kind == "load"
+
+
+def test_refused_records_are_sent_again(client):
+    factories.make_ods_connection()
+    run = factories.make_loaded_run(refused=[2])
+    both = client.post(f"jobs/{run.job_id}/start", {"preview": True, "resend": True})
+    assert both.status_code == 400
+    assert client.get(f"jobs/{run.job_id}").json()["run"]["matches"]["refusedRows"] == 1
+    assert client.post(f"jobs/{run.job_id}/start", {"resend": True}).status_code == 202
+    assert run.job.runs.latest("created_at").kind == "resend"
+    taken = factories.make_loaded_run()
+    answer = client.post(f"jobs/{taken.job_id}/start", {"resend": True})
+    assert answer.status_code == 400
+    assert "refused no records" in str(answer.json())
+
+
 def test_a_job_in_progress_is_cancelled_once(client):
     run = factories.make_run(status=Run.Status.RUNNING)
     assert client.post(f"jobs/{run.job_id}/cancel").status_code == 202

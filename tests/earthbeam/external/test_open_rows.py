@@ -1,5 +1,7 @@
 """Clients read a job's open rows, and say to which students they belong."""
 
+import csv
+import io
 import json
 import threading
 
@@ -108,6 +110,28 @@ def test_a_job_without_open_rows_has_none(client, db):
     run = factories.make_run(status="success")
     assert read(client, run)["rows"] == []
     assert decide(client, run, {1: "604822"}, version="x").status_code == 409
+
+
+def test_open_rows_are_read_as_csv_with_their_place_and_reason(client, run):
+    answer = client.get(f"jobs/{run.job_id}/open-rows.csv", headers={"Accept": "text/csv"})
+    assert answer.status_code == 200
+    assert (answer.headers["Content-Type"], answer.headers["Cache-Control"]) == (
+        "text/csv; charset=utf-8", "private, no-store",
+    )  # fmt: skip
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    assert [(row["runway_row"], row["runway_reason"], row["name"]) for row in rows] == [
+        ("2", "unknown", "Ana Díaz"),
+        ("4", "blank", 'O"Brien, Pat'),
+        ("5", "disagrees", "Kim"),
+    ]
+    assert "unmatched rows read" in str(LogEntry.objects.latest("pk").additional_data)
+
+
+def test_the_csv_of_a_job_without_open_rows_is_empty_and_of_one_in_progress_refused(client, db):
+    run = factories.make_run(status=Run.Status.SUCCESS)
+    assert client.get(f"jobs/{run.job_id}/open-rows.csv").content == b""
+    Run.objects.update(status=Run.Status.RUNNING)
+    assert client.get(f"jobs/{run.job_id}/open-rows.csv").status_code == 409
 
 
 def test_decided_rows_are_loaded_in_a_job_of_their_own_and_remembered(client, run):

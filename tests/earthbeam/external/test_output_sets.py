@@ -48,6 +48,7 @@ def test_a_set_is_told_with_all_that_a_loader_needs(client):
         "records": None,
         "sha256": None,
         "supersedes": None,
+        "withdrawnAt": None,
         "partner": "ea",
         "tenant": "grand_bend",
         "schoolYear": "2026",
@@ -68,6 +69,25 @@ def test_what_the_executor_told_and_the_set_before_are_listed(client):
     assert again["records"] == {"studentAssessments": 7}
     assert again["sha256"] == {"studentAssessments.jsonl": "ab"}
     assert again["supersedes"] == str(before.uid)
+
+
+def test_withdrawn_sets_are_listed_for_those_who_ask_for_them_only(client):
+    kept, early, late = (make_set(published_at=NOON) for _ in range(3))
+    at = datetime.now(UTC)
+    for each, minutes in ((early, 2), (late, 1)):
+        OutputSet.objects.filter(pk=each.pk).update(withdrawn_at=at - timedelta(minutes=minutes))
+    assert [each["uid"] for each in client.get("output-sets", {"partner": "ea"}).json()] == [
+        str(kept.pk)
+    ]
+    since = (at - timedelta(minutes=5)).isoformat()
+    query = {"partner": "ea", "withdrawnAfter": since, "limit": "1"}
+    first = client.get("output-sets", query)
+    [told] = first.json()
+    assert told["uid"] == str(early.pk)
+    assert told["withdrawnAt"] is not None
+    [other] = client.get(first.headers["Link"].partition("/api/v1/")[2].partition(">")[0]).json()
+    assert other["uid"] == str(late.pk)
+    assert client.post(f"output-sets/{late.pk}/download-links").status_code == 404
 
 
 def test_only_sets_of_successful_runs_are_listed_oldest_first(client):
