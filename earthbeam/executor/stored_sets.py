@@ -47,6 +47,7 @@ def fetch_file(store: FileStore, key: str, target: Path) -> Path:
             f"A stored result could not be fetched ({type(error).__name__}): try again.",
             name=key.rpartition("/")[2],
             path=key,
+            stored=True,
         ) from error
     return target
 
@@ -54,7 +55,7 @@ def fetch_file(store: FileStore, key: str, target: Path) -> Path:
 def gone(key: str) -> StepFailed:
     """Return the failure for a file that is not as an earlier run has stored it."""
     name = key.rpartition("/")[2]
-    return StepFailed("artifact_not_found", f"{name} {_GONE}", name=name, path=key)
+    return StepFailed("artifact_not_found", f"{name} {_GONE}", name=name, path=key, stored=True)
 
 
 def write_rows(rows: Mapping[str, list[int]], path: Path) -> None:

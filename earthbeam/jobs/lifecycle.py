@@ -131,12 +131,13 @@ def submit(
     created_by: User | None = None,
     api_client: str = "",
     parent: Job | None = None,
+    kind: Run.Kind = Run.Kind.LOAD,
     id_column: str = "",
     corrects_refused: bool = False,
     decided: Mapping[int, str] | None = None,
     beside: Mapping[str, bytes] | None = None,
 ) -> Job:
-    """Create the job, store its files, and start its first run: all or nothing.
+    """Create the job, store its files, and start its first run, of ``kind``: all or nothing.
 
     ``streams`` holds the content of each file that the request names. ``parent`` is the job whose
     unmatched rows or revised file this one loads. ``id_column`` is the only column in which to look
@@ -167,7 +168,7 @@ def submit(
             submission.delete()
             job.save(force_insert=True)
             JobFile.objects.bulk_create(files)
-            start_run(job, started_by=created_by, api_client=api_client)
+            start_run(job, kind=kind, started_by=created_by, api_client=api_client)
     except BaseException:
         names = (paths.input_name(key, name) for key, name in request.files.items())
         if _delete_files(job, [*(f"input/{name}" for name in names), *beside]):

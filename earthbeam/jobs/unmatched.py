@@ -120,6 +120,10 @@ class UnmatchedFile:
     def id_name(self) -> str:
         return self.columns[self.id_place]
 
+    def place_of(self, column: str) -> int | None:
+        """Return the index of the column with this name, if there is one."""
+        return find_columns(self.columns, [column]).get(column) if column else None
+
     def id_of(self, number: int) -> str:
         """Return the ID of row ``number``, counted from 1, as a form's input holds it."""
         return clean(self.rows[number - 1][self.id_place])

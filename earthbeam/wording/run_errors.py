@@ -180,6 +180,21 @@ def _lightbeam_send(payload: Payload, to_ods: bool) -> ErrorWords:
     )
 
 
+def _lightbeam_delete(payload: Payload, to_ods: bool) -> ErrorWords:
+    left, total = payload.get("records"), payload.get("total")
+    if isinstance(left, int) and isinstance(total, int):
+        what = f"The ODS did not delete {left:,} of {total:,} records, or did not answer."
+    else:
+        what = "The ODS could not be reached, or refused the connection's credentials."
+    return ErrorWords(
+        "The job could not be withdrawn completely",
+        what,
+        "Have a partner admin test the ODS connection, and check that its client may delete "
+        "student assessments. Then withdraw the job again: records that are deleted already do no "
+        "harm.",
+    )
+
+
 def _input_s3_download(payload: Payload, to_ods: bool) -> ErrorWords:
     file = _file(payload)
     return ErrorWords(
@@ -201,6 +216,13 @@ def _bundle_git_pull(payload: Payload, to_ods: bool) -> ErrorWords:
 
 def _artifact_not_found(payload: Payload, to_ods: bool) -> ErrorWords:
     file = _file(payload)
+    if payload.get("stored"):
+        return ErrorWords(
+            "What an earlier run stored is missing",
+            f"The file{f' “{file}”' if file else ''} is no longer stored, or a later run has "
+            "replaced it.",
+            "Run the job again, which makes it anew.",
+        )
     return ErrorWords(
         "A result is missing",
         f"The run should have produced {f'the file “{file}”' if file else 'a file'}, but did not.",
@@ -387,6 +409,7 @@ _WORDS: dict[str, Callable[[Payload, bool], ErrorWords]] = {
     "lightbeam_fetch": _lightbeam_fetch,
     "missing_ods_roster": _missing_ods_roster,
     "lightbeam_send": _lightbeam_send,
+    "lightbeam_delete": _lightbeam_delete,
     "input_s3_download": _input_s3_download,
     "bundle_git_pull": _bundle_git_pull,
     "artifact_not_found": _artifact_not_found,

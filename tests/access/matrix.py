@@ -194,6 +194,7 @@ _MAPPING_SET = {"bundle": "{earthbeam.bundle.pk}", "type": "gradeLevelDescriptor
 _JOB, _PARTNER = ("{earthbeam.job.pk}",), ("{partners.partner.pk}",)
 _QUEUED, _RESOLVED = ("{earthbeam.queued_job.pk}",), ("{earthbeam.resolved_job.pk}",)
 _LOADED = ("{earthbeam.loaded_job.pk}",)
+_PREVIEWED = ("{earthbeam.previewed_job.pk}",)
 _UNMATCHED, _WEBHOOK = ("{earthbeam.unmatched_job.pk}",), ("{earthbeam.webhook.pk}",)
 
 MODELS: dict[str, Model] = {
@@ -448,6 +449,7 @@ PAGES: dict[str, dict[str, Visit]] = {
         ),
     },
     "admin:earthbeam_job_preview": {"POST": Visit(OF_TENANT, _JOB)},
+    "admin:earthbeam_job_previewed": {"GET": Visit(OF_TENANT, _PREVIEWED)},
     "admin:earthbeam_job_resend": {"POST": Visit(OF_TENANT, _LOADED)},
     "admin:earthbeam_job_refused": {
         "GET": Visit(OF_TENANT, _LOADED),

@@ -144,6 +144,9 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
     again.job.refresh_from_db()  # what its last run is
     unmatched = factories.make_unmatched_run(tenant=tenant, created_by=person)
     loaded = factories.make_loaded_run(tenant=tenant, created_by=person, refused=[2])
+    previewed = factories.make_run(
+        factories.make_job(tenant=tenant, created_by=person), "success", kind=Run.Kind.PREVIEW
+    )
     resolved = factories.make_run(
         factories.make_job(
             tenant=tenant, created_by=person, resolved_by=person, resolved_at=timezone.now()
@@ -174,6 +177,7 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         "earthbeam.queued_job": again.job,
         "earthbeam.unmatched_job": unmatched.job,
         "earthbeam.loaded_job": loaded.job,
+        "earthbeam.previewed_job": previewed.job,
         "earthbeam.resolved_job": resolved.job,
         "earthbeam.webhook": webhook,
         "auth.user": person,

@@ -10,6 +10,7 @@ from django.urls import reverse
 from earthbeam.admin.jobs.list import JobList
 from earthbeam.admin.jobs.new import NewJob
 from earthbeam.admin.jobs.page import JobPage
+from earthbeam.admin.jobs.previewed import JobPreviewed
 from earthbeam.admin.jobs.refused import JobRefused
 from earthbeam.admin.jobs.unmatched import JobUnmatched
 from earthbeam.admin.jobs.withdraw import JobWithdraw
@@ -18,7 +19,7 @@ from earthbeam.models import Job
 
 
 @admin.register(Job)
-class JobAdmin(JobList, NewJob, JobUnmatched, JobRefused, JobWithdraw, JobPage):
+class JobAdmin(JobList, NewJob, JobUnmatched, JobRefused, JobPreviewed, JobWithdraw, JobPage):
     partner_lookup = "tenant__partner"
     tenant_lookup = "tenant"
 

@@ -18,7 +18,7 @@ from earthbeam.jobs import id_column
 from earthbeam.jobs.file_checks import Findings
 from earthbeam.jobs.lifecycle import submit
 from earthbeam.jobs.rules import MAX_PARAM_VALUE, JobRequest, file_name_problem, problems
-from earthbeam.models import Bundle, Job
+from earthbeam.models import Bundle, Job, Run
 from partners import scoping
 from partners.models import Partner, SchoolYear, Tenant
 
@@ -152,6 +152,7 @@ class JobForm(forms.Form):
                 streams,
                 created_by=self.user,
                 parent=self.parent,
+                kind=Run.Kind.PREVIEW if self.data.get("preview") else Run.Kind.LOAD,
                 id_column=id_column.of_revised_file(self.parent, self.bundle, streams)
                 if self.parent
                 else "",

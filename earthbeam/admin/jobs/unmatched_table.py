@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from earthbeam.admin.jobs.unmatched_edits import Edits
-from earthbeam.delimited import find_columns
 from earthbeam.jobs.row_review import Review
 from earthbeam.jobs.unmatched import UnmatchedFile, clean
 from earthbeam.models import Job
@@ -127,7 +126,7 @@ def editable_cells(
     file: UnmatchedFile, number: int, changes: Mapping[int, str], at_fault: str = ""
 ) -> list[EditableCell]:
     """Return all cells of a row, with their changes; first that of the column ``at_fault``."""
-    fault = find_columns(file.columns, [at_fault]).get(at_fault) if at_fault else None
+    fault = file.place_of(at_fault)
     cells = [
         EditableCell(place, column, clean(old), changes.get(place, clean(old)), place == fault)
         for place, (column, old) in enumerate(zip(file.columns, file.rows[number - 1], strict=True))

@@ -342,16 +342,17 @@
       complain("Some files have warnings. Read them, then submit again to load the files anyway.");
       return;
     }
-    await uploadAll(mains, others);
+    await uploadAll(mains, others, event.submitter);
   }
 
-  async function uploadAll(mains, others) {
+  async function uploadAll(mains, others, button) {
     setBusy(true);
     window.addEventListener("beforeunload", hold);
     document.getElementById("outcome").replaceChildren();
     mains.forEach((row) => { row.state = "waiting"; row.errors = []; });
     const names = new Set([...form().querySelectorAll(".rw-drop input[type=file]")].map((input) => input.name));
     const fields = [...new FormData(form())].filter(([name]) => !names.has(name)); // the current values, for all jobs
+    if (button && button.name) { fields.push([button.name, button.value]); }
     render();
     for (const row of mains) {
       if (row.state !== "waiting") { continue; }
@@ -365,7 +366,7 @@
 
   function setBusy(now) {
     busy = now;
-    page.querySelectorAll("#where select, #where input, .rw-drop input, #submit").forEach((each) => { each.disabled = now; });
+    page.querySelectorAll("#where select, #where input, .rw-drop input, #submit, #preview").forEach((each) => { each.disabled = now; });
   }
 
   function hold(event) { event.preventDefault(); }
