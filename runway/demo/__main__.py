@@ -1,4 +1,4 @@
-"""`make demo`: start everything, run two jobs while you watch, then keep serving."""
+"""`make demo`: start everything, run three jobs while you watch, then keep serving."""
 
 import argparse
 import fcntl
@@ -48,7 +48,7 @@ def _run(stack: ExitStack, *, stay: bool) -> int:
     import django
 
     django.setup()
-    from runway.demo import jobs
+    from runway.demo import corrections, jobs
     from runway.demo.seed import PARTNER, USERNAME, seed
     from runway.demo.sideloading import Sideloading, issuer
 
@@ -78,7 +78,9 @@ def _run(stack: ExitStack, *, stay: bool) -> int:
         services.start("worker", "manage.py", "worker", env={})
 
     sideloading = Sideloading(environment["APP_URL"], oidc.url, PARTNER, environment, FOLDER)
-    good = jobs.run_all(admin, USERNAME, password, ods_url, sideloading, FOLDER / "input")
+    person = jobs.Person(admin, USERNAME, password)
+    good = jobs.run_all(person, ods_url, sideloading, FOLDER / "input")
+    good = corrections.run(person, ods_url, FOLDER / "input") and good
     print(
         f"\n{time.monotonic() - began:.0f} seconds in all. Logs are in {_short(FOLDER / 'logs')}."
     )

@@ -1,4 +1,4 @@
-"""The demo's two jobs: submit them in the admin like a person, watch them, check the results."""
+"""The demo's first two jobs: submit them in the admin like a person, watch them, check them."""
 
 import json
 import re
@@ -55,30 +55,27 @@ def migrate() -> None:
     call_command("migrate", verbosity=0)
 
 
-def run_all(
-    admin: str, username: str, password: str, ods_url: str, sideloading: Sideloading, folder: Path
-) -> bool:
+def run_all(person: "Person", ods_url: str, sideloading: Sideloading, folder: Path) -> bool:
     """Submit, follow, and report each sample job. True if all had the seed's expected results."""
-    person = _Person(admin, username, password)
     good, in_edu = True, 0
     for title, sample in (
         ("Most students are in this year's ODS", write_interim_file(folder)),
         ("Most students have left: below the threshold", write_summative_file(folder)),
     ):
         print(f"\n{title}: {sample.path.name}, {sample.expected.rows} rows")
-        before = _received(ods_url)
+        before = received(ods_url)
         run = Run.objects.get(job_id=person.submit(sample))
-        _watch(run)
+        watch(run)
         sideloading.poll()
         arrived, in_edu = sideloading.arrived() - in_edu, sideloading.arrived()
-        result = Result(sample, run, _received(ods_url) - before, _offered(run), arrived)
+        result = Result(sample, run, received(ods_url) - before, _offered(run), arrived)
         _tell(result)
         good = good and result.is_what_the_seed_implies()
     print(f"\n  cross-year records that have arrived in EDU: {in_edu}")
     return good
 
 
-class _Person:
+class Person:
     """A person in the admin, with their own session."""
 
     def __init__(self, admin: str, username: str, password: str) -> None:
@@ -97,6 +94,32 @@ class _Person:
         }
         with sample.path.open("rb") as file:
             page = self._post(url, fields, {"file_INPUT_FILE": (sample.path.name, file)})
+        return self._job_of(page)
+
+    def correct(self, job: UUID, page: str, wrong: str, right: str) -> UUID:
+        """Replace the cells that hold ``wrong`` on a page of the job, and load their rows again.
+
+        Returns the new job's ID.
+        """
+        url = f"{self._admin}earthbeam/job/{job}/{page}/"
+        form = self._session.get(url, timeout=30).text
+        content = re.search(r'name="content" value="([0-9a-f]+)"', form)
+        cells = re.findall(rf'name="(cell-\d+-\d+)" value="{re.escape(wrong)}"', form)
+        if content is None or not cells:
+            raise RuntimeError(f"{url} has no cell with {wrong!r}.")
+        fields = {"content": content.group(1), "do": "rerun", **dict.fromkeys(cells, right)}
+        return self._job_of(self._post(url, fields))
+
+    def withdraw(self, job: UUID) -> None:
+        """Take back what the job has loaded."""
+        url = f"{self._admin}earthbeam/job/{job}/withdraw/"
+        number = re.search(r"records to delete: (\d+)", self._session.get(url, timeout=30).text)
+        if number is None:
+            raise RuntimeError(f"{url} does not say how many records would be deleted.")
+        self._job_of(self._post(url, {"typed": number.group(1)}))
+
+    def _job_of(self, page: requests.Response) -> UUID:
+        """Return the ID of the job whose page this is."""
         job = re.search(r"/job/([0-9a-f-]{36})/change/", page.url)
         if job is None:
             said = r'class="(?:errorlist|rw-callout rw-bad)[^>]*>(.*?)</(?:ul|div)>'
@@ -117,7 +140,7 @@ class _Person:
         return page
 
 
-def _watch(run: Run) -> None:
+def watch(run: Run, *, quiet: bool = False) -> None:
     """Show each step as it happens, until the run has ended."""
     began = time.monotonic()
     shown: set[str] = set()
@@ -127,7 +150,7 @@ def _watch(run: Run) -> None:
         updates = list(run.updates.exclude(action=_ACTIONS.DONE))
         times = {(update.action, update.status): update.at for update in updates}
         for update in updates:
-            if update.status != "begin" and update.action not in shown:
+            if not quiet and update.status != "begin" and update.action not in shown:
                 shown.add(update.action)
                 seconds = (update.at - times[update.action, "begin"]).total_seconds()
                 mark = "✓" if update.status == "success" else "✗"
@@ -136,7 +159,7 @@ def _watch(run: Run) -> None:
             break
         current = next((u for u in reversed(updates) if u.action not in shown), None)
         doing = _ACTIONS(current.action).label if current else "Waiting for the executor"
-        if sys.stdout.isatty():
+        if sys.stdout.isatty() and not quiet:
             _line(f"  … {doing:<28}{time.monotonic() - began:6.1f} s", end="\r")
         if time.monotonic() - began > _PATIENCE_SECONDS:
             raise RuntimeError("The run takes too long; see the worker's log.")
@@ -202,7 +225,7 @@ def _offered(run: Run) -> int:
         return sum(1 for line in lines if line.strip())
 
 
-def _received(ods_url: str) -> int:
+def received(ods_url: str) -> int:
     """Return how many student records the ODS has accepted, by its own count."""
     with urlopen(f"{ods_url}/sandbox/received", timeout=10) as answer:  # noqa: S310  our own
         counts: dict[str, int] = json.load(answer)

@@ -53,6 +53,13 @@ SUMMATIVE = Expectation(
     rows=200, ods=70, cross_year=110, unmatched=20, blank=0, ambiguous=0, id_name="StateID"
 )
 
+NO_DATE, NO_LEVEL = "unknown", "Very high"
+"""Wrong cells: the bundle cannot read the one, and the ODS does not know the other."""
+
+MISTAKES = Expectation(
+    rows=60, ods=58, cross_year=0, unmatched=2, blank=0, ambiguous=0, id_name="StateStudentID"
+)
+
 _ODD_NAMES = ('O"Brien, Pat', 'Nuñez "Zo", Zoë', "Smith; Jr., Al", "de la Cruz Óscar")
 
 
@@ -71,6 +78,16 @@ def write_interim_file(folder: Path) -> InputFile:
     ]
     path = _write(folder / "interim_fall_2025.csv", rows)
     return InputFile(path, "assessments/SAMPLE_INTERIM", INTERIM)
+
+
+def write_interim_file_with_mistakes(folder: Path) -> InputFile:
+    """Write a file of which two rows have a date that is none, and one an unknown level."""
+    rows = list(_interim_rows(in_group(CURRENT)[300:360], "Reading"))
+    for number in (7, 31):
+        rows[number]["TestDate"] = NO_DATE
+    rows[44]["Band"] = NO_LEVEL
+    path = _write(folder / "interim_winter_2026.csv", rows)
+    return InputFile(path, "assessments/SAMPLE_INTERIM", MISTAKES)
 
 
 def write_summative_file(folder: Path) -> InputFile:
