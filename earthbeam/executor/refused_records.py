@@ -1,10 +1,11 @@
 """The records that the ODS refused, led back to the input's rows that they come from.
 
 lightbeam's results name lines of the set's files. The records there name students, and these the
-rows. An artifact keeps what was found (contract section 12): one line a record.
+rows: all of a student's, unless the file has a record for each row, in the order of the rows. An
+artifact keeps what was found (contract section 12): one line a record.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,15 +44,24 @@ def find(results: Mapping[str, Any], output: Path, rows_of: RowsOf) -> list[Refu
     rows: Mapping[str, list[int]] | None = None
     for resource, counts in results["resources"].items():
         answers = _answers(counts)
-        if answers and rows is None:
-            rows = rows_of()
-        students = _students(output / f"{resource}.jsonl", answers)
+        if answers:
+            rows = rows_of() if rows is None else rows
+            by_line = _rows_by_line(output / f"{resource}.jsonl", rows)
         for line, (status, messages) in sorted(answers.items()):
-            of = (rows or {}).get(students.get(line, ""), ())
-            found.append(Refused(resource, line, tuple(of), status, "; ".join(messages)))
+            of = tuple(by_line(line))
+            found.append(Refused(resource, line, of, status, "; ".join(messages)))
         lost = sending.failed(counts) - len(answers)
         found += [Refused(resource, None, (), None, "The record was lost on its way.")] * lost
     return found
+
+
+def _rows_by_line(path: Path, rows: Mapping[str, list[int]]) -> Callable[[int], Iterable[int]]:
+    """Return a function from a line of a set's file to the rows that its record comes from."""
+    students = _students(path)
+    in_order = sorted((row, student) for student, of in rows.items() for row in of)
+    if students == [student for _, student in in_order]:
+        return lambda line: [in_order[line - 1][0]]
+    return lambda line: rows.get((students[line - 1] if line <= len(students) else "") or "", ())
 
 
 def rows_refused(refused: Iterable[Refused]) -> int:
@@ -101,21 +111,15 @@ def _answers(counts: Mapping[str, Any]) -> dict[int, tuple[int, list[str]]]:
     return answers
 
 
-def _students(path: Path, lines: Mapping[int, Any]) -> dict[int, str]:
-    """Return the student whom each of the ``lines`` of a set's file is about."""
-    if not lines or not is_plain_file(path):
-        return {}
-    return dict(_named_students(path, lines))
+def _students(path: Path) -> list[str | None]:
+    """Return the student whom each line of a set's file is about, if it is about one."""
+    if not is_plain_file(path):
+        return []
+    with path.open("rb") as lines:
+        return [_student_of(line) for line in lines]
 
 
-def _named_students(path: Path, lines: Mapping[int, Any]) -> Iterator[tuple[int, str]]:
-    with path.open("rb") as file:
-        for number, line in enumerate(file, start=1):
-            if number in lines and (student := student_of(line)):
-                yield number, student
-
-
-def student_of(line: bytes) -> str | None:
+def _student_of(line: bytes) -> str | None:
     """Return the studentUniqueId that a record names, if it is about a student."""
     try:
         record = orjson.loads(line)

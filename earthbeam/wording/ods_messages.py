@@ -31,6 +31,11 @@ class MessageGroup:
     lines: list[int] = field(default_factory=list)
 
     @property
+    def words(self) -> str:
+        """What the messages mean and what to do, if that is known."""
+        return in_words(self.example)
+
+    @property
     def more_lines(self) -> int:
         """How many lines are not listed."""
         return max(0, self.count - len(self.lines))

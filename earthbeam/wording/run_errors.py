@@ -182,16 +182,17 @@ def _lightbeam_send(payload: Payload, to_ods: bool) -> ErrorWords:
 
 def _lightbeam_delete(payload: Payload, to_ods: bool) -> ErrorWords:
     left, total = payload.get("records"), payload.get("total")
+    what = "Some records were not deleted."
     if isinstance(left, int) and isinstance(total, int):
-        what = f"The ODS did not delete {left:,} of {total:,} records, or did not answer."
-    else:
-        what = "The ODS could not be reached, or refused the connection's credentials."
+        what = f"{left:,} of {total:,} records were not deleted."
     return ErrorWords(
         "The job could not be withdrawn completely",
         what,
         "Have a partner admin test the ODS connection, and check that its client may delete "
         "student assessments. Then withdraw the job again: records that are deleted already do no "
-        "harm.",
+        "harm."
+        if to_ods
+        else "Withdraw the job again.",
     )
 
 

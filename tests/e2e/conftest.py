@@ -1,11 +1,13 @@
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import connection
+from playwright.sync_api import Page, sync_playwright
 
+from partners.models import Partner
 from runway.demo.seed import seed
 from runway.sandbox.bundle_repository import create_bundle_repository
 from runway.sandbox.chunked_snowflake import ChunkedSnowflake, lines_table
@@ -13,7 +15,9 @@ from runway.sandbox.edu import SandboxEdu
 from runway.sandbox.input_files import InputFile, write_interim_file, write_summative_file
 from runway.sandbox.ods import SandboxOds
 from runway.sandbox.population import students
-from tests import database
+from tests import database, people
+from tests.browser import chromium
+from tests.browser.conftest import session_cookie
 from tests.e2e import impatient
 from tests.e2e.stack import Stack
 from tests.earthbeam.executor.conftest import edu_roster
@@ -101,3 +105,26 @@ def interim(tmp_path: Path) -> InputFile:
 @pytest.fixture
 def summative(tmp_path: Path) -> InputFile:
     return write_summative_file(tmp_path)
+
+
+@pytest.fixture
+def open_page(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], Page]]:
+    """Opens a page of the stack's web server as a partner admin."""
+    program = chromium.program()
+    if program is None:
+        (pytest.fail if chromium.REQUIRED else pytest.skip)(chromium.MISSING)
+    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's loop runs here
+    cookie = session_cookie(people.make_partner_admin(partner=Partner.objects.get()), stack.url)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
+        context = browser.new_context(base_url=stack.url, viewport={"width": 1280, "height": 900})
+        context.add_cookies([cookie])
+
+        def open_page(path: str) -> Page:
+            page = context.new_page()
+            page.goto(path)
+            return page
+
+        yield open_page
+        browser.close()
+        connection.close()  # made while playwright's loop runs, so no later test finds it

@@ -3,16 +3,13 @@
 import pytest
 from django.db import connection
 from django.urls import reverse
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import expect
 
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import ConfirmedStudent, Job, Notice, Run, Webhook
 from partners.models import Partner
 from runway.sandbox.input_files import Expectation, InputFile
 from runway.sandbox.population import CURRENT, EARLIER, in_group, students
-from tests import people
-from tests.browser import chromium
-from tests.browser.conftest import session_cookie
 from tests.browser.screens import look
 from tests.e2e.jobs import json_lines, output, student_ids, submit, wait_for_end
 from tests.earthbeam.executor.test_identity_checks import BUNDLE, file_of, row
@@ -49,28 +46,6 @@ def damaged_rows():
     ]
 
 
-@pytest.fixture
-def open_page(stack):
-    """Opens a page of the stack's web server as a partner admin."""
-    program = chromium.program()
-    if program is None:
-        (pytest.fail if chromium.REQUIRED else pytest.skip)(chromium.MISSING)
-    cookie = session_cookie(people.make_partner_admin(partner=Partner.objects.get()), stack.url)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=chromium.ARGUMENTS)
-        context = browser.new_context(base_url=stack.url, viewport={"width": 1280, "height": 900})
-        context.add_cookies([cookie])
-
-        def open_page(path: str) -> Page:
-            page = context.new_page()
-            page.goto(path)
-            return page
-
-        yield open_page
-        browser.close()
-        connection.close()  # made while playwright's loop runs, so no later test finds it
-
-
 def everything_in_the_database():
     texts = {}
     with connection.cursor() as cursor:
@@ -85,9 +60,8 @@ def everything_in_the_database():
 
 
 def test_twelve_damaged_rows_of_sixty_are_decided_in_the_browser_once_and_for_all(
-    stack, ods, tmp_path, open_page, monkeypatch
+    stack, ods, tmp_path, open_page
 ):
-    monkeypatch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")  # playwright's loop runs here
     Partner.objects.update(identity_checks="hold")
     # Its messages, too, are among what the database keeps.
     Webhook.objects.create(partner=Partner.objects.get(), url="http://127.0.0.1:9/")

@@ -19,7 +19,7 @@ CONTRACT: dict[str, tuple[dict[str, Any], list[str]]] = {
     ),
     "missing_ods_roster": ({}, []),
     "lightbeam_send": ({}, []),
-    "lightbeam_delete": ({"records": 5, "total": 1200}, ["5 of 1,200 records", "withdraw the job"]),
+    "lightbeam_delete": ({"records": 5, "total": 1200}, ["5 of 1,200 records"]),
     "input_s3_download": (
         {"name": "INPUT_FILE", "path": "input/INPUT_FILE__scores.csv"},
         ["“scores.csv”"],
