@@ -132,8 +132,9 @@ class JobRefused(JobActions):
         except OSError:
             return "Nothing was loaded: the job's files cannot be read or stored right now."
         rows = len(together)
-        self.log_change(request, job, f"Created job {made.pk} from {rows} refused rows.")
-        self.log_addition(request, made, f"Created from {rows} refused rows of job {job.pk}.")
+        count = "1 refused row" if rows == 1 else f"{rows} refused rows"
+        self.log_change(request, job, f"Created job {made.pk} from {count}.")
+        self.log_addition(request, made, f"Created from {count} of job {job.pk}.")
         what = "1 row is" if rows == 1 else f"{rows} rows are"
         self.message_user(request, f"{what} being loaded again in this new job.", messages.SUCCESS)
         return HttpResponseRedirect(reverse("admin:earthbeam_job_change", args=[made.pk]))
