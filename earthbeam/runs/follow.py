@@ -39,8 +39,9 @@ def _line(update: RunUpdate) -> str | None:
 
 def _outcome(run: Run) -> Iterator[str]:
     if matches := RunMatches.objects.filter(run=run).first():
+        refused = f" ({matches.refused_rows} refused)" if matches.refused_rows else ""
         yield (
-            f"{matches.input_rows} rows: {matches.ods_matched} to the ODS, "
+            f"{matches.input_rows} rows: {matches.ods_matched} to the ODS{refused}, "
             f"{matches.cross_year_matched} for EDU, {matches.unmatched} unmatched"
         )
     for counts in run.summary.all():

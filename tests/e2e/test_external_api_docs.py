@@ -14,7 +14,10 @@ from runway.sandbox.population import TENANT
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "external-api.md"
-SCOPES = ("create:jobs", "read:jobs", "read:jobs:output-files", "partner:ea")
+SCOPES = (
+    *("create:jobs", "read:jobs", "read:jobs:output-files", "read:jobs:students"),
+    "partner:ea",
+)
 
 
 def test_the_example_in_the_docs_works(district, interim, tmp_path, monkeypatch):
@@ -47,3 +50,6 @@ def test_the_example_in_the_docs_works(district, interim, tmp_path, monkeypatch)
     expected = interim.expected.cross_year
     assert done.stdout.splitlines()[-1] == f"{expected} records, {expected} rows"
     assert "complete_with_errors" in done.stdout.splitlines()
+    assert "load: complete_unmatched" in done.stdout.splitlines()
+    open_rows = (tmp_path / "open-rows.csv").read_text().splitlines()
+    assert len(open_rows) == 1 + interim.expected.unmatched
