@@ -75,14 +75,18 @@ class Chart:
 
 
 def chart(jobs: QuerySet[Job], now: datetime | None = None) -> Chart:
-    """Count where the rows of ``jobs`` went, in completed last runs of the last WEEKS weeks."""
+    """Count where the rows of ``jobs`` went, in completed last runs of the last WEEKS weeks.
+
+    Leaves out previews, and what was withdrawn.
+    """
     today = (now or timezone.now()).date()
     monday = today - timedelta(days=today.weekday())
     starts = [monday - timedelta(weeks=weeks) for weeks in range(WEEKS - 1, -1, -1)]
     since = datetime.combine(starts[0], time.min, tzinfo=UTC)
     sums = (
         jobs.order_by()
-        .filter(created_at__gte=since, last_run__status=Run.Status.SUCCESS)
+        .filter(created_at__gte=since)
+        .filter(last_run__status=Run.Status.SUCCESS, last_run__kind__in=Run.SENDING)
         .values_list(TruncWeek("created_at"))
         .annotate(
             Sum("last_run__matches__ods_matched"),

@@ -20,7 +20,7 @@ from earthbeam.admin.lists.filters import (
 )
 from earthbeam.admin.lists.search import JobSearch
 from earthbeam.jobs.status import label_of, status_of
-from earthbeam.models import Job, RunMatches
+from earthbeam.models import Job, Run, RunMatches
 from partners.list_filters import PartnerFilter, TenantFilter
 
 RELATED = (
@@ -94,14 +94,17 @@ def matches_of(job: Job) -> RunMatches | None:
 
 
 def row_counts(job: Job) -> list[str]:
-    """In a few words each, where the rows of the job's last run went."""
+    """In a few words each, where the rows of the job's last run went, or would go."""
     matches = matches_of(job)
     unmatched = job.last_run.unmatched_rows if job.last_run else None
     parts = []
     if matches and not job.send_to_ods:
         parts.append(f"{matches.cross_year_matched:,} matched")
     elif matches:
-        parts.append(f"{matches.ods_matched:,} to the ODS")
+        previewed = job.last_run is not None and job.last_run.kind == Run.Kind.PREVIEW
+        parts.append(f"{matches.ods_matched:,} {'for' if previewed else 'to'} the ODS")
+        if matches.refused_rows:
+            parts.append(f"{matches.refused_rows:,} refused")
         if matches.cross_year_matched:
             parts.append(f"{matches.cross_year_matched:,} matched to a prior year")
     if unmatched:

@@ -63,6 +63,17 @@ def test_a_line_says_how_the_job_stands_where_its_rows_went_and_who_asked(client
         assert f" {text} " in shown
 
 
+def test_a_line_says_what_the_ods_refused_and_what_a_preview_would_send(client):
+    factories.make_loaded_run(refused=[1, 2])
+    assert "3 to the ODS 2 refused" in text_of(client.get(LIST))
+    preview = make_job()
+    preview.runs.update(kind=Run.Kind.PREVIEW)
+    factories.make_matches(preview.runs.get())
+    shown = text_of(client.get(LIST))
+    assert "251 for the ODS" in shown
+    assert "Previewed, not loaded" in shown
+
+
 def test_jobs_of_api_clients_say_so(client):
     make_job(api_client="loader")
     assert "loader (API)" in text_of(client.get(LIST))
