@@ -50,7 +50,9 @@ def detail(run: Run) -> dict[str, Any]:
     job = run.job
     results = {row.resource: row for row in run.summary.all()}
     refused = {name: row.records_failed for name, row in results.items() if row.records_failed}
-    unmatched = _unmatched(run)
+    matches = RunMatches.objects.filter(run=run).first()
+    unmatched = _unmatched(run, matches)
+    sent = job.send_to_ods and run.kind in Run.SENDING
     assessment = str(job.bundle_template.get("display_name", job.bundle_id))
     return {
         "summary": f"{assessment} for {job.tenant.code}, {job.school_year_id}: {run.status}",
@@ -60,7 +62,7 @@ def detail(run: Run) -> dict[str, Any]:
         "outcome": run.outcome,
         "kind": run.kind,
         "eduUnavailable": run.edu_unavailable or None,
-        "sendToOds": job.send_to_ods,
+        "sendToOds": sent,
         "odsUrl": _ods_url(run),
         "unmatchedStudentsCount": unmatched,
         "input": {
@@ -91,9 +93,10 @@ def detail(run: Run) -> dict[str, Any]:
         "tenant": job.tenant.code,
         "schoolYear": job.school_year_id,
         "bundle": job.bundle_id,
-        "sentToOds": job.send_to_ods,
+        "sentToOds": sent,
         "status": run.status,
         "unmatched": unmatched,
+        "rows": _rows(matches),
         "resourceErrors": refused,
         "errorCodes": list(run.errors.values_list("code", flat=True)),
         "startedBy": {"userId": run.started_by_id, "apiClient": run.api_client or None},
@@ -110,10 +113,25 @@ def _ods_url(run: Run) -> str | None:
     return connections.values_list("url", flat=True).first()
 
 
-def _unmatched(run: Run) -> int | None:
+def _rows(matches: RunMatches | None) -> dict[str, int | None] | None:
+    """Return where the input's rows went, by the contract's names, if the executor told."""
+    if matches is None:
+        return None
+    return {
+        "inputRows": matches.input_rows,
+        "odsMatched": matches.ods_matched,
+        "refusedRows": matches.refused_rows,
+        "crossYearMatched": matches.cross_year_matched,
+        "unmatched": matches.unmatched,
+        "blankIds": matches.blank_ids,
+        "ambiguousIds": matches.ambiguous_ids,
+        "untransformable": matches.untransformable,
+    }
+
+
+def _unmatched(run: Run, matches: RunMatches | None) -> int | None:
     """Return how many rows matched no student, or None if the executor did not report it."""
     ids = UnmatchedIds.objects.filter(run=run).first()
     if ids is not None and ids.count is not None:
         return ids.count
-    matches = RunMatches.objects.filter(run=run).first()
     return matches.unmatched if matches is not None else None

@@ -72,6 +72,7 @@ def test_a_complete_run_is_told_with_ids_counts_and_codes(caplog):
         "sentToOds": True,
         "status": "success",
         "unmatched": 17,
+        "rows": None,
         "resourceErrors": {"studentAssessments": 3},
         "errorCodes": [],
         "startedBy": {"userId": user.pk, "apiClient": None},
@@ -104,7 +105,26 @@ def test_the_unmatched_count_comes_from_the_matches_if_the_ids_report_gives_none
             "match_rate": 0.7,
         },
     )
-    assert told_of(run, caplog)[0]["unmatched"] == 2
+    detail, _ = told_of(run, caplog)
+    assert detail["unmatched"] == 2
+    assert detail["rows"] == {
+        "inputRows": 10,
+        "odsMatched": 7,
+        "refusedRows": None,
+        "crossYearMatched": 1,
+        "unmatched": 2,
+        "blankIds": 1,
+        "ambiguousIds": 0,
+        "untransformable": None,
+    }
+
+
+@pytest.mark.parametrize(("kind", "sent"), [("load", True), ("resend", True), ("preview", False)])
+def test_a_preview_is_not_told_as_something_that_was_sent(caplog, kind, sent):
+    load = factories.make_run(status="success")
+    run = factories.make_run(load.job, status="success", kind=kind, continues=load)
+    detail, _ = told_of(run, caplog)
+    assert (detail["kind"], detail["sentToOds"], detail["sendToOds"]) == (kind, sent, sent)
 
 
 def test_a_run_that_did_not_say_has_no_unmatched_count(caplog):
