@@ -2,7 +2,7 @@
 
 from urllib.parse import quote
 
-from earthbeam.models import Job
+from earthbeam.models import Job, OutputSet
 from partners.models import SchoolYear, Tenant
 
 DECISIONS_NAME = "__decisions.jsonl"
@@ -22,6 +22,11 @@ def base_path(job: Job) -> str:
 def app_data_base_path(job: Job) -> str:
     """Return the job's base path as a location, such as ``s3://BUCKET/ea/grand_bend/2526/ID``."""
     return f"{job.files_base}/{base_path(job)}"
+
+
+def set_folder(output_set: OutputSet) -> str:
+    """Return where the set's files are, below its job's base path. Load it with its run's job."""
+    return output_set.path.removeprefix(f"{base_path(output_set.run.job)}/")
 
 
 def input_name(template_key: str, file_name: str) -> str:

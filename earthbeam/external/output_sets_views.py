@@ -79,7 +79,7 @@ class DownloadLinksView(ClientView):
         if output_set is None:
             raise NotFound("There is no such output set for this token.")
         job = output_set.run.job
-        folder = output_set.path.removeprefix(f"{paths.base_path(job)}/")
+        folder = paths.set_folder(output_set)
         links = {
             name: file_links.link(request, job, f"{folder}/{name}", "download")
             for name in output_set.files

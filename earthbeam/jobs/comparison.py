@@ -115,10 +115,10 @@ def _lines(output_set: OutputSet) -> Iterator[bytes]:
     """Yield the set's results of students; none if they are no longer stored."""
     if _RESULTS not in output_set.files:
         return
-    job = output_set.run.job
-    folder = output_set.path.removeprefix(f"{paths.base_path(job)}/")
+    store = open_store(paths.app_data_base_path(output_set.run.job))
+    folder = paths.set_folder(output_set)
     try:
-        with open_store(paths.app_data_base_path(job)).open(f"{folder}/{_RESULTS}") as lines:
+        with store.open(f"{folder}/{_RESULTS}") as lines:
             yield from (line for line in lines if not line.isspace())
     except FileNotFoundError:
         return

@@ -173,7 +173,7 @@ def _later_sets(own: OutputSet) -> list[OutputSet]:
 
 
 def _records(store: FileStore, output_set: OutputSet) -> Iterator[_Record]:
-    folder = output_set.path.removeprefix(f"{paths.base_path(output_set.run.job)}/")
+    folder = paths.set_folder(output_set)
     for resource, fields in _KEYS.items():
         name = f"{resource}.jsonl"
         if name not in output_set.files:

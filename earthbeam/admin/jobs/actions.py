@@ -1,6 +1,6 @@
 """Actions on a job's page: run, preview, or cancel it, send records again, resolve, add a note."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 
 from earthbeam.errors import JobError
@@ -126,6 +126,28 @@ class JobActions(ScopedAdmin):
             "resolved_by",
         )
         return cast(Job, get_object_or_404(seen, pk=job_id))
+
+    def show_subpage(
+        self,
+        request: HttpRequest,
+        job: Job,
+        name: str,
+        title: str,
+        context: Mapping[str, Any],
+        status: int = 200,
+    ) -> HttpResponse:
+        """Return one of the job's other pages, from the template of that ``name``."""
+        assessment = job.bundle_template.get("display_name", job.bundle_id)
+        page = {
+            **self.admin_site.each_context(request),
+            "title": title,
+            "assessment": assessment,
+            "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
+            "opts": self.opts,
+            "job": job,
+            **context,
+        }
+        return render(request, f"admin/earthbeam/job/{name}.html", page, status=status)
 
     def _posted(
         self, step: Callable[[HttpRequest, Job], HttpResponse | None]

@@ -3,7 +3,6 @@
 from uuid import UUID
 
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import render
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_GET
 
@@ -35,20 +34,13 @@ class JobPreviewed(JobActions):
         except OSError:
             compared = None
         audit.record(job, "preview viewed", run=str(run.pk))
-        assessment = job.bundle_template.get("display_name", job.bundle_id)
         context = {
-            **self.admin_site.each_context(request),
-            "title": "What would be loaded",
-            "assessment": assessment,
-            "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
-            "opts": self.opts,
-            "job": job,
             "compared": compared,
             "now_rate": _percent(compared.now) if compared else "",
             "last_rate": _percent(compared.last) if compared else "",
             "may_load": self.has_add_permission(request),
         }
-        return render(request, "admin/earthbeam/job/previewed.html", context)
+        return self.show_subpage(request, job, "previewed", "What would be loaded", context)
 
 
 def _percent(figures: comparison.Figures | None) -> str:

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_http_methods
 
@@ -170,18 +169,8 @@ class JobRefused(JobActions):
     def _show_refused(
         self, request: HttpRequest, job: Job, context: dict[str, Any]
     ) -> HttpResponse:
-        assessment = job.bundle_template.get("display_name", job.bundle_id)
-        page = {
-            **self.admin_site.each_context(request),
-            "title": "Rows that the ODS refused",
-            "assessment": assessment,
-            "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
-            "opts": self.opts,
-            "job": job,
-            "revise_url": new_job_url(parent=job.pk),
-            **context,
-        }
-        return render(request, "admin/earthbeam/job/refused.html", page)
+        context = {"revise_url": new_job_url(parent=job.pk), **context}
+        return self.show_subpage(request, job, "refused", "Rows that the ODS refused", context)
 
     def _refused_file(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """Return the refused rows in the format of the uploaded file."""

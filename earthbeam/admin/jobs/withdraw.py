@@ -7,7 +7,6 @@ from django.contrib import messages
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_http_methods
 
@@ -84,14 +83,6 @@ class JobWithdraw(JobActions):
     def _show_withdrawal(
         self, request: HttpRequest, job: Job, context: dict[str, Any], status: int = 200
     ) -> HttpResponse:
-        assessment = job.bundle_template.get("display_name", job.bundle_id)
-        page = {
-            **self.admin_site.each_context(request),
-            "title": "Withdraw this job",
-            "assessment": assessment,
-            "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
-            "opts": self.opts,
-            "job": job,
-            **context,
-        }
-        return render(request, "admin/earthbeam/job/withdraw.html", page, status=status)
+        return self.show_subpage(
+            request, job, "withdraw", "Withdraw this job", context, status=status
+        )

@@ -21,7 +21,7 @@ _FIELDS = ("uid", "run_page", "tenant", "sent_to_ods", "path", "links", "created
 def file_links(obj: OutputSet) -> SafeString:
     """Return links to the files of a set."""
     job = obj.run.job
-    folder = obj.path.removeprefix(f"{paths.base_path(job)}/")
+    folder = paths.set_folder(obj)
     links = [files.link(job.pk, f"{folder}/{name}", name) for name in obj.files]
     return format_html_join("", "{}<br>", ((link,) for link in links))
 
