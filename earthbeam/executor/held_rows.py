@@ -1,16 +1,21 @@
 """Find the rows that the bundle cannot transform, so that the others can go on without them.
 
 Nothing is assumed of the bundle: parts of a set's rows are transformed until those are found with
-which it fails (contract section 12). A file of which most rows fail is given up after a few.
+which it fails (contract section 12). Once a cell is known to be at fault, rows with a cell like it
+are tried next, each by itself, which saves the search for them. A file of which most rows fail is
+given up after a few.
 """
 
+import csv
+import io
 import random
 import re
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import orjson
 
@@ -26,6 +31,8 @@ FAILURES_IN_A_ROW = 5
 """So many rows, taken at random, that all fail are no few rows of a file."""
 _MOST_TRIALS = 2000
 _MOST_EXPLAINED = 20
+_MOST_IN_VAIN = 3
+"""Rows that look like a failing one and do not fail, until no more of them are tried."""
 _LONGEST_VALUE = 100
 _DATES = re.compile(r"time data|strptime|strftime|to_datetime|datetime|DateParse|month must be")
 
@@ -51,32 +58,69 @@ class TooMany(Exception):
 
 
 class SetFile:
-    """A set's input, whose rows are counted from 0."""
+    """A set's input, as our own code has written it, whose rows are counted from 0."""
 
     def __init__(self, path: Path, delimiter: str, header_row: int) -> None:
         self.path = path
         self._file = DelimitedFile(path, "utf-8", delimiter, header_row)
         self._delimiter = delimiter
         self._head = self._file.head()
+        self._offsets = _row_offsets(path)[len(self._head) :]
         self.columns = self._file.columns()
 
     def row(self, number: int) -> list[str]:
-        return next(islice(self._file.rows(), number, None))
+        with self.path.open("rb") as file:
+            text = self._bytes(file, range(number, number + 1)).decode()
+        return next(csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter))
 
-    def write(self, target: Path, wanted: range) -> None:
+    def write(self, target: Path, wanted: Iterable[range]) -> None:
         """Write a file of only the ``wanted`` rows."""
-        with writing_rows(target, self._delimiter, self._head) as writer:
-            rows = islice(self._file.rows_and_lines(), wanted.start, wanted.stop)
-            for row, line in rows:
-                if line is None:
-                    writer.write(row)
-                else:
-                    writer.write_line(line)
+        with self.path.open("rb") as file, target.open("wb") as copy:
+            copy.write(file.read(self._offsets[0]))
+            for rows in wanted:
+                copy.write(self._bytes(file, rows))
 
     def write_row(self, target: Path, row: list[str]) -> None:
         """Write a file of one row, with other cells than it has."""
         with writing_rows(target, self._delimiter, self._head) as writer:
             writer.write(row)
+
+    def like(self, place: int, value: str, unlike: str) -> list[int]:
+        """Return the rows whose cell at ``place`` is ``value``, or looks like it.
+
+        The looks do not count if ``unlike`` has them too.
+        """
+        shape = _shape(value) if _shape(value) != _shape(unlike) else None
+        return [
+            number
+            for number, row in enumerate(self._file.rows())
+            if row[place] == value or (shape is not None and _shape(row[place]) == shape)
+        ]
+
+    def _bytes(self, file: BinaryIO, rows: range) -> bytes:
+        start, end = self._offsets[rows.start], self._offsets[rows.stop]
+        file.seek(start)
+        return file.read(end - start)
+
+
+def _row_offsets(path: Path) -> "array[int]":
+    """Return where each row of a file begins, and where the last one ends.
+
+    A row goes on in the next line while a quoted cell is open.
+    """
+    offsets, at, quotes = array("Q", [0]), 0, 0
+    with path.open("rb") as lines:
+        for line in lines:
+            at += len(line)
+            quotes += line.count(b'"')
+            if quotes % 2 == 0:
+                offsets.append(at)
+    return offsets
+
+
+def _shape(value: str) -> str:
+    """Return ``value`` with one sign for each run of digits, and one for each of letters."""
+    return re.sub(r"[^\W\d_]+", "a", re.sub(r"\d+", "9", value))
 
 
 def find(
@@ -122,6 +166,7 @@ class Search:
         self._trials = 0
         self._failed: dict[int, str] = {}
         """Rows that fail by themselves, with what was printed then."""
+        self._explained: dict[int, HeldRow] = {}
 
     def find(self, most: int) -> dict[int, HeldRow]:
         """Return the rows that fail by themselves.
@@ -129,14 +174,13 @@ class Search:
         Raises TooMany if they are more than ``most``, or all that were looked at. Returns {} if the
         rows fail together only.
         """
-        good = self.good = self._good_row()
-        if not self._halve(0, self._count, most):
+        self.good = self._good_row()
+        for row in list(self._failed):
+            self._follow(row, most)
+        fails = not self._failed or self._fails(range(self._count), most)
+        if fails and not self._halve(0, self._count, most):
             return {}
-        if len(self._failed) > most:
-            raise TooMany(self._failed)
-        explained = islice(sorted(self._failed), _MOST_EXPLAINED)
-        held = dict.fromkeys(sorted(self._failed), HeldRow())
-        return held | {row: self._explain(row, good) for row in explained}
+        return {row: self._explained.get(row, HeldRow()) for row in sorted(self._failed)}
 
     def _good_row(self) -> list[str]:
         """Return a row that can be transformed, of another set if this one is small and has none.
@@ -147,7 +191,7 @@ class Search:
             range(self._count), min(self._count, FAILURES_IN_A_ROW)
         )
         for row in rows:
-            if not self._fails(range(row, row + 1)):
+            if not self._fails_alone(row):
                 return self._file.row(row)
         if self.good is None or self._count > len(rows):
             raise TooMany(self._failed)
@@ -156,7 +200,10 @@ class Search:
     def _halve(self, start: int, end: int, most: int) -> bool:
         """Find the failing rows among those of a part that fails. False if none fails alone."""
         if end - start == 1:
-            return self._fails(range(start, end), most)
+            if not self._fails_alone(start, most):
+                return False
+            self._follow(start, most)
+            return True
         middle = (start + end) // 2
         if not self._fails(range(start, middle), most):
             return self._halve(middle, end, most)
@@ -164,13 +211,46 @@ class Search:
             return False
         return not self._fails(range(middle, end), most) or self._halve(middle, end, most)
 
-    def _fails(self, rows: range, most: int | None = None) -> bool:
-        if len(rows) == 1 and rows[0] in self._failed:
-            return True
-        self._file.write(self._target, rows)
+    def _follow(self, row: int, most: int) -> None:
+        """Explain why a row fails, and try the rows that look as if they failed for the same."""
+        assert self.good is not None
+        if len(self._explained) >= _MOST_EXPLAINED:
+            return
+        held = self._explained[row] = self._explain(row, self.good)
+        if held.column is None:
+            return
+        place = self._file.columns.index(held.column)
+        value, passed = self._file.row(row)[place], 0
+        for other in self._file.like(place, value, self.good[place]):
+            if other in self._failed:
+                continue
+            if not self._fails_alone(other, most):
+                passed += 1
+                if passed == _MOST_IN_VAIN:
+                    return
+            elif len(self._explained) < _MOST_EXPLAINED:
+                bad = self._file.row(other)
+                if self._helps(bad, self.good, [place]):
+                    self._explained[other] = replace(held, value=bad[place][:_LONGEST_VALUE])
+
+    def _fails(self, rows: range, most: int) -> bool:
+        """Whether the bundle fails with these rows, but for those that are known to fail."""
+        known = sorted(row for row in self._failed if row in rows)
+        bounds = [rows.start - 1, *known, rows.stop]
+        parts = [range(a + 1, b) for a, b in pairwise(bounds) if b - a > 1]
+        if not parts:
+            return False
+        self._file.write(self._target, parts)
+        failed = self._try() is not None
+        if self._trials > _MOST_TRIALS or len(self._failed) > most:
+            raise TooMany(self._failed)
+        return failed
+
+    def _fails_alone(self, row: int, most: int | None = None) -> bool:
+        self._file.write(self._target, [range(row, row + 1)])
         said = self._try()
-        if said is not None and len(rows) == 1:
-            self._failed[rows[0]] = said
+        if said is not None:
+            self._failed[row] = said
         if most is not None and (len(self._failed) > most or self._trials > _MOST_TRIALS):
             raise TooMany(self._failed)
         return said is not None

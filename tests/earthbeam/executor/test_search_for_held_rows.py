@@ -93,6 +93,44 @@ def test_one_bad_row_of_many_costs_about_the_rows_of_the_file_once_more(folder):
     assert bundle.trials < 40
 
 
+def test_rows_with_the_same_wrong_cell_cost_one_trial_each(folder):
+    bad = range(3, 10_000, 40)
+    bundle = Bundle([])
+    found = search(folder, 10_000, bundle, bad_cells=bad).find(500)
+    assert set(found) == set(bad)
+    assert bundle.trials < len(bad) + 60
+    assert bundle.rows < 4 * 10_000
+    named = [row for row, held in found.items() if held.column]
+    assert len(named) == 20 and all(found[row].value == "bad" for row in named)
+
+
+def test_rows_that_only_look_like_a_failing_one_are_not_held(folder):
+    class Picky(Bundle):
+        def __call__(self, path):
+            self.trials += 1
+            rows = list(csv.DictReader(path.open(newline="")))
+            return (
+                "time data" if any(r["score"] == "bad" and int(r["id"]) % 2 for r in rows) else None
+            )
+
+    bundle = Picky([])
+    cells = [*range(10, 60, 2), 77]
+    assert set(search(folder, 400, bundle, bad_cells=cells).find(20)) == {77}
+    assert bundle.trials < 40
+
+
+def test_rows_in_several_lines_and_quotes_are_tried_whole(folder):
+    path = folder / "odd.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["id", "name", "score"])
+        names = ['a "b"', "two\nlines", 'q"', "", "ü, ö", "two\r\nlines"]
+        writer.writerows([n, names[n % 6], n] for n in range(60))
+    bundle = Bundle([7, 31, 32])
+    found = Search(SetFile(path, ",", 1), 60, folder / "trial", bundle).find(20)
+    assert set(found) == {7, 31, 32}
+
+
 @pytest.mark.parametrize(("rows", "most"), [(1, 20), (60, 20), (400, 20), (1000, 50)])
 def test_a_twentieth_of_the_rows_may_be_held_or_twenty(rows, most):
     assert most_held(rows) == most
