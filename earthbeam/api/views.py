@@ -21,6 +21,11 @@ from earthbeam.api.parsers import StrictJSONParser
 from earthbeam.models import Run
 from earthbeam.runs import payload, relaunch, reports, states, tokens
 
+_TOO_OLD = (
+    "The executor is of an earlier version of Runway, which can only load jobs. Update the "
+    "executor's image, then try again."
+)
+
 
 class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
@@ -70,13 +75,20 @@ class RunView(APIView):
 
 
 class InitView(RunView):
-    """The handshake: begins the run, once, and gives its executor an access token and job URL."""
+    """The handshake: begins the run, once, and gives its executor an access token and job URL.
+
+    Ends a run of a kind that its executor does not know: it would load the job instead.
+    """
 
     authentication_classes = [InitTokenAuthentication]
     http_method_names = ["get"]
 
     def get(self, request: Request, run_id: str) -> Response:
         run = self.run()
+        if run.kind != Run.Kind.LOAD and run.kind not in _kinds_known(request):
+            why = {"message": _TOO_OLD}
+            states.fail(run.pk, "invalid_job", why, executor_size=run.executor_size)
+            raise Conflict(_TOO_OLD)
         if not states.begin(run.pk, executor_size=run.executor_size):
             raise AuthenticationFailed("The run is no longer new: an init token works once.")
         return _private({"token": tokens.access_token(run), "jobUrl": payload.job_url(run.pk)})
@@ -183,6 +195,10 @@ class OutputFilesView(ReportView):
         except reports.OutputSetExists:
             raise Conflict("The run has reported this output set before.") from None
         return {"uid": str(output_set.uid)} if output_set else None
+
+
+def _kinds_known(request: Request) -> list[str]:
+    return [kind.strip() for kind in request.headers.get("Runway-Kinds", "").split(",")]
 
 
 def _private(body: dict[str, Any]) -> Response:

@@ -18,6 +18,7 @@ _RESERVED = re.compile(
 )
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 LOAD, PREVIEW, RESEND, WITHDRAW = "load", "preview", "resend", "withdraw"
+KINDS = (LOAD, PREVIEW, RESEND, WITHDRAW)
 """Kinds of runs (contract section 12)."""
 _SETS = ("ods", "non-ods")
 _ID_COLUMNS = "POSSIBLE_STUDENT_ID_COLUMNS"
@@ -233,7 +234,7 @@ def _file_name(fields: "_Fields", key: str) -> str | None:
 
 def _kind(fields: "_Fields") -> str:
     kind = fields.optional_text("kind") or LOAD
-    if kind not in (LOAD, PREVIEW, RESEND, WITHDRAW):
+    if kind not in KINDS:
         raise invalid("kind must be load, preview, resend, or withdraw")
     return kind
 

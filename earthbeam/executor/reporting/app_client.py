@@ -10,6 +10,7 @@ import requests
 from urllib3.exceptions import HTTPError, NewConnectionError
 
 from earthbeam.executor.errors import AppUnreachable
+from earthbeam.executor.job import KINDS
 from earthbeam.executor.processes import running
 from earthbeam.executor.reporting.counts import CountReporter
 from earthbeam.executor.rosters.gzip_stream import BrokenGzip, inflate
@@ -84,8 +85,9 @@ class AppClient:
         answer_lost = False
         for tries, pause in enumerate((*PAUSES, None), start=1):
             try:
+                headers = _bearer(token) | {"Runway-Kinds": ",".join(KINDS)}
                 response = self._session.get(
-                    url, headers=_bearer(token), timeout=_TIMEOUT, allow_redirects=False
+                    url, headers=headers, timeout=_TIMEOUT, allow_redirects=False
                 )
             except requests.RequestException as error:
                 problem, cause = type(error).__name__, cause_of(error)

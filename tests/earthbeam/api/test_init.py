@@ -44,6 +44,20 @@ def test_an_init_token_is_401_once_the_run_is_no_longer_new(db, status):
     assert (run.status, run.started_at) == (status, before)
 
 
+@pytest.mark.parametrize("kind", ["preview", "resend", "withdraw"])
+def test_an_executor_that_does_not_know_the_runs_kind_does_not_begin_it(db, kind):
+    load = factories.make_run(status="success")
+    run = factories.make_run(load.job, kind=kind, continues=load)
+    response = Executor(run, tokens.init_token(run)).get("init")
+    assert response.status_code == 409
+    run.refresh_from_db()
+    assert (run.status, run.started_at) == ("error", None)
+    assert "Update the executor's image" in run.errors.get().payload["message"]
+    again = factories.make_run(load.job, kind=kind, continues=load)
+    executor = Executor(again, tokens.init_token(again))
+    assert executor.get("init", Runway_Kinds=f"load,{kind}").status_code == 200
+
+
 def test_a_token_works_once(db):
     run = factories.make_run()
     executor = Executor(run, tokens.init_token(run))
