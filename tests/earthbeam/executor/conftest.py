@@ -134,10 +134,10 @@ class Workbench:
             text=True,
         )
 
-    def run(self, **variables: str) -> "Ended":
+    def run(self, *, seconds: float = 120, **variables: str) -> "Ended":
         with self.start(**variables) as process:
             try:
-                log, _ = process.communicate(timeout=120)
+                log, _ = process.communicate(timeout=seconds)
             except subprocess.TimeoutExpired:
                 process.terminate()
                 raise
