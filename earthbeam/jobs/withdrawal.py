@@ -10,6 +10,7 @@ import io
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -91,16 +92,12 @@ def plan(job: Job) -> Withdrawal:
     records: Counter[str] = Counter()
     students: set[str] = set()
     left: Counter[Job] = Counter()
-    try:
-        for record, later in _decided(job):
-            if later is None:
-                records[record.resource] += 1
-                students.add(record.student)
-            else:
-                left[later] += 1
-    except FileNotFoundError:
-        reason = "The files with what the job has loaded are no longer stored."
-        raise NothingToWithdraw(reason=reason) from None
+    for record, later in _decided(job):
+        if later is None:
+            records[record.resource] += 1
+            students.add(record.student)
+        else:
+            left[later] += 1
     from_edu = _published(job).filter(withdrawn_at=None, sent_to_ods=False).exists()
     return Withdrawal(dict(records), students, dict(left), from_edu)
 
@@ -113,7 +110,7 @@ def store_for(run: Run) -> None:
     store = _store(run.job)
     try:
         refused = [
-            (resource, line) for resource, lines in _refused(store).items() for line in lines
+            (resource, line) for resource, lines in _refused(run.job).items() for line in lines
         ]
         shared = [(each.resource, each.line) for each, later in _decided(run.job) if later]
         text = "".join(
@@ -125,10 +122,15 @@ def store_for(run: Run) -> None:
         raise LaunchFailed(
             f"What the job has loaded could not be read for its withdrawal: {fault(error)}"
         ) from error
+    except NothingToWithdraw as error:
+        raise LaunchFailed(str(error)) from error
 
 
 def _decided(job: Job) -> Iterator[tuple[_Record, Job | None]]:
-    """Yield each record that the ODS has taken, and the later job that has loaded it as well."""
+    """Yield each record that the ODS has taken, and the later job that has loaded it as well.
+
+    Raises NothingToWithdraw if the stored files do not tell.
+    """
     own = _ods_set(job)
     if own is None:
         return
@@ -137,7 +139,7 @@ def _decided(job: Job) -> Iterator[tuple[_Record, Job | None]]:
     for other in _later_sets(own):
         for record in _records(_store(other.run.job), other):
             later[record.key] = other.run.job
-    refused = _refused(store)
+    refused = _refused(job)
     for record in _records(store, own):
         if record.line not in refused[record.resource]:
             yield record, later.get(record.key)
@@ -178,7 +180,7 @@ def _records(store: FileStore, output_set: OutputSet) -> Iterator[_Record]:
         name = f"{resource}.jsonl"
         if name not in output_set.files:
             continue
-        with store.open(f"{folder}/{name}") as lines:
+        with _reading(output_set.run.job, name), store.open(f"{folder}/{name}") as lines:
             for number, line in enumerate(lines, start=1):
                 if line.isspace():
                     continue
@@ -197,19 +199,35 @@ def _value(record: Any, path: str) -> str:
     return "" if record is None else str(record)
 
 
-def _refused(store: FileStore) -> defaultdict[str, set[int]]:
-    """Return the lines that the ODS refused, by resource."""
+def _refused(job: Job) -> defaultdict[str, set[int]]:
+    """Return the lines that the ODS refused, by resource.
+
+    An earlier job may have loaded their keys, so they are not deleted, and nothing is if they are
+    not known.
+    """
     refused: defaultdict[str, set[int]] = defaultdict(set)
-    try:
-        with store.open(f"output/{RESULTS_FILE}") as stream:
-            resources = orjson.loads(stream.read())["resources"]
-        for resource, counts in resources.items():
+    with _reading(job, RESULTS_FILE), _store(job).open(f"output/{RESULTS_FILE}") as stream:
+        for resource, counts in orjson.loads(stream.read())["resources"].items():
             for failure in counts.get("failures") or ():
                 refused[resource].update(failure["line_numbers"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError):
-        # Then records are deleted that an earlier job may have loaded: they are the job's too.
-        return defaultdict(set)
     return refused
+
+
+@contextmanager
+def _reading(job: Job, name: str) -> Iterator[None]:
+    """Say why nothing is withdrawn if a stored file of the job is gone or damaged."""
+    try:
+        yield
+    except FileNotFoundError:
+        fate = "is no longer stored"
+    except (ValueError, KeyError, TypeError, AttributeError):
+        fate = "is damaged"
+    else:
+        return
+    raise NothingToWithdraw(
+        reason=f"{name} of job {job.pk} {fate}, so it is not known which records are the job's "
+        "alone. Run that job again first."
+    )
 
 
 def _store(job: Job) -> FileStore:

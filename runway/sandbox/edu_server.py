@@ -4,10 +4,13 @@ It ends when its standard input does, so that nothing is left behind however its
 """
 
 import argparse
+import asyncio
 import gzip
 import json
+import math
 import os
 import threading
+import time
 import traceback
 from pathlib import Path
 from typing import Any
@@ -15,7 +18,7 @@ from typing import Any
 import jwt
 import pyarrow
 import uvicorn
-from fakesnow.server import app, shared_fs
+from fakesnow.server import app, sessions, shared_fs, to_token
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
@@ -35,6 +38,9 @@ from runway.sandbox.edu import (
     names,
 )
 
+IDLE_LIMIT = 1.0
+"""Seconds after which an idle transaction that blocks another is ended: minutes in Snowflake."""
+
 
 def serve(
     port: int,
@@ -43,7 +49,7 @@ def serve(
 ) -> None:
     """Seed fakesnow and serve it on 127.0.0.1 until the process is ended."""
     _create_tables(shared_fs.connect(DATABASE, SCHEMA), rows)
-    guarded = LoginCheck(app, public_key)
+    guarded = LoginCheck(AbandonedTransactions(app), public_key)
 
     class Server(uvicorn.Server):
         async def startup(self, sockets: Any = None) -> None:
@@ -126,12 +132,59 @@ class LoginCheck:
         await JSONResponse({**refused, "success": False})(scope, receive, send)
 
     def _accepts(self, body: bytes, encoding: str | None) -> bool:
-        data = json.loads(gzip.decompress(body) if encoding == "gzip" else body)["data"]
+        data = _read_json(body, encoding)["data"]
         try:
             claims = jwt.decode(data.get("TOKEN") or "", self._public_key, algorithms=["RS256"])
         except jwt.PyJWTError:
             return False
         return bool(claims["sub"] == f"{ACCOUNT}.{USER}".upper())
+
+
+class AbandonedTransactions:
+    """ASGI middleware: a transaction waits for the one before, and ends it if it is idle.
+
+    So does Snowflake if both write the same rows. fakesnow would keep the transaction of a client
+    that was killed, and fail those that conflict with it.
+    """
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._idle_since: dict[str, float] = {}
+        """Of the sessions with an open transaction; infinity while a statement runs."""
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/queries/v1/query-request":
+            await self._app(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        body, session = await request.body(), to_token(request)
+        statement = _read_json(body, request.headers.get("content-encoding"))["sqlText"]
+
+        async def replay() -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        if statement == "begin":
+            await self._end_others(session)
+        if statement == "begin" or session in self._idle_since:
+            self._idle_since[session] = math.inf
+        await self._app(scope, replay, send)
+        if statement in ("commit", "rollback"):
+            self._idle_since.pop(session, None)
+        elif session in self._idle_since:
+            self._idle_since[session] = time.monotonic()
+
+    async def _end_others(self, session: str) -> None:
+        while others := self._idle_since.keys() - {session}:
+            for other in others:
+                if time.monotonic() - self._idle_since[other] > IDLE_LIMIT:
+                    del self._idle_since[other]
+                    if ended := sessions.pop(other, None):
+                        ended.close()
+            await asyncio.sleep(0.02)
+
+
+def _read_json(body: bytes, encoding: str | None) -> Any:
+    return json.loads(gzip.decompress(body) if encoding == "gzip" else body)
 
 
 def _end_with_stdin() -> None:

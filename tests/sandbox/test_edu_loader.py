@@ -178,6 +178,23 @@ def test_a_withdrawal_that_breaks_off_half_way_deletes_nothing_until_it_is_recor
     assert arrived(edu) == {}
 
 
+def test_a_withdrawal_by_a_loader_that_died_in_the_middle_is_made_good_by_the_next(
+    loader, edu, sandbox_edu
+):
+    gone = publish()
+    loader.poll()
+    withdraw(gone)
+    died = open_edu(sandbox_edu.environment())
+    cursor = died.cursor()
+    cursor.execute("begin")
+    cursor.execute("delete from runway_records where set_uid = ?", (str(gone.uid),))
+    assert arrived(edu) == wanted(gone)
+    loader.poll()  # while the other's session is still open
+    assert arrived(edu) == {}
+    edu.execute("select count(*) from runway_withdrawals")
+    assert edu.fetchone()[0] == 1
+
+
 def test_a_withdrawn_job_that_is_loaded_again_arrives_again(loader, edu):
     first = publish()
     loader.poll()
@@ -215,7 +232,7 @@ def test_polls_that_overlap_load_a_set_once(loader, edu):
     assert arrived(edu) == wanted(*sets)
 
 
-def test_loaders_that_are_killed_again_and_again_load_each_set_once(
+def test_loaders_that_are_killed_again_and_again_load_and_delete_each_set_once(
     api, edu, loader, sandbox_edu, tmp_path
 ):
     sets: list[OutputSet] = []
@@ -244,3 +261,10 @@ def test_loaders_that_are_killed_again_and_again_load_each_set_once(
         run_until_something_changes()
     loader.poll()
     assert arrived(edu) == wanted(*sets, records=BATCH * 2)
+    for first in range(0, 9, 3):
+        withdraw(*sets[first : first + 3])
+        run_until_something_changes()
+    loader.poll()
+    assert arrived(edu) == wanted(*sets[9:], records=BATCH * 2)
+    edu.execute("select count(*), count(distinct set_uid) from runway_withdrawals")
+    assert tuple(edu.fetchone()) == (9, 9)

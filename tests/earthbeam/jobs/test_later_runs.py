@@ -1,5 +1,6 @@
 """Runs of what a job has stored: resends, withdrawals, and loads of previews."""
 
+import io
 import json
 from datetime import timedelta
 from functools import partial
@@ -156,13 +157,32 @@ def test_a_withdrawal_that_failed_marks_nothing_and_can_be_repeated(person):
     assert later_runs.start_withdrawal(fresh(load.job), started_by=person).continues == load
 
 
-def test_a_job_that_loaded_nothing_or_whose_files_are_gone_is_not_withdrawn(person):
+def test_a_job_that_loaded_nothing_is_not_withdrawn(person):
     with pytest.raises(errors.NothingToWithdraw, match="loaded nothing"):
         later_runs.start_withdrawal(factories.make_job(), started_by=person)
-    load = factories.make_loaded_run()
-    open_store(app_data_base_path(load.job)).delete(f"output/ods/{RESULTS}.jsonl")
-    with pytest.raises(errors.NothingToWithdraw, match="no longer stored"):
+
+
+def cut(store, name):
+    with store.open(name) as stream:
+        store.save(io.BytesIO(stream.read()[:-5]), name)
+
+
+@pytest.mark.parametrize("name", [f"ods/{RESULTS}.jsonl", "lb-send-results.json"])
+@pytest.mark.parametrize("harm, fate", [("delete", "no longer stored"), ("cut", "damaged")])
+def test_a_job_is_not_withdrawn_while_its_files_do_not_tell_which_records_are_its_own(
+    person, name, harm, fate
+):
+    """Under the key of a refused record, the ODS may have what an earlier job has loaded."""
+    load = factories.make_loaded_run(refused=[2])
+    run = later_runs.start_withdrawal(fresh(load.job), started_by=person)
+    end(run, success=False)
+    store = open_store(app_data_base_path(load.job))
+    store.delete(f"output/{name}") if harm == "delete" else cut(store, f"output/{name}")
+    with pytest.raises(errors.NothingToWithdraw, match=f"{name.removeprefix('ods/')}.*{fate}"):
         withdrawal.plan(fresh(load.job))
+    with pytest.raises(errors.LaunchFailed, match=fate):
+        withdrawal.store_for(run)
+    assert not store.exists("input/__leave.jsonl")
 
 
 def test_a_withdrawal_and_loads_of_its_tenant_wait_for_each_other(person):
