@@ -5,11 +5,13 @@ import json
 import pytest
 
 from runway.sandbox.population import CURRENT, EARLIER, in_group
+from tests.earthbeam.executor import hostile
 from tests.earthbeam.executor.conftest import edu_roster
 from tests.earthbeam.executor.test_identity_checks import BUNDLE, file_of, row
 from tests.earthbeam.executor.test_runs import csv_rows, ids_sent, json_lines
 
 pytestmark = pytest.mark.slow
+change_bundles = hostile.change_bundles
 
 HERE, GONE = in_group(CURRENT)[10:70], in_group(EARLIER)[:6]
 
@@ -108,6 +110,49 @@ def test_a_file_of_which_too_many_rows_fail_fails_and_names_the_first(
     assert ods.received_counts() == {}
     assert not any("row_review" in name for name in workbench.output())
     assert list(workbench.scratch.iterdir()) == []
+
+
+MEASURES = ("Percentile", "ScaleScore")
+OF_A_STUDENT = (
+    "${STUDENT_ID_NAME}", "StudentNumber", "StateStudentID", "Grade", "Subject", "TestDate"
+)  # fmt: skip
+PIVOT = f"""
+      - operation: pivot
+        rows_by: [{", ".join(OF_A_STUDENT)}]
+        cols_by: Measure
+        values: Result"""
+
+
+def test_held_rows_of_a_bundle_that_makes_one_record_of_several_rows(
+    app, ods, workbench, start, change_bundles
+):
+    """Also where the held row is its student's only one."""
+    source = "    source: $sources.input\n    operations:"
+    workbench.bundle_repo = change_bundles(
+        {f"{BUNDLE}/earthmover.yaml": lambda text: text.replace(source, source + PIVOT)}
+    )
+
+    def of(student, measure, **changes):
+        cells = row(student, Measure=measure, Result="7", **changes)
+        return {name: cell for name, cell in cells.items() if name not in MEASURES}
+
+    rows = [of(student, measure) for student in HERE[:12] for measure in MEASURES]
+    bad = {
+        3: of(HERE[1], "ScaleScore", TestDate="unknown"),
+        8: of(HERE[4], "Percentile", TestDate="unknown"),
+        24: of(HERE[12], "Percentile", TestDate="unknown"),
+    }
+    without = [each for n, each in enumerate(rows) if n not in bad]
+    assert start(without).exit_status == 0
+    expected = results(workbench)
+    assert start([bad.get(n, each) for n, each in enumerate([*rows, {}])]).exit_status == 0
+    assert app.outcome() == "done success"
+    assert results(workbench) == expected
+    review = json_lines(workbench.output()["row_review.jsonl"])
+    assert [line["row"] for line in review] == [place + 1 for place in bad]
+    records = json_lines(expected["ods/studentAssessments.jsonl"])
+    assert [len(each["scoreResults"]) for each in records].count(1) == 2
+    assert len(records) == 12
 
 
 def test_the_only_row_of_a_set_is_held_like_any_other(app, ods, workbench, start):
