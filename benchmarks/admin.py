@@ -258,9 +258,9 @@ def with_unmatched_rows(jobs: "QuerySet[Job]") -> "Job":
 
     from earthbeam.files import open_store
     from earthbeam.jobs.status import JobStatus, has_status
-    from earthbeam.jobs.unmatched import ARTIFACT
     from earthbeam.models import Job
     from earthbeam.paths import app_data_base_path
+    from earthbeam.stored_files import UNMATCHED_ROWS
 
     troubled = has_status(JobStatus.COMPLETE_UNMATCHED, JobStatus.RESOLVED)
     job = jobs.filter(troubled, last_run__matches__unmatched__gt=0).latest("created_at")
@@ -272,7 +272,7 @@ def with_unmatched_rows(jobs: "QuerySet[Job]") -> "Job":
     name = job.files.get().stored_name
     store.save(BytesIO((head + "".join(rows)).encode()), f"input/{name}")
     left = rows[: job.last_run.matches.unmatched]
-    store.save(BytesIO((head + "".join(left)).encode()), f"output/{ARTIFACT}")
+    store.save(BytesIO((head + "".join(left)).encode()), f"output/{UNMATCHED_ROWS}")
     return job
 
 

@@ -64,7 +64,17 @@ LENT_BY_THE_EXECUTOR = {
     "earthbeam.executor.workspace.folders",
 }
 
-LOOSE = {"apps", "errors", "invisible", "paths", "plain_text", "privacy", "tasks", "text"}
+LOOSE = {
+    "apps",
+    "errors",
+    "invisible",
+    "paths",
+    "plain_text",
+    "privacy",
+    "stored_files",
+    "tasks",
+    "text",
+}
 
 # The only module outside runway that may know Django beside the executor's command and app.
 EXECUTOR_DJANGO = {"apps.py", "management/commands/executor.py"}

@@ -22,7 +22,6 @@ from earthbeam.matching import Outcome, Plan, RosterStudent, RowMatch
 
 logger = logging.getLogger(__name__)
 
-REVIEW_NAME = "row_review.jsonl"
 HOLD = "hold"
 _SAMPLE = 5000
 """Rows of which dates are counted, to see which are too common to be birth dates."""

@@ -17,13 +17,11 @@ from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.job import Reported, invalid
 from earthbeam.executor.lightbeam import deleting, sending
 from earthbeam.executor.lightbeam.sending import Results
-from earthbeam.executor.refused_records import REFUSED_NAME, Refused
+from earthbeam.executor.refused_records import Refused
 from earthbeam.executor.steps import Output, Steps
 from earthbeam.executor.stored_sets import ROWS_NAME
 from earthbeam.executor.workspace.folders import ODS_SET
-
-STUDENT_RESOURCES = ("studentAssessments", "studentAssessmentEducationOrganizationAssociations")
-"""What a withdrawal deletes. The others, such as assessments, belong to many jobs."""
+from earthbeam.stored_files import REFUSED_RECORDS, SEND_RESULTS, STUDENT_RESOURCES
 
 Lines = Mapping[str, set[int]]
 """Line numbers, counted from 1, by resource."""
@@ -108,8 +106,8 @@ class Resend(StoredRun):
         self.refresh_bundle_code()
         self.progress.begin("get_input_files")
         output = self.fetch_set(ODS_SET)
-        before = _read_refused(self.fetch_artifact(REFUSED_NAME))
-        first = _read_results(self.fetch_artifact(sending.RESULTS_NAME))
+        before = _read_refused(self.fetch_artifact(REFUSED_RECORDS))
+        first = _read_results(self.fetch_artifact(SEND_RESULTS))
         lines = _lines_to_send(before, output)
         again = self._only(lines, output)
         results = _renumbered(self.send(ods, again).results, lines)
@@ -126,7 +124,7 @@ class Resend(StoredRun):
         self.progress.begin("upload_output")
         self.keep_results(results, refused)
         if not refused:
-            self.store.upload(self._empty_file(), f"output/{REFUSED_NAME}")
+            self.store.upload(self._empty_file(), f"output/{REFUSED_RECORDS}")
         failed: defaultdict[str, int] = defaultdict(int)
         for each in refused:
             failed[each.resource] += 1
@@ -146,7 +144,7 @@ class Resend(StoredRun):
         return Output(folder, records)
 
     def _empty_file(self) -> Path:
-        path = self.workspace.fresh_folder("empty") / REFUSED_NAME
+        path = self.workspace.fresh_folder("empty") / REFUSED_RECORDS
         path.touch()
         return path
 
@@ -251,12 +249,12 @@ def _read_refused(path: Path) -> list[Refused]:
     try:
         return refused_records.read(path)
     except ValueError:
-        raise stored_sets.gone(f"output/{REFUSED_NAME}") from None
+        raise stored_sets.gone(f"output/{REFUSED_RECORDS}") from None
 
 
 def _read_results(path: Path) -> Results:
     try:
         results: Results = orjson.loads(path.read_bytes())
     except ValueError:
-        raise stored_sets.gone(f"output/{sending.RESULTS_NAME}") from None
+        raise stored_sets.gone(f"output/{SEND_RESULTS}") from None
     return results

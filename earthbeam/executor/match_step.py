@@ -27,18 +27,18 @@ from earthbeam.executor.earthmover.transform import (
     RowsToMatch,
 )
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.identity_step import REVIEW_NAME, Review
+from earthbeam.executor.identity_step import Review
 from earthbeam.executor.job import Job, invalid
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.rosters.fetching import CROSS_YEAR_ROSTER_NAME
 from earthbeam.executor.workspace.folders import ODS_SET, OTHER_SET, Workspace
 from earthbeam.invisible import without_invisible
 from earthbeam.matching import Outcome, Plan, RowMatch
+from earthbeam.stored_files import ROW_REVIEW, UNMATCHED_ROWS
 
 logger = logging.getLogger(__name__)
 
 RATES_NAME = "student_id_match_rates.csv"
-UNMATCHED_NAME = "input_no_student_id_match.csv"
 # The error code of a roster that was fetched but cannot be read.
 _ROSTER_FAULTS = {CROSS_YEAR_ROSTER_NAME: "cross_year_roster_fetch"}
 _RATES_COLUMNS = ("source_column_name", "edfi_column_name", "num_matches", "num_rows", "match_rate")
@@ -177,7 +177,7 @@ def match_students(
                 source.rows,
                 {**remembered, **decided},
                 rosters.for_identity(job),
-                workspace.draft(REVIEW_NAME),
+                workspace.draft(ROW_REVIEW),
                 redactor,
             )
             plan = review.plan
@@ -401,7 +401,7 @@ def _split(
 
     set_head = [*head[:-1], with_student(head[-1], STUDENT_ID_COLUMN)]
     # A draft until the run has succeeded: all rows of a failed run are still unmatched.
-    unmatched_file = workspace.draft(UNMATCHED_NAME)
+    unmatched_file = workspace.draft(UNMATCHED_ROWS)
     with (
         writing_rows(set_file(ODS_SET), expected.delimiter, set_head) as ods,
         writing_rows(set_file(OTHER_SET), expected.delimiter, set_head) as other,

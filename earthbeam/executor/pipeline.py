@@ -11,13 +11,11 @@ from earthbeam.executor.decisions import fetch_decisions
 from earthbeam.executor.earthmover import transform
 from earthbeam.executor.earthmover.client import Earthmover
 from earthbeam.executor.errors import StepFailed
-from earthbeam.executor.identity_step import REVIEW_NAME
 from earthbeam.executor.job import PREVIEW
 from earthbeam.executor.lightbeam import sending
 from earthbeam.executor.lightbeam.sending import Counts, Results
 from earthbeam.executor.match_step import (
     RATES_NAME,
-    UNMATCHED_NAME,
     Matched,
     match_students,
 )
@@ -34,6 +32,7 @@ from earthbeam.executor.workspace.folders import (
     is_plain_file,
     remove,
 )
+from earthbeam.stored_files import ROW_REVIEW, UNMATCHED_ROWS
 
 logger = logging.getLogger(__name__)
 
@@ -238,7 +237,7 @@ class Pipeline(Steps):
             raise failure
         logger.warning("%d rows cannot be transformed, and are held", len(held))
         held_matched = matched.holding(held)
-        held_rows.write_review(self.workspace.draft(REVIEW_NAME), held_matched.plan, held)
+        held_rows.write_review(self.workspace.draft(ROW_REVIEW), held_matched.plan, held)
         return held_matched
 
     def _counting_rows(self, total: int) -> Callable[[int], None]:
@@ -330,12 +329,12 @@ class Pipeline(Steps):
             )
         self.progress.begin("upload_output")
         if matched.unmatched_rows:
-            self.workspace.publish(UNMATCHED_NAME)
-            self.artifacts.store(UNMATCHED_NAME)
-        review = self.workspace.draft(REVIEW_NAME)
+            self.workspace.publish(UNMATCHED_ROWS)
+            self.artifacts.store(UNMATCHED_ROWS)
+        review = self.workspace.draft(ROW_REVIEW)
         if is_plain_file(review) and review.stat().st_size:
-            self.workspace.publish(REVIEW_NAME)
-            self.artifacts.store(REVIEW_NAME)
+            self.workspace.publish(ROW_REVIEW)
+            self.artifacts.store(ROW_REVIEW)
         for name, output in outputs.items():
             told = {
                 "path": f"{self.job.key_prefix}/output/{name}",

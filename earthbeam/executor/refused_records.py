@@ -15,8 +15,6 @@ import orjson
 from earthbeam.executor.lightbeam import sending
 from earthbeam.executor.workspace.folders import is_plain_file
 
-REFUSED_NAME = "refused_records.jsonl"
-
 RowsOf = Callable[[], Mapping[str, list[int]]]
 """Returns each student's rows of the input, counted from 1. Called only if records were refused."""
 

@@ -13,13 +13,14 @@ from earthbeam.executor.lightbeam.commands import Lightbeam
 from earthbeam.executor.lightbeam.config import BundleSettings
 from earthbeam.executor.lightbeam.sending import Results, Sent
 from earthbeam.executor.processes.memory import PeakMemory
-from earthbeam.executor.refused_records import REFUSED_NAME, Refused, RowsOf
+from earthbeam.executor.refused_records import Refused, RowsOf
 from earthbeam.executor.reporting.app_client import AppClient
 from earthbeam.executor.reporting.log import Redactor
 from earthbeam.executor.reporting.progress import Progress
 from earthbeam.executor.workspace.artifacts import Artifacts
 from earthbeam.executor.workspace.folders import Workspace
 from earthbeam.files import FileStore, open_store
+from earthbeam.stored_files import REFUSED_RECORDS, SEND_RESULTS
 
 
 @dataclass(frozen=True)
@@ -118,8 +119,8 @@ class Steps:
         """Store lightbeam's results, and the refused records, in place of earlier ones."""
         redact = self.redactor.redact_secrets
         sending.publish(results, self.workspace, redact)
-        self.artifacts.store(sending.RESULTS_NAME)
+        self.artifacts.store(SEND_RESULTS)
         if refused:
-            refused_records.write(refused, self.workspace.draft(REFUSED_NAME), redact)
-            self.workspace.publish(REFUSED_NAME)
-            self.artifacts.store(REFUSED_NAME)
+            refused_records.write(refused, self.workspace.draft(REFUSED_RECORDS), redact)
+            self.workspace.publish(REFUSED_RECORDS)
+            self.artifacts.store(REFUSED_RECORDS)

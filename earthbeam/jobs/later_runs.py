@@ -7,9 +7,7 @@ from earthbeam.jobs import withdrawal
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import Job, Run
 from earthbeam.runs import continued
-
-REFUSED_FILE = "refused_records.jsonl"
-"""The executor's list of them, relative to the job's ``output/``: contract section 12."""
+from earthbeam.stored_files import REFUSED_RECORDS
 
 
 def why_no_resend(job: Job) -> str:
@@ -21,7 +19,7 @@ def why_no_resend(job: Job) -> str:
         return "The last run sent nothing. Run the job again instead."
     if not run.has_errors:
         return "The ODS refused no records of the last run."
-    if not run.output_files.filter(path=REFUSED_FILE).exists():
+    if not run.output_files.filter(path=REFUSED_RECORDS).exists():
         return (
             "The run did not keep which records the ODS refused, since it is of an earlier version "
             "of Runway. Run the job again instead."

@@ -15,9 +15,9 @@ import orjson
 from earthbeam import paths
 from earthbeam.delimited import BadFile, DelimitedFile, RowWriter, detect_encoding, find_columns
 from earthbeam.files import open_store
-from earthbeam.jobs.later_runs import REFUSED_FILE
 from earthbeam.jobs.unmatched import INPUT_KEY, MAX_BYTES, MAX_ROWS, NotFixable, UnmatchedFile
 from earthbeam.models import Run, RunMatches
+from earthbeam.stored_files import REFUSED_RECORDS
 
 
 @dataclass(frozen=True)
@@ -61,13 +61,14 @@ def read(run: Run) -> RefusedRows:
 
 def _messages(run: Run) -> tuple[dict[tuple[int, ...], list[str]], int]:
     """Return what the ODS said about each group of rows, and how many records are of no row."""
-    stored = run.output_files.filter(path=REFUSED_FILE).first()
+    stored = run.output_files.filter(path=REFUSED_RECORDS).first()
     if stored is None:
         raise NotFixable("The run did not keep which records the ODS refused.")
     if stored.size > MAX_BYTES:
         raise NotFixable("The ODS refused too many records to show them here.")
     try:
-        with open_store(paths.app_data_base_path(run.job)).open(f"output/{REFUSED_FILE}") as file:
+        store = open_store(paths.app_data_base_path(run.job))
+        with store.open(f"output/{REFUSED_RECORDS}") as file:
             lines = [orjson.loads(line) for line in file.read(MAX_BYTES + 1).splitlines()]
         messages: dict[tuple[int, ...], list[str]] = {}
         elsewhere = 0

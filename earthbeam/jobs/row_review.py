@@ -14,11 +14,10 @@ import orjson
 from earthbeam import paths
 from earthbeam.files import open_store
 from earthbeam.models import Run
+from earthbeam.stored_files import ROW_REVIEW
 
 logger = logging.getLogger(__name__)
 
-ARTIFACT = "row_review.jsonl"
-"""Relative to the job's ``output/``."""
 MAX_BYTES = 20 * 1024 * 1024
 _LONGEST = 200
 _MOST = 3
@@ -119,12 +118,12 @@ def read_loaded(run: Run) -> dict[int, Review]:
 
 def _reviews(run: Run) -> list[tuple[int, bool, Review]]:
     """Return each review with the row's number in the file, and whether the row is unmatched."""
-    stored = run.output_files.filter(path=ARTIFACT).first()
+    stored = run.output_files.filter(path=ROW_REVIEW).first()
     if stored is None or stored.size > MAX_BYTES:
         return []
     store = open_store(paths.app_data_base_path(run.job))
     try:
-        with store.open(f"output/{ARTIFACT}") as stream:
+        with store.open(f"output/{ROW_REVIEW}") as stream:
             content = stream.read(MAX_BYTES + 1)
     except FileNotFoundError:
         return []

@@ -25,11 +25,10 @@ from earthbeam.delimited import (
 )
 from earthbeam.files import FileStore, open_store
 from earthbeam.models import JobFile, Run, RunMatches, UnmatchedIds
+from earthbeam.stored_files import UNMATCHED_ROWS
 
 logger = logging.getLogger(__name__)
 
-ARTIFACT = "input_no_student_id_match.csv"
-"""Relative to the job's ``output/``: contract of the executor, section 7."""
 INPUT_KEY = "INPUT_FILE"
 
 MAX_ROWS = 2000
@@ -202,14 +201,14 @@ def read_all(run: Run, found: Unmatched) -> UnmatchedFile:
     """Return the rows, however many they are. Raises NotFixable."""
     if "," in found.id_name:
         raise NotFixable("The ID column has a comma in its name.")
-    stored = run.output_files.filter(path=ARTIFACT).first()
+    stored = run.output_files.filter(path=UNMATCHED_ROWS).first()
     if stored is None:
         raise NotFixable("The run did not save its unmatched rows. Run the job again.")
     if stored.size > MAX_BYTES:
         raise NotFixable("The file with the unmatched rows is too large to edit in the browser.")
     store = open_store(paths.app_data_base_path(run.job))
     try:
-        with store.open(f"output/{ARTIFACT}") as stream:
+        with store.open(f"output/{UNMATCHED_ROWS}") as stream:
             content = stream.read(MAX_BYTES + 1)
         file = parse(content, found.id_name, found.count)
         if _head_of_input(run, store, file) != file.head:

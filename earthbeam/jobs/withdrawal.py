@@ -21,18 +21,16 @@ from earthbeam.errors import LaunchFailed, NothingToWithdraw
 from earthbeam.files import FileStore, fault, open_store
 from earthbeam.models import Job, OutputSet, Run
 from earthbeam.runs import continued
+from earthbeam.stored_files import SEND_RESULTS, STUDENT_ASSOCIATIONS, STUDENT_RESULTS
 
-RESULTS_FILE = "lb-send-results.json"
-_RESULTS = "studentAssessments"
-_ASSOCIATIONS = "studentAssessmentEducationOrganizationAssociations"
 _KEYS: Mapping[str, tuple[str, ...]] = {
-    _RESULTS: (
+    STUDENT_RESULTS: (
         "assessmentReference.assessmentIdentifier",
         "assessmentReference.namespace",
         "studentAssessmentIdentifier",
         "studentReference.studentUniqueId",
     ),
-    _ASSOCIATIONS: (
+    STUDENT_ASSOCIATIONS: (
         "studentAssessmentReference.assessmentIdentifier",
         "studentAssessmentReference.namespace",
         "studentAssessmentReference.studentAssessmentIdentifier",
@@ -206,7 +204,7 @@ def _refused(job: Job) -> defaultdict[str, set[int]]:
     not known.
     """
     refused: defaultdict[str, set[int]] = defaultdict(set)
-    with _reading(job, RESULTS_FILE), _store(job).open(f"output/{RESULTS_FILE}") as stream:
+    with _reading(job, SEND_RESULTS), _store(job).open(f"output/{SEND_RESULTS}") as stream:
         for resource, counts in orjson.loads(stream.read())["resources"].items():
             for failure in counts.get("failures") or ():
                 refused[resource].update(failure["line_numbers"])

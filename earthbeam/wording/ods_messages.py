@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-RESULTS_FILE = "lb-send-results.json"
 MAX_BYTES = 4 * 1024 * 1024
 """The limit for a results file that a page reads. A larger one can be downloaded."""
 MAX_LINES = 12

@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 from earthbeam import paths
 from earthbeam.files import BadLocation, fault, open_store
 from earthbeam.models import Job
+from earthbeam.stored_files import REFUSED_RECORDS, ROW_REVIEW, SEND_RESULTS, UNMATCHED_ROWS
 from partners import audit
 
 logger = logging.getLogger(__name__)
@@ -25,9 +26,10 @@ ARTIFACTS = {
     "em-results.json",
     "em-results-x-year.json",
     "student_id_match_rates.csv",
-    "input_no_student_id_match.csv",
-    "lb-send-results.json",
-    "row_review.jsonl",
+    REFUSED_RECORDS,
+    ROW_REVIEW,
+    SEND_RESULTS,
+    UNMATCHED_ROWS,
 }
 """Files that Runway itself names."""
 

@@ -27,11 +27,12 @@ from earthbeam.admin.jobs.unmatched_edits import (
 )
 from earthbeam.admin.jobs.unmatched_table import make_table, page_of
 from earthbeam.errors import JobError
-from earthbeam.jobs import open_rows, rerun_rows, row_review, unmatched
+from earthbeam.jobs import open_rows, rerun_rows, row_review
 from earthbeam.jobs.lineage import linked_jobs, resolve_settled
 from earthbeam.jobs.open_rows import OpenRows
 from earthbeam.jobs.unmatched import MAX_ROWS, NotFixable
 from earthbeam.models import ConfirmedStudent, Job
+from earthbeam.stored_files import UNMATCHED_ROWS
 from partners import audit, scoping
 
 _TEMPLATE = "admin/earthbeam/job/unmatched.html"
@@ -255,9 +256,9 @@ class JobUnmatched(admin.ModelAdmin):
         """Return the last run's unmatched rows as a file. The job's history records who took it."""
         job = self._visible_job(request, job_id)
         run = job.last_run
-        if run is None or not run.output_files.filter(path=unmatched.ARTIFACT).exists():
+        if run is None or not run.output_files.filter(path=UNMATCHED_ROWS).exists():
             raise Http404
-        answer = files.response(request, job, f"output/{unmatched.ARTIFACT}")
+        answer = files.response(request, job, f"output/{UNMATCHED_ROWS}")
         if answer.status_code == 200:
             self.log_change(request, job, "Downloaded the unmatched rows.")
         return answer

@@ -8,7 +8,8 @@ from typing import Any
 from earthbeam import paths
 from earthbeam.files import BadLocation, open_store
 from earthbeam.models import Job, OutputSet
-from earthbeam.wording.ods_messages import MAX_BYTES, RESULTS_FILE, Sent, read_results
+from earthbeam.stored_files import SEND_RESULTS
+from earthbeam.wording.ods_messages import MAX_BYTES, Sent, read_results
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,16 @@ def stored_answers(job: Job) -> tuple[dict[str, Sent], str]:
     """
     try:
         store = open_store(paths.app_data_base_path(job))
-        with store.open(f"output/{RESULTS_FILE}") as stream:
+        with store.open(f"output/{SEND_RESULTS}") as stream:
             content = stream.read(MAX_BYTES + 1)
     except (OSError, BadLocation):
         return {}, "The ODS's messages cannot be read now. Try again later."
     if len(content) > MAX_BYTES:
-        return {}, f"The ODS's answers are too many for this page: download {RESULTS_FILE}."
+        return {}, f"The ODS's answers are too many for this page: download {SEND_RESULTS}."
     try:
         return read_results(content), ""
     except ValueError:
-        return {}, f"The ODS's answers could not be understood: download {RESULTS_FILE}."
+        return {}, f"The ODS's answers could not be understood: download {SEND_RESULTS}."
 
 
 def previewed_resources(sets: Iterable[OutputSet]) -> list[ShownResource]:

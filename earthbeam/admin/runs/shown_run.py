@@ -30,8 +30,9 @@ from earthbeam.models import (
 )
 from earthbeam.runs import continued, cross_year
 from earthbeam.runs.durations import lasted, usual_seconds
+from earthbeam.stored_files import SEND_RESULTS, UNMATCHED_ROWS
 from earthbeam.wording import run_errors
-from earthbeam.wording.ods_messages import RESULTS_FILE, Sent
+from earthbeam.wording.ods_messages import Sent
 from earthbeam.wording.outcome import Facts, Outcome, Rows, outcome
 from earthbeam.wording.phases import Phase, Step, Update, current_step, phases
 from earthbeam.wording.run_errors import NEEDS_ROSTER, ErrorWords
@@ -39,7 +40,6 @@ from edu.errors import sentence
 
 LOG_SHOWN = 64 * 1024
 """How many characters of the log's end are on the page. The whole log can be downloaded."""
-UNMATCHED_FILE = "input_no_student_id_match.csv"
 
 
 @dataclass(frozen=True)
@@ -324,9 +324,9 @@ class ShownRun:
     def _answers(self) -> tuple[dict[str, Sent], str]:
         if not (self.ended and self.job.send_to_ods) or self.run.kind not in Run.SENDING:
             return {}, ""
-        if RESULTS_FILE not in {file.path for file in self._output_files}:
+        if SEND_RESULTS not in {file.path for file in self._output_files}:
             return {}, ""
-        if not self.is_last and (self._replaced is None or RESULTS_FILE in self._replaced):
+        if not self.is_last and (self._replaced is None or SEND_RESULTS in self._replaced):
             return {}, "A later run replaced the ODS's messages about this run."
         return stored_answers(self.job)
 
@@ -409,7 +409,7 @@ class ShownRun:
     @cached_property
     def unmatched_file(self) -> Any:
         """A link to the unmatched rows as a file, if there is one."""
-        return next((f["link"] for f in self.files if f["name"] == UNMATCHED_FILE), None)
+        return next((f["link"] for f in self.files if f["name"] == UNMATCHED_ROWS), None)
 
     @cached_property
     def sets(self) -> list[ShownSet]:

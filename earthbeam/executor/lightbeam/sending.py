@@ -12,10 +12,10 @@ from earthbeam.executor.errors import StepFailed
 from earthbeam.executor.lightbeam.commands import Lightbeam
 from earthbeam.executor.processes import running
 from earthbeam.executor.workspace.folders import Workspace, is_plain_file
+from earthbeam.stored_files import SEND_RESULTS
 
 logger = logging.getLogger(__name__)
 
-RESULTS_NAME = "lb-send-results.json"
 AGAIN_PAUSES = (2.0, 5.0, 10.0, 15.0, 30.0)
 """Seconds before each retry of what the ODS put off."""
 _ALL_SKIPPED = 99
@@ -99,8 +99,8 @@ def publish(results: Results, workspace: Workspace, redact: Callable[[str], str]
 
     Users download it, and a response or a lightbeam error may quote the secret.
     """
-    workspace.draft(RESULTS_NAME).write_text(redact(json.dumps(results, indent=4)))
-    workspace.publish(RESULTS_NAME)
+    workspace.draft(SEND_RESULTS).write_text(redact(json.dumps(results, indent=4)))
+    workspace.publish(SEND_RESULTS)
 
 
 def _send_once(
@@ -110,7 +110,7 @@ def _send_once(
     heard: Callable[[str], bool] = lambda line: False,
 ) -> tuple[running.Completed, Results | None]:
     """Run lightbeam once, and return its results if it wrote any."""
-    path = lightbeam.folder / RESULTS_NAME
+    path = lightbeam.folder / SEND_RESULTS
     path.unlink(missing_ok=True)
     done = lightbeam.run(
         *("send", "--results-file", str(path), *options), data=output, stop_when=heard

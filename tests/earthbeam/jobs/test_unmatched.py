@@ -11,6 +11,7 @@ from earthbeam.delimited import DelimitedFile, writing_rows
 from earthbeam.jobs import unmatched
 from earthbeam.jobs.unmatched import NotFixable, check_original, parse
 from earthbeam.models import UnmatchedIds
+from earthbeam.stored_files import UNMATCHED_ROWS
 from tests import factories
 
 HEADER = ["student_id", "name", "score"]
@@ -131,8 +132,8 @@ def test_executors_that_do_not_count_rows_are_understood(db):
     run = factories.make_run(status="success")
     UnmatchedIds.objects.create(run=run, name="student_id", type="State", count=None)
     content = b"student_id,score\n604822,12\n"
-    factories.store_file(run.job, f"output/{unmatched.ARTIFACT}", content)
-    run.output_files.create(path=unmatched.ARTIFACT, size=len(content))
+    factories.store_file(run.job, f"output/{UNMATCHED_ROWS}", content)
+    run.output_files.create(path=UNMATCHED_ROWS, size=len(content))
     told = factories.told_of(run)
     assert (told.count, told.rows, told.unknown) == (None, None, None)
     assert unmatched.read(run, told).rows == [["604822", "12"]]

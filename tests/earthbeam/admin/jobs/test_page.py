@@ -13,7 +13,7 @@ from earthbeam.admin.jobs.new import new_job_url
 from earthbeam.jobs import lifecycle
 from earthbeam.models import Job, JobNote, Run
 from earthbeam.runs import payload, reports, states
-from earthbeam.wording.ods_messages import RESULTS_FILE
+from earthbeam.stored_files import SEND_RESULTS
 from edu import connections
 from partners.models import OdsConnection, Partner
 from tests import factories, people, run_reports
@@ -104,7 +104,7 @@ def test_what_went_to_the_ods_and_what_waits_are_counted_apart(client):
 
 def test_without_the_odss_answers_no_figure_is_made_up(client):
     run = run_reports.succeeded(rows=(5, 4, 0), sets=("ods", "non-ods"))
-    run.output_files.filter(path=RESULTS_FILE).delete()
+    run.output_files.filter(path=SEND_RESULTS).delete()
     page = shown(client, run.job)
     assert "did not report how many of them were sent" in page
     assert '<td class="num">200</td>' in page
@@ -128,7 +128,7 @@ def test_records_that_the_ods_refused_come_with_a_next_step(client):
     assert "What to do about the refused records:" in page
     assert "the ODS’s messages are below" in page
     assert f'href="{new_job_url(parent=run.job.pk)}"' in page
-    run.output_files.filter(path=RESULTS_FILE).delete()
+    run.output_files.filter(path=SEND_RESULTS).delete()
     assert "the ODS’s messages are below" not in shown(client, run.job)
     run_reports.succeeded(job=run.job)
     assert "What to do about the refused" not in shown(client, run.job)
@@ -141,7 +141,7 @@ def test_records_that_the_ods_refused_come_with_a_next_step(client):
 )
 def test_answers_that_cannot_be_shown_are_told_of(client, content, said):
     run = run_reports.succeeded()
-    factories.store_file(run.job, f"output/{RESULTS_FILE}", content)
+    factories.store_file(run.job, f"output/{SEND_RESULTS}", content)
     assert said in shown(client, run.job)
 
 
@@ -266,7 +266,7 @@ def test_an_earlier_run_can_be_looked_at_and_offers_no_file_that_is_anothers(cli
     assert "3 were sent to the ODS, 1 did not match a student" in page
     assert "replaced by a later run" in page
     assert "later run replaced the ODS" in page
-    assert f"/files/output/{RESULTS_FILE}" not in page
+    assert f"/files/output/{SEND_RESULTS}" not in page
     # What only the first run has made is still its own.
     assert "/files/output/input_no_student_id_match.csv" in page
 
