@@ -47,17 +47,17 @@ class StoredRun(Steps):
         assert self.job.reported is not None  # checked when the payload was read
         return self.job.reported
 
-    def report_again(self, refused: list[Refused], sent: Mapping[str, Any]) -> None:
+    def report_again(self, refused: list[Refused] | None, sent: Mapping[str, Any]) -> None:
         """Report what the run that stored the sets did, with what has become of its records.
 
-        ``sent`` are counts of the resources that were sent.
+        ``refused`` is None if nothing was sent. ``sent`` are counts of the resources that were.
         """
         urls, reported = self.job.urls, self.reported
         if reported.unmatched_ids is not None:
             self.app.report(urls.unmatched_ids, reported.unmatched_ids)
         if reported.matches is not None:
-            rows = {"refusedRows": refused_records.rows_refused(refused)}
-            self.app.offer(urls.matches, {**reported.matches, **rows})
+            rows = None if refused is None else refused_records.rows_refused(refused)
+            self.app.offer(urls.matches, {**reported.matches, "refusedRows": rows})
         self.app.report(urls.summary, {**reported.summary, **sent})
 
 
@@ -68,7 +68,7 @@ class LoadPreviewed(StoredRun):
         self.refresh_bundle_code()
         self.progress.begin("get_input_files")
         outputs = {name: self.fetch_set(name) for name in self.job.stored_sets}
-        refused: list[Refused] = []
+        refused: list[Refused] | None = None
         sent: dict[str, Any] = {}
         if self.job.ods is not None and ODS_SET in outputs:
             rows = self.fetch_artifact(ROWS_NAME)
@@ -164,7 +164,12 @@ class Withdraw(StoredRun):
             self.progress.begin("lightbeam_delete")
             total = sum(output.records.values())
             self.progress.at(0, total, "records")
-            counts = deleting.delete(self.lightbeam(self.job.ods), output.folder, output.records)
+            counts = deleting.delete(
+                self.lightbeam(self.job.ods),
+                output.folder,
+                output.records,
+                lambda done: self.progress.at(done, total, "records"),
+            )
             summary = {resource: each.body() for resource, each in counts.items()}
         self.app.report(self.job.urls.summary, summary)
         if left := sum(each["records_failed"] for each in summary.values()):

@@ -61,7 +61,7 @@ def send(
     with the number of records the ODS has answered. Raises StepFailed(lightbeam_send) if the ODS
     could not be reached.
     """
-    done, results = _send_once(lightbeam, output, heard=_Answered(on_progress))
+    done, results = _send_once(lightbeam, output, heard=Answered(on_progress))
     if results is None:
         raise StepFailed(
             "lightbeam_send",
@@ -118,15 +118,18 @@ def _send_once(
     return done, json.loads(path.read_text()) if is_plain_file(path) else None
 
 
-class _Answered:
-    """Reads lightbeam's counts of the ODS's answers, by status and resource. Stops nothing."""
+class Answered:
+    """Reads lightbeam's counts of the ODS's answers, by status and resource. Stops nothing.
+
+    ``on_progress`` is called with their number so far, and those ``before``.
+    """
 
     _COUNTS = re.compile(r"\(\.\.\. status counts: \{(.*)\}\)")
     _ONE = re.compile(r"\d+: (\d+)")
 
-    def __init__(self, on_progress: Callable[[int], None]) -> None:
+    def __init__(self, on_progress: Callable[[int], None], before: int = 0) -> None:
         self._on_progress = on_progress
-        self._before = self._now = 0
+        self._before, self._now = before, 0
 
     def __call__(self, line: str) -> bool:
         if match := self._COUNTS.search(line):

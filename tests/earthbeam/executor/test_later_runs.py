@@ -184,6 +184,13 @@ def test_a_preview_sends_nothing_and_its_sets_are_loaded_as_they_are(
     assert previewed.items() <= workbench.output().items()
 
 
+def test_of_a_preview_that_goes_to_no_ods_none_was_refused_or_taken(app, workbench, load, later):
+    load(kind="preview", sendToOds=False, assessmentDatastore=None)
+    later(None, sets=["non-ods"])
+    assert app.outcome() == "done success"
+    assert app.posted("matches")[0]["refusedRows"] is None
+
+
 def test_a_set_that_is_gone_or_was_replaced_is_not_sent(app, ods, workbench, load, later):
     load(kind="preview")
     key = f"output/ods/{RESULTS}.jsonl"
@@ -256,3 +263,6 @@ def test_deletes_that_the_ods_refuses_for_a_while_are_tried_again(app, ods, work
     assert app.posted("summary")[0][RESULTS] == {
         "records_processed": 20, "records_skipped": 0, "records_failed": 0,
     }  # fmt: skip
+    told = [each for each in app.progress if each["action"] == "lightbeam_delete"]
+    assert (told[-1]["total"], told[-1]["unit"]) == (20, "records")
+    assert 15 <= told[-1]["done"] <= 20  # also told while it waited to try again

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from earthbeam.executor.lightbeam.sending import _Answered
+from earthbeam.executor.lightbeam.sending import Answered
 from earthbeam.executor.reporting import counts
 from earthbeam.executor.reporting.counts import CountReporter
 from runway.sandbox.input_files import write_interim_file
@@ -70,7 +70,7 @@ def test_an_app_that_is_not_there_or_does_not_ask_delays_and_breaks_nothing(soon
 
 def test_lightbeams_counts_are_added_up_over_resources():
     reported: list[int] = []
-    heard = _Answered(reported.append)
+    heard = Answered(reported.append)
     for line in (
         "sending endpoint assessments ...",
         "  (... status counts: {200: 3, 400: 1}) ",
