@@ -125,7 +125,10 @@ class JobActions(ScopedAdmin):
             "created_by",
             "resolved_by",
         )
-        return cast(Job, get_object_or_404(seen, pk=job_id))
+        job = cast(Job, get_object_or_404(seen, pk=job_id))
+        if job.last_run is not None:
+            job.last_run.job = job  # so that it is not loaded again
+        return job
 
     def show_subpage(
         self,

@@ -5,16 +5,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 from uuid import UUID
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from earthbeam.admin.jobs import files
+from earthbeam.admin.jobs.actions import JobActions
 from earthbeam.admin.jobs.new import new_job_url
 from earthbeam.admin.jobs.unmatched_edits import (
     BadForm,
@@ -35,9 +35,6 @@ from earthbeam.models import ConfirmedStudent, Job
 from earthbeam.stored_files import UNMATCHED_ROWS
 from partners import audit, scoping
 
-_TEMPLATE = "admin/earthbeam/job/unmatched.html"
-_DISAGREEING = "admin/earthbeam/job/disagreeing.html"
-
 
 @dataclass
 class _Page:
@@ -51,7 +48,7 @@ class _Page:
     pasted: str = ""
 
 
-class JobUnmatched(admin.ModelAdmin):
+class JobUnmatched(JobActions):
     """A mixin for the admin of jobs. Anyone who may see a job may see its unmatched rows."""
 
     def get_urls(self) -> list[URLPattern]:
@@ -71,7 +68,7 @@ class JobUnmatched(admin.ModelAdmin):
         ] + super().get_urls()
 
     def _unmatched(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        job = self._visible_job(request, job_id)
+        job = self.job_or_404(request, job_id)
         found = open_rows.unmatched_of(job)
         if found is None:
             return self._show(request, job, {})
@@ -209,34 +206,18 @@ class JobUnmatched(admin.ModelAdmin):
         }
         return self._show(request, job, context)
 
-    def _show(
-        self,
-        request: HttpRequest,
-        job: Job,
-        context: Mapping[str, Any],
-        template: str = _TEMPLATE,
-    ) -> HttpResponse:
-        assessment = job.bundle_template.get("display_name", job.bundle_id)
-        return render(
-            request,
-            template,
-            {
-                **self.admin_site.each_context(request),
-                "title": "Rows that need attention",
-                "assessment": assessment,
-                "subtitle": f"{assessment}, {job.tenant}, {job.school_year}",
-                "opts": self.opts,
-                "job": job,
-                "run": job.last_run,
-                "linked": linked_jobs(job),
-                "revise_url": new_job_url(parent=job.pk),
-                **context,
-            },
-        )
+    def _show(self, request: HttpRequest, job: Job, context: Mapping[str, Any]) -> HttpResponse:
+        page = {
+            "run": job.last_run,
+            "linked": linked_jobs(job),
+            "revise_url": new_job_url(parent=job.pk),
+            **context,
+        }
+        return self.show_subpage(request, job, "unmatched", "Rows that need attention", page)
 
     def _disagreeing(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
         """List the rows that were loaded although their student has another name."""
-        job = self._visible_job(request, job_id)
+        job = self.job_or_404(request, job_id)
         if job.last_run is None:
             raise Http404
         try:
@@ -246,15 +227,16 @@ class JobUnmatched(admin.ModelAdmin):
         if rows:
             audit.record(job, "disagreeing rows viewed", run=str(job.last_run_id))
         context = {
-            "title": "Rows that disagree with their student",
+            "revise_url": new_job_url(parent=job.pk),
             "rows": list(rows.items())[:MAX_ROWS] if rows is not None else None,
             "total": len(rows or {}),
         }
-        return self._show(request, job, context, _DISAGREEING)
+        title = "Rows that disagree with their student"
+        return self.show_subpage(request, job, "disagreeing", title, context)
 
     def _unmatched_file(self, request: HttpRequest, job_id: UUID) -> HttpResponseBase:
         """Return the last run's unmatched rows as a file. The job's history records who took it."""
-        job = self._visible_job(request, job_id)
+        job = self.job_or_404(request, job_id)
         run = job.last_run
         if run is None or not run.output_files.filter(path=UNMATCHED_ROWS).exists():
             raise Http404
@@ -264,7 +246,7 @@ class JobUnmatched(admin.ModelAdmin):
         return answer
 
     def _resolve_linked(self, request: HttpRequest, job_id: UUID) -> HttpResponse:
-        job = self._visible_job(request, job_id)
+        job = self.job_or_404(request, job_id)
         if not self.has_add_permission(request):
             raise PermissionDenied
         resolved = resolve_settled(linked_jobs(job), by=cast(User, request.user))
@@ -275,16 +257,6 @@ class JobUnmatched(admin.ModelAdmin):
         else:
             self.message_user(request, "There is nothing left to resolve.", messages.INFO)
         return HttpResponseRedirect(_job_url(job))
-
-    def _visible_job(self, request: HttpRequest, job_id: UUID) -> Job:
-        """Return the job if the person may see it. Otherwise respond 404."""
-        jobs = self.get_queryset(request).select_related(
-            "tenant__partner", "school_year", "last_run"
-        )
-        job: Job = get_object_or_404(jobs, pk=job_id)
-        if job.last_run is not None:
-            job.last_run.job = job  # so that it is not loaded again
-        return job
 
 
 def _remembered(request: HttpRequest, job: Job) -> int:
