@@ -15,7 +15,7 @@ import orjson
 from earthbeam import paths
 from earthbeam.delimited import BadFile, DelimitedFile, RowWriter, detect_encoding, find_columns
 from earthbeam.files import open_store
-from earthbeam.jobs.unmatched import INPUT_KEY, MAX_BYTES, MAX_ROWS, NotFixable, UnmatchedFile
+from earthbeam.jobs.unmatched import INPUT_KEY, MAX_BYTES, MAX_ROWS, NotFixable, OpenFile
 from earthbeam.models import Run, RunMatches
 from earthbeam.stored_files import REFUSED_RECORDS
 
@@ -33,7 +33,7 @@ class RefusedRows:
     """``places`` are the rows' numbers in the uploaded file, from 1. ``elsewhere`` counts records
     that are about no row, such as assessments."""
 
-    file: UnmatchedFile
+    file: OpenFile
     places: tuple[int, ...]
     entries: tuple[Entry, ...]
     elsewhere: int
@@ -84,7 +84,7 @@ def _messages(run: Run) -> tuple[dict[tuple[int, ...], list[str]], int]:
     return messages, elsewhere
 
 
-def _rows_of_input(run: Run, places: list[int]) -> UnmatchedFile:
+def _rows_of_input(run: Run, places: list[int]) -> OpenFile:
     matches = RunMatches.objects.filter(run=run).first()
     entry = run.job.files.filter(template_key=INPUT_KEY).first()
     if matches is None or entry is None:
@@ -113,4 +113,4 @@ def _rows_of_input(run: Run, places: list[int]) -> UnmatchedFile:
     for row in (*head, *rows):
         writer.write(row)
     sha256 = hashlib.sha256(content.getvalue().encode()).hexdigest()
-    return UnmatchedFile(head, rows, source.delimiter, found[matches.id_name], sha256)
+    return OpenFile(head, rows, source.delimiter, found[matches.id_name], sha256)

@@ -21,7 +21,7 @@ from earthbeam.jobs import confirmed_students, unmatched
 from earthbeam.jobs.confirmed_students import confirmed
 from earthbeam.jobs.lifecycle import submit
 from earthbeam.jobs.rules import JobRequest
-from earthbeam.jobs.unmatched import INPUT_KEY, UnmatchedFile
+from earthbeam.jobs.unmatched import INPUT_KEY, OpenFile
 from earthbeam.models import POSSIBLE_ID_COLUMNS, Job, Run
 
 logger = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class RunChanged(Exception):
     """The parent was run again, so its unmatched rows may have changed."""
 
 
-def taken_rows(parent: Job, file: UnmatchedFile) -> dict[int, Job]:
+def taken_rows(parent: Job, file: OpenFile) -> dict[int, Job]:
     """Return the rows of ``file`` that are already in another job, by number, with that job.
 
     A job whose last run failed or withdrew it has nothing loaded, so its rows are free again.
@@ -68,7 +68,7 @@ def taken_rows(parent: Job, file: UnmatchedFile) -> dict[int, Job]:
 
 def rerun_rows(
     run: Run,
-    file: UnmatchedFile,
+    file: OpenFile,
     ids: Mapping[int, str],
     *,
     by: User | None = None,
@@ -106,7 +106,7 @@ def rerun_rows(
         return made
 
 
-def _remember(parent: Job, file: UnmatchedFile, students: Mapping[int, str], *, by: str) -> None:
+def _remember(parent: Job, file: OpenFile, students: Mapping[int, str], *, by: str) -> None:
     cells = {number: file.rows[number - 1][file.id_place] for number in students}
     given = (confirmed(file.id_name, cells[number], students[number]) for number in students)
     try:
@@ -118,7 +118,7 @@ def _remember(parent: Job, file: UnmatchedFile, students: Mapping[int, str], *, 
 
 def _make(
     parent: Job,
-    file: UnmatchedFile,
+    file: OpenFile,
     ids: Mapping[int, str],
     students: Mapping[int, str],
     cells: Mapping[int, Mapping[int, str]],

@@ -98,8 +98,8 @@ def of_run(run: Run) -> Unmatched | None:
 
 
 @dataclass(frozen=True)
-class UnmatchedFile:
-    """The unmatched rows, each with a cell for every column.
+class OpenFile:
+    """Rows that need a person's attention, each with a cell for every column.
 
     ``head`` is the rows above them, the last of which is the header. ``id_place`` is the ID
     column's index; ``sha256`` is the hash of the file's bytes, in hex.
@@ -153,7 +153,7 @@ def clean(value: str) -> str:
     return value.replace("\r", "").replace("\n", "").replace("\0", "").strip()
 
 
-def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
+def parse(content: bytes, id_name: str, count: int | None) -> OpenFile:
     """Read the artifact, which holds ``count`` rows (None: unknown). Raises NotFixable."""
     for delimiter in _DELIMITERS:
         try:
@@ -177,14 +177,14 @@ def parse(content: bytes, id_name: str, count: int | None) -> UnmatchedFile:
                 "so IDs could end up in the wrong column."
             )
         sha256 = hashlib.sha256(content).hexdigest()
-        return UnmatchedFile(head, rows, delimiter, places[id_name], sha256)
+        return OpenFile(head, rows, delimiter, places[id_name], sha256)
     raise NotFixable(
         f"The column {id_name} is not in the header of the uploaded file. This assessment renames "
         "its columns when it reads them."
     )
 
 
-def read(run: Run, found: Unmatched) -> UnmatchedFile:
+def read(run: Run, found: Unmatched) -> OpenFile:
     """Return the rows that a successful run left unmatched. Raises NotFixable."""
     if found.count is not None and found.count > MAX_ROWS:
         raise NotFixable(
@@ -197,7 +197,7 @@ def read(run: Run, found: Unmatched) -> UnmatchedFile:
     return file
 
 
-def read_all(run: Run, found: Unmatched) -> UnmatchedFile:
+def read_all(run: Run, found: Unmatched) -> OpenFile:
     """Return the rows, however many they are. Raises NotFixable."""
     if "," in found.id_name:
         raise NotFixable("The ID column has a comma in its name.")
@@ -226,7 +226,7 @@ def read_all(run: Run, found: Unmatched) -> UnmatchedFile:
     return file
 
 
-def check_original(run: Run, file: UnmatchedFile, numbers: Iterable[int]) -> None:
+def check_original(run: Run, file: OpenFile, numbers: Iterable[int]) -> None:
     """Verify that the rows are the input's own, cell by cell, or raise NotFixable.
 
     The header may be the input's even if the bundle changed the rows below it. Skips inputs above
@@ -257,7 +257,7 @@ def _input(run: Run) -> JobFile | None:
     return run.job.files.filter(template_key=INPUT_KEY).first()
 
 
-def _head_of_input(run: Run, store: FileStore, file: UnmatchedFile) -> list[list[str]] | None:
+def _head_of_input(run: Run, store: FileStore, file: OpenFile) -> list[list[str]] | None:
     """Return the last rows of the input's head: as many as the unmatched rows have above them."""
     entry = _input(run)
     if entry is None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 from earthbeam.jobs.row_review import Review
-from earthbeam.jobs.unmatched import UnmatchedFile, clean
+from earthbeam.jobs.unmatched import OpenFile, clean
 
 LONGEST_ID = 100
 _FIELD = re.compile(r"id-([1-9][0-9]{0,6})")
@@ -44,7 +44,7 @@ class Edits:
 
 def read_edits(
     post: Mapping[str, str],
-    file: UnmatchedFile,
+    file: OpenFile,
     taken: Collection[int],
     reviews: Mapping[int, Review],
 ) -> Edits:
@@ -82,7 +82,7 @@ def read_edits(
 
 def read_cells(
     post: Mapping[str, str],
-    file: UnmatchedFile,
+    file: OpenFile,
     editable: Collection[int],
     taken: Collection[int] = (),
 ) -> Cells:
@@ -139,7 +139,7 @@ class Filled:
     unknown: list[int]
 
 
-def fill(edits: Edits, pasted: str, file: UnmatchedFile, taken: Collection[int]) -> Filled:
+def fill(edits: Edits, pasted: str, file: OpenFile, taken: Collection[int]) -> Filled:
     """Add a list of old and new IDs, one pair per line, to ``edits``.
 
     A tab, comma, or semicolon separates old and new, as spreadsheets copy or save them.

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from earthbeam.admin.jobs.unmatched_edits import Edits
 from earthbeam.jobs.row_review import Review
-from earthbeam.jobs.unmatched import UnmatchedFile, clean
+from earthbeam.jobs.unmatched import OpenFile, clean
 from earthbeam.models import Job
 
 PAGE_ROWS = 200
@@ -67,7 +67,7 @@ class Table:
 
 
 def make_table(
-    file: UnmatchedFile,
+    file: OpenFile,
     edits: Edits,
     taken: Mapping[int, Job],
     page: int = 1,
@@ -123,7 +123,7 @@ def telling_order(columns: list[str], id_place: int) -> list[int]:
 
 
 def editable_cells(
-    file: UnmatchedFile, number: int, changes: Mapping[int, str], at_fault: str = ""
+    file: OpenFile, number: int, changes: Mapping[int, str], at_fault: str = ""
 ) -> list[EditableCell]:
     """Return all cells of a row, with their changes; first that of the column ``at_fault``."""
     fault = file.place_of(at_fault)
@@ -135,7 +135,7 @@ def editable_cells(
 
 
 def _held_cells(
-    file: UnmatchedFile, number: int, edits: Edits, review: Review | None
+    file: OpenFile, number: int, edits: Edits, review: Review | None
 ) -> list[EditableCell]:
     if review is None or review.reason != "untransformable":
         return []
