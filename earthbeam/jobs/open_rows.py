@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from earthbeam.jobs import rerun_rows, row_review, unmatched
 from earthbeam.jobs.lineage import linked_jobs
 from earthbeam.jobs.row_review import Review
-from earthbeam.jobs.unmatched import NotFixable, Unmatched, OpenFile
+from earthbeam.jobs.unmatched import NotFixable, OpenFile, Unmatched
 from earthbeam.models import Job, Run
 
 
