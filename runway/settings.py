@@ -141,6 +141,7 @@ INSTALLED_APPS = [
     "earthbeam.executor",
 ]
 MIDDLEWARE = [
+    "runway.probes.Probes",
     "django.middleware.security.SecurityMiddleware",
     "runway.null_characters.null_characters",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -235,7 +236,6 @@ AUTH_PASSWORD_VALIDATORS = [
 if not IN_DEVELOPMENT:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True
     SECURE_SSL_REDIRECT = flag("SECURE_SSL_REDIRECT", True)
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
     SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60
     SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = True
     if BEHIND_TLS_PROXY:

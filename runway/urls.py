@@ -8,11 +8,6 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 
 
-def healthz(request: HttpRequest) -> HttpResponse:
-    """Respond that the process serves requests, without using the database."""
-    return HttpResponse("ok", content_type="text/plain")
-
-
 def favicon(request: HttpRequest) -> HttpResponse:
     """Redirect to the icon, for responses that cannot name it, such as downloads."""
     return redirect(static("runway/icon.svg"))
@@ -20,7 +15,6 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
-    path("healthz", healthz),
     path("favicon.ico", favicon),
     path("admin/", admin.site.urls),
     path("", include("access.urls")),

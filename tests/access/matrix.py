@@ -295,7 +295,6 @@ MODELS: dict[str, Model] = {
 PAGES: dict[str, dict[str, Visit]] = {
     # --- Getting in and out ---
     "": {"GET": Visit(EVERYBODY)},
-    "healthz": {"GET": Visit(EVERYBODY)},
     "favicon.ico": {"GET": Visit(EVERYBODY)},
     "admin:login": {"GET": Visit(EVERYBODY)},
     "admin:logout": {"POST": Visit(EVERYBODY, answers_in_place=True, stores_nothing=True)},

@@ -1,0 +1,50 @@
+"""/healthz and /readyz: whether this process lives, and whether Runway can do its work.
+
+A middleware, so that they answer whatever host and scheme are asked for: load balancers ask a
+machine by its address, and without TLS.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse, JsonResponse
+
+from runway import health
+from runway.health import Finding
+
+KEPT = 5.0
+"""Seconds that findings are kept, so that nobody can make Runway check all the time."""
+
+
+class Probes:
+    """Middleware that answers both addresses, and passes on all other requests."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self._get_response = get_response
+        self._lock = threading.Lock()
+        self._findings: list[Finding] = []
+        self._found_at = -KEPT
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path == "/healthz":
+            return HttpResponse("ok", content_type="text/plain")
+        if request.path == "/readyz":
+            return self._readiness()
+        return self._get_response(request)
+
+    def _readiness(self) -> HttpResponse:
+        """Say for each check whether it is good; what is wrong is for `manage.py status` alone."""
+        with self._lock:
+            if time.monotonic() - self._found_at > KEPT:
+                self._findings = health.find()
+                self._found_at = time.monotonic()
+            findings = self._findings
+        ready = health.is_ready(findings)
+        body = {
+            "ready": ready,
+            "checks": {each.name: "ok" if each.good else "bad" for each in findings},
+        }
+        answer = JsonResponse(body, status=200 if ready else 503)
+        answer["Cache-Control"] = "no-store"
+        return answer
