@@ -4,6 +4,7 @@ import json
 import re
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -82,3 +83,16 @@ def find(issuer_id: str) -> Issuer | None:
 def configured() -> tuple[Issuer, ...]:
     """Return the issuers, in the order in which they are configured."""
     return tuple(settings.OIDC_ISSUERS)
+
+
+def form_targets() -> list[str]:
+    """Where a sign-in form may lead, for a Content-Security-Policy.
+
+    With an https issuer that is any https address, since its page for signing in may be on
+    another host than the issuer itself.
+    """
+    targets = set()
+    for each in configured():
+        parts = urlsplit(each.issuer)
+        targets.add("https:" if parts.scheme == "https" else f"{parts.scheme}://{parts.netloc}")
+    return sorted(targets)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from csp.decorators import csp_update
 from django.contrib import admin
 from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.http import HttpRequest, HttpResponse
@@ -61,7 +62,9 @@ class RunwayAdminSite(admin.AdminSite):
             authentication_form=SignInForm,
             template_name="access/sign_in.html",
         )
-        return say_when(view(request))
+        # A browser follows the form that leads to an issuer only where the policy lets it.
+        to_issuers = csp_update({"form-action": issuers.form_targets()})
+        return say_when(to_issuers(view)(request))
 
     def password_change(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None

@@ -6,6 +6,8 @@ fallbacks.
 
 from pathlib import Path
 
+from csp.constants import NONCE, NONE, SELF
+
 from access import issuers
 from partners.addresses import PRIVATE_NETWORKS
 from runway.env import (
@@ -134,6 +136,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "auditlog",
+    "csp",
     "runway",
     "edu",
     "partners",
@@ -145,6 +148,8 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "runway.null_characters.null_characters",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    "runway.response_headers.response_headers",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "runway.request_bodies.RequestBodies",
@@ -232,6 +237,22 @@ AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"{_VALIDATION}.CommonPasswordValidator"},
     {"NAME": f"{_VALIDATION}.NumericPasswordValidator"},
 ]
+
+# Nothing inline, nothing from elsewhere. The API's own pages need a nonce; sign-in may lead to an
+# issuer (access/site.py).
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF, NONCE],
+        "style-src": [SELF, NONCE],
+        "img-src": [SELF, "data:"],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "form-action": [SELF],
+        "base-uri": [NONE],
+        "frame-ancestors": [NONE],
+    }
+}
 
 if not IN_DEVELOPMENT:
     SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = True

@@ -43,7 +43,7 @@ STOP_SECONDS = 20.0
 EXECUTOR_CODE = (
     *("manage.py", "runway/__init__.py", "runway/aws.py", "runway/executor_settings.py"),
     *("earthbeam/__init__.py", "earthbeam/invisible.py"),
-    *("earthbeam/plain_text.py", "earthbeam/privacy.py"),
+    *("earthbeam/plain_text.py", "earthbeam/privacy.py", "earthbeam/stored_files.py"),
     *("earthbeam/delimited", "earthbeam/files", "earthbeam/identity", "earthbeam/matching"),
     "earthbeam/executor",
 )

@@ -81,6 +81,12 @@ class Outcome:
     sentences: tuple[str, ...] = ()
     parts: tuple[Part, ...] = ()
 
+    @property
+    def widths(self) -> list[tuple[Part, str]]:
+        """Each part with its share of the rows, such as ``37.500%``."""
+        total = sum(part.rows for part in self.parts) or 1
+        return [(part, f"{100 * part.rows / total:.3f}%") for part in self.parts]
+
 
 def outcome(facts: Facts) -> Outcome:
     """Return the words and the picture for ``facts``."""

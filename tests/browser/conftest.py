@@ -50,6 +50,16 @@ def browser(django_db_setup: None) -> Iterator[Browser]:
     del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
 
 
+# What the Content-Security-Policy has kept from a page counts as an error of its scripts.
+TELL_VIOLATIONS = """
+document.addEventListener("securitypolicyviolation", (event) => {
+  if (window.ofTests) return;
+  const what = [event.violatedDirective, event.blockedURI, event.sourceFile, event.sample];
+  throw new Error(`policy: ${what.join(" ")}`);
+});
+"""
+
+
 class Windows:
     """Browser contexts, each one person's window: for one test after the other, with nothing left
     in them but the server's static files, as opening a new one takes longer than most pages."""
@@ -97,6 +107,7 @@ def open_page(windows: Windows, live_server: Any) -> Iterator[Callable[..., Page
             context.add_cookies([session_cookie(user, live_server.url)])
         page = context.new_page()
         page.on("pageerror", lambda error: thrown.append(str(error)))
+        page.add_init_script(TELL_VIOLATIONS)
         page.goto(path)
         return page
 

@@ -157,7 +157,7 @@ STATES = [
 def test_the_page_looks_right(open_page, state):
     job = state()
     page = open_page(people.make_partner_admin(), url(job))
-    page.wait_for_function("!document.querySelector('[data-scriptless]:not([hidden])')")
+    expect(page.locator("[data-scriptless]:not([hidden])")).to_have_count(0)
     look(page, f"job-{state.__name__.replace('_', '-')}")
 
 

@@ -230,7 +230,8 @@ def test_an_upload_shows_its_progress_and_can_be_cancelled(page):
     bar = row(page, "big.csv").get_by_role("progressbar")
     expect(bar).to_be_visible()
     expect(row(page, "small.csv")).to_contain_text("Waiting")
-    page.wait_for_function("document.querySelector('.rw-files progress').value >= 3")
+    while bar.evaluate("bar => bar.value") < 3:
+        page.wait_for_timeout(50)
     look(page, "new-job-uploading")
     row(page, "big.csv").get_by_role("button", name="Cancel").click()
     expect(row(page, "big.csv")).to_contain_text("Upload cancelled")

@@ -33,7 +33,7 @@ from partners import audit, scoping
 from partners.list_filters import PartnerFilter, TenantFilter
 from partners.scoped_admin import ScopedAdmin
 
-_PRE = '<pre style="max-height: 40em; overflow: auto; white-space: pre-wrap">{}</pre>'
+_PRE = '<pre class="rw-log">{}</pre>'
 
 _FOLDED = "<details><summary>{}</summary>" + _PRE + "</details>"
 
