@@ -21,11 +21,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from partners import audit, encryption, scoping
+from partners.renewal import Renewed
 
 logger = logging.getLogger(__name__)
 
 APP, PASSKEY = Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN
 RECOVERY_CODES = Authenticator.Type.RECOVERY_CODES
+_SECRETS = ("secret", "seed")
+"""What is encrypted in a factor's data."""
 
 WORDS = {APP: "authenticator app", PASSKEY: "passkey", RECOVERY_CODES: "recovery code"}
 
@@ -83,6 +86,31 @@ def _is_right(row: Authenticator, code: str) -> bool:
             row.data["used_mask"] |= 1 << place
             return True
     return False
+
+
+def renew_encryption() -> Renewed:
+    """Encrypt the factors' secrets anew: see partners/renewal.py."""
+    total = Renewed()
+    for pk in (
+        Authenticator.objects.exclude(type=PASSKEY).order_by("pk").values_list("pk", flat=True)
+    ):
+        with transaction.atomic():
+            row = Authenticator.objects.select_for_update().filter(pk=pk).first()
+            total += _renew(row) if row is not None else Renewed()
+    return total
+
+
+def _renew(row: Authenticator) -> Renewed:
+    names = [name for name in _SECRETS if name in row.data]
+    old = [name for name in names if not encryption.is_current(row.data[name])]
+    try:
+        for name in old:
+            row.data[name] = encryption.encrypt(encryption.decrypt(row.data[name]))
+    except encryption.UndecryptableSecret:
+        return Renewed(unreadable=1)
+    if old:
+        row.save(update_fields=["data"])
+    return Renewed(renewed=len(old))
 
 
 def right_step(secret: str, code: str) -> int | None:

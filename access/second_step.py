@@ -63,12 +63,18 @@ def current(request: HttpRequest) -> SecondStep | None:
     if (
         user is None
         or time.time() - kept.began > _SECONDS
-        or not constant_time_compare(kept.password, user.get_session_auth_hash())
+        or not _is_password(user, kept.password)
         or kept.generation != sessions.generation_of(user)
     ):
         cancel(request)
         return None
     return SecondStep(user, kept.next, kept.generation)
+
+
+def _is_password(user: User, kept: str) -> bool:
+    """Whether the user's password is that of ``kept``, by any of Django's keys."""
+    hashes = [user.get_session_auth_hash(), *user.get_session_auth_fallback_hash()]
+    return any(constant_time_compare(kept, each) for each in hashes)
 
 
 def finish(request: HttpRequest, step: SecondStep, factor: str) -> None:

@@ -33,6 +33,15 @@ def decrypt(stored: str) -> str:
         raise UndecryptableSecret from None
 
 
+def is_current(stored: str) -> bool:
+    """Whether the first of ``ENCRYPTION_KEYS`` has encrypted the stored text."""
+    try:
+        Fernet(settings.ENCRYPTION_KEYS[0]).decrypt(stored.encode())
+    except InvalidToken:
+        return False
+    return True
+
+
 def search_keys(text: str, purpose: str) -> list[str]:
     """Return keyed hashes by which to find a row whose ``text`` is stored encrypted, in hex.
 
@@ -63,9 +72,9 @@ def unseal(sealed: str, purpose: str, *, seconds: int) -> str | None:
 class EncryptedTextField(models.TextField):
     """Text that is encrypted in the database.
 
-    The first of ``ENCRYPTION_KEYS`` encrypts, all of them decrypt: to rotate, put the new key first
-    and save each row once. Reading raises UndecryptableSecret if no key fits. It cannot be used in
-    filters, since the same text encrypts differently each time.
+    The first of ``ENCRYPTION_KEYS`` encrypts, all of them decrypt. Reading raises
+    UndecryptableSecret if no key fits. It cannot be used in filters, since the same text encrypts
+    differently each time.
     """
 
     def get_prep_value(self, value: Any) -> Any:

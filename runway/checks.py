@@ -38,10 +38,11 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
                     id="runway.E001",
                 )
             )
-    if len(settings.EXECUTOR_JWT_KEY.encode()) < _SHORTEST_KEY:
+    keys = [settings.EXECUTOR_JWT_KEY, *settings.EXECUTOR_JWT_KEY_FALLBACKS]
+    if min(len(key.encode()) for key in keys) < _SHORTEST_KEY:
         found.append(
             Error(
-                f"EXECUTOR_JWT_KEY is shorter than {_SHORTEST_KEY} bytes.",
+                f"EXECUTOR_JWT_KEY or a fallback of it is shorter than {_SHORTEST_KEY} bytes.",
                 hint="Set it to a random text, such as "
                 "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` prints.",
                 id="runway.E002",

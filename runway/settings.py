@@ -29,6 +29,7 @@ IN_DEVELOPMENT = RUNWAY_ENV == DEVELOPMENT
 DEBUG = env.bool("DEBUG", default=False)
 
 SECRET_KEY = required("SECRET_KEY", development="development-only-" + "x" * 50)
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 ALLOWED_HOSTS = required("ALLOWED_HOSTS", development="127.0.0.1,localhost").split(",")
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
@@ -37,6 +38,7 @@ APP_URL = required("APP_URL", development="http://127.0.0.1:8000").rstrip("/")
 
 # --- Our own secrets ------------------------------------------------------------------------
 EXECUTOR_JWT_KEY = required("EXECUTOR_JWT_KEY", development="development-only-" + "y" * 50)
+EXECUTOR_JWT_KEY_FALLBACKS = env.list("EXECUTOR_JWT_KEY_FALLBACKS", default=[])
 ENCRYPTION_KEYS = required(
     "ENCRYPTION_KEYS", development="ZGV2ZWxvcG1lbnQtb25seS1kZXZlbG9wbWVudC1vbmw="
 ).split(",")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import ExpressionWrapper, F, QuerySet
 from django.db.models.fields import DateTimeField, DurationField
 from django.db.models.functions import Now
@@ -24,8 +24,9 @@ from earthbeam.files import fault, open_store
 from earthbeam.identity import has_lost_digits
 from earthbeam.matching import normalize
 from earthbeam.models import ConfirmedStudent, Job, Run
-from partners.encryption import UndecryptableSecret, decrypt, encrypt, search_keys
+from partners.encryption import UndecryptableSecret, decrypt, encrypt, is_current, search_keys
 from partners.models import Partner, Tenant
+from partners.renewal import Renewed
 
 logger = logging.getLogger(__name__)
 
@@ -111,6 +112,37 @@ def remember(
         for row, entry in zip(before, entries, strict=True)
     )
     return Changes(added, len(entries) - added - same, same)
+
+
+def renew_encryption() -> Renewed:
+    """Encrypt all of them anew, and find them by the new key: see partners/renewal.py."""
+    total = Renewed()
+    rows = ConfirmedStudent.objects.order_by("pk").select_related("tenant")
+    for row in rows.iterator(_BATCH):
+        total += Renewed() if is_current(row.sealed) else _renew(row)
+    return total
+
+
+def _renew(row: ConfirmedStudent) -> Renewed:
+    try:
+        value, student = json.loads(decrypt(row.sealed))
+    except UndecryptableSecret:
+        return Renewed(unreadable=1)
+    partner = row.tenant.partner_id
+    as_read = ConfirmedStudent.objects.filter(pk=row.pk, sealed=row.sealed)
+    try:
+        with transaction.atomic():
+            return Renewed(
+                renewed=as_read.update(
+                    sealed=encrypt(json.dumps([value, student])),
+                    id_hash=_hashes(partner, value)[0],
+                    student_hash=_hashes(partner, student)[0],
+                )
+            )
+    except IntegrityError:
+        # Confirmed again under the new key since.
+        as_read.delete()
+        return Renewed()
 
 
 class _Entry(NamedTuple):

@@ -9,7 +9,7 @@ out of memory and started over, the first executor's tokens are no longer valid.
 
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jwt
 from django.conf import settings
@@ -57,12 +57,7 @@ def read(token: str, expected: TokenType) -> Bearer:
     Raises BadToken if it is not ours, has expired, or is of another type than ``expected``.
     """
     try:
-        claims = jwt.decode(
-            token,
-            settings.EXECUTOR_JWT_KEY,
-            algorithms=[_ALGORITHM],
-            options={"require": _CLAIMS},
-        )
+        claims = _claims(token)
         run_id = uuid.UUID(claims["runId"])
     except jwt.ExpiredSignatureError:
         raise BadToken("The token has expired.") from None
@@ -72,6 +67,20 @@ def read(token: str, expected: TokenType) -> Bearer:
         raise BadToken(f"This call needs a token of type {expected}.")
     size = claims.get("size")
     return Bearer(run_id, size if isinstance(size, str) else None)
+
+
+def _claims(token: str) -> dict[str, Any]:
+    """Return what the token says, by any key that is accepted. Raises jwt.InvalidTokenError."""
+    keys = [settings.EXECUTOR_JWT_KEY, *settings.EXECUTOR_JWT_KEY_FALLBACKS]
+    for key in keys:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token, key, algorithms=[_ALGORITHM], options={"require": _CLAIMS}
+            )
+        except jwt.InvalidSignatureError:
+            continue
+        return claims
+    raise jwt.InvalidSignatureError
 
 
 def _issue(run: Run, type_: TokenType, life: timedelta) -> str:

@@ -51,13 +51,15 @@ class Stack:
             "WEB_CONCURRENCY": "1",
         }
 
-    def start_web(self, app: str = "runway.wsgi", edu: dict[str, str] | None = None) -> None:
+    def start_web(
+        self, app: str = "runway.wsgi", edu: dict[str, str] | None = None, **variables: str
+    ) -> None:
         """Have gunicorn serve ``app``, started anew unless it does; ``edu``: another EDU's
         variables, none at all for no EDU."""
         self._start(
             "web",
             *("-m", "gunicorn", app),
-            env=self._edu if edu is None else dict.fromkeys(self._edu, "") | edu,
+            env=(self._edu if edu is None else dict.fromkeys(self._edu, "") | edu) | variables,
             answers_at=f"http://{self._address}/healthz",
         )
 
