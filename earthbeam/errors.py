@@ -158,6 +158,14 @@ class FilesMissing(JobError):
     text = "Upload these files before you start the run: {key}."
 
 
+class FilesDestroyed(JobError):
+    code, field = "files_destroyed", "__all__"
+    text = (
+        "This job's files were destroyed, as {partner} keeps them for {days} days. Submit the file "
+        "again if you still have it."
+    )
+
+
 class JobGone(JobError):
     code, field = "job_gone", "__all__"
     text = "This job has been deleted. Submit its files again."

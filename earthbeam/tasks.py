@@ -1,8 +1,9 @@
 """The worker's tasks: launch runs, reap lost ones, send notices of ended ones, and clean up.
 
-Three kinds of tasks have separate queues, so that they do not delay the rest: launches, since with
-the local launcher each takes as long as its run; notices, which wait for other servers; and bundle
-syncs, since git may take minutes to give up. `manage.py worker` serves all queues at once.
+Four kinds of tasks have separate queues, so that they do not delay the rest: launches, since with
+the local launcher each takes as long as its run; notices, which wait for other servers; bundle
+syncs, since git may take minutes to give up; and retention, which may have many files to delete.
+`manage.py worker` serves all queues at once.
 """
 
 import logging
@@ -18,7 +19,7 @@ from procrastinate.jobs import Status
 
 from earthbeam.bundles import revisions
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed, RegistryError
-from earthbeam.jobs import confirmed_students, deletion, withdrawal
+from earthbeam.jobs import confirmed_students, deletion, retention, withdrawal
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
 from earthbeam.notify import notices
@@ -26,7 +27,8 @@ from earthbeam.runs import cross_year, reaper, states
 
 logger = logging.getLogger(__name__)
 
-LAUNCH_QUEUE, HOUSEKEEPING_QUEUE, BUNDLES_QUEUE = "launch", "housekeeping", "bundles"
+LAUNCH_QUEUE, HOUSEKEEPING_QUEUE = "launch", "housekeeping"
+BUNDLES_QUEUE, RETENTION_QUEUE = "bundles", "retention"
 LAUNCH_RETRIES = 3
 """Retries after a first failure, with pauses of 5, 25, and 125 seconds."""
 KEEP_QUEUE_JOBS_HOURS = 72
@@ -127,6 +129,13 @@ def tidy_up(timestamp: int) -> None:
     if count := confirmed_students.forget_expired():
         logger.info("Forgot %d confirmed students, which were kept long enough", count)
     call_command("clearsessions")
+
+
+@app.periodic(cron="7 2 * * *")
+@app.task(name="apply_retention", queue=RETENTION_QUEUE, queueing_lock="apply_retention")
+def apply_retention(timestamp: int) -> None:
+    """Each night: destroy what was kept long enough."""
+    retention.apply()
 
 
 @app.periodic(cron="47 * * * *")

@@ -13,6 +13,7 @@ from partners.forms import (
     CROSS_YEAR,
     IDENTITY_CHECKS,
     KEEP_CONFIRMED,
+    KEEP_FILES,
     USERS_MAY_WITHDRAW,
     MembershipForm,
     PartnerForm,
@@ -45,6 +46,7 @@ class PartnerAdmin(edu_panel.EduPanel, ScopedAdmin):
     form = PartnerForm
     fields = [
         *("id", "name", CROSS_YEAR, IDENTITY_CHECKS, "identity_checks_set", KEEP_CONFIRMED),
+        *KEEP_FILES,
         *(USERS_MAY_WITHDRAW, "descriptor_namespace"),
     ]
     partner_lookup = "pk"

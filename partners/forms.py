@@ -11,6 +11,7 @@ from partners.models import Membership, Partner
 CROSS_YEAR = "cross_year_match_enabled"
 IDENTITY_CHECKS = "identity_checks"
 KEEP_CONFIRMED = "keep_confirmed_days"
+KEEP_FILES = ("keep_input_days", "keep_output_days", "keep_log_days")
 USERS_MAY_WITHDRAW = "users_may_withdraw"
 
 
@@ -21,13 +22,14 @@ class PartnerForm(forms.ModelForm):
         model = Partner
         fields = [
             *("id", "name", CROSS_YEAR, IDENTITY_CHECKS, KEEP_CONFIRMED, USERS_MAY_WITHDRAW),
+            *KEEP_FILES,
             "descriptor_namespace",
         ]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         # A page from before the upgrade does not have these, and must not be refused for it.
-        for name in (IDENTITY_CHECKS, KEEP_CONFIRMED):
+        for name in (IDENTITY_CHECKS, KEEP_CONFIRMED, *KEEP_FILES):
             if self.is_bound and self.add_prefix(name) not in self.data:
                 self.fields[name].disabled = True
 

@@ -19,6 +19,7 @@ _namespace = RegexValidator(
     "A namespace such as uri://ed-fi.org: uri:// and a name, without # and without / at its end.",
 )
 _school_year_id = RegexValidator(r"^\d{4}$", "Four digits, such as 2526 for 2025-26.")
+_DAYS = [MinValueValidator(1), MaxValueValidator(3650)]
 
 
 class Partner(models.Model):
@@ -80,9 +81,32 @@ class Partner(models.Model):
         "days to keep confirmed students",
         default=400,
         db_default=400,  # for the previous release, which does not know the column
-        validators=[MinValueValidator(1), MaxValueValidator(3650)],
+        validators=_DAYS,
         help_text="A student whom a person has chosen for an ID is remembered for so many days, "
         "and then forgotten.",
+    )
+    keep_input_days = models.PositiveIntegerField(
+        "days to keep input files",
+        default=90,
+        db_default=90,  # for the previous release, which does not know the column
+        validators=_DAYS,
+        help_text="Input files, rosters, and rows that need attention are destroyed so many days "
+        "after a job's last run. The job cannot be run again then.",
+    )
+    keep_output_days = models.PositiveIntegerField(
+        "days to keep output sets",
+        default=400,
+        db_default=400,
+        validators=_DAYS,
+        help_text="Output sets are destroyed so many days after a job's last run. The job cannot "
+        "be withdrawn then.",
+    )
+    keep_log_days = models.PositiveIntegerField(
+        "days to keep run logs",
+        default=90,
+        db_default=90,
+        validators=_DAYS,
+        help_text="Logs of runs are destroyed so many days after a job's last run.",
     )
     users_may_withdraw = models.BooleanField(
         "users may withdraw jobs",

@@ -2,7 +2,7 @@
 
 import logging
 
-QUIET = ("housekeeping", "notices", "bundles")
+QUIET = ("housekeeping", "notices", "bundles", "retention")
 """Queues whose tasks log by themselves if they had something to do."""
 
 

@@ -8,12 +8,14 @@ from earthbeam.admin.partners.tenant import TenantAdmin
 from earthbeam.admin.partners.webhooks import WebhookAdmin
 from earthbeam.admin.queue import QueueAdmin
 from earthbeam.admin.runs.admin import RunAdmin
+from earthbeam.admin.runs.destructions import DestructionAdmin
 from earthbeam.admin.runs.output_sets import OutputSetAdmin
 
 __all__ = [
     "BundleAdmin",
     "BundleRevisionAdmin",
     "DescriptorMappingAdmin",
+    "DestructionAdmin",
     "JobAdmin",
     "OutputSetAdmin",
     "PartnerAdmin",

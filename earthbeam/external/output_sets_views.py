@@ -44,7 +44,7 @@ class OutputSetsView(ClientView):
         if "withdrawnAfter" in asked:
             rows = rows.filter(withdrawn_at__gt=asked["withdrawnAfter"])
         else:
-            rows = rows.filter(withdrawn_at__isnull=True)
+            rows = rows.filter(withdrawn_at=None, run__job__output_destroyed_at=None)
         rows = filtered(rows, asked, to_job="run__job__", time=time, id_="uid")
         if "sentToOds" in asked:
             rows = rows.filter(sent_to_ods=asked["sentToOds"] == "true")
@@ -73,7 +73,8 @@ class DownloadLinksView(ClientView):
         output_set = (
             OutputSet.objects.select_related("run__job__tenant")
             .filter(pk=uid, partner__in=caller(request).partners)
-            .filter(published_at__isnull=False, withdrawn_at__isnull=True)
+            .filter(published_at__isnull=False, withdrawn_at=None)
+            .filter(run__job__output_destroyed_at=None)
             .first()
         )
         if output_set is None:

@@ -22,12 +22,17 @@ LATE_SECONDS = 2 * 60 * 60
 """Longer than an upload link is valid."""
 
 
-class JobsInProgress(Exception):
-    """Some of the jobs have a run in progress, so nothing was deleted."""
+class CannotDelete(Exception):
+    """Some of the jobs have a run in progress or are on legal hold, so nothing was deleted."""
 
     def __init__(self, jobs: list[Job]) -> None:
-        super().__init__(f"{len(jobs)} of the jobs have a run in progress.")
+        super().__init__(f"{len(jobs)} of the jobs have a run in progress or are on legal hold.")
         self.jobs = jobs
+
+
+def on_hold(jobs: Iterable[Job]) -> list[Job]:
+    """Return the jobs that are on legal hold."""
+    return [job for job in jobs if job.legal_hold]
 
 
 def in_progress(jobs: Iterable[Job]) -> list[Job]:
@@ -41,15 +46,16 @@ def delete_jobs(ids: Iterable[UUID]) -> int:
     """Delete the jobs, and queue the deletion of their files in the same transaction.
 
     Locks each job. Starting a run takes the same lock, so either the run or the deletion comes
-    first. If any run is in progress, raises JobsInProgress and deletes nothing.
+    first. If any run is in progress, or a job is on legal hold, raises CannotDelete and deletes
+    nothing.
     """
     from earthbeam.tasks import delete_job_files  # imports the code that starts runs
 
     with transaction.atomic():
         locked = Job.objects.select_for_update(of=("self",)).filter(pk__in=list(ids))
         jobs = list(locked.select_related("tenant").order_by("pk"))
-        if busy := in_progress(jobs):
-            raise JobsInProgress(busy)
+        if kept := [*in_progress(jobs), *on_hold(jobs)]:
+            raise CannotDelete(kept)
         for job in jobs:
             audit.record(job, "job deleted", tenant=str(job.tenant), input_files=job.files.count())
             work = {

@@ -212,8 +212,8 @@ def start_run(
     """Create a run and queue its launch, in one transaction.
 
     A load begins with the results of a preview that would be the same. Reopens a job that was
-    marked resolved. Raises FilesMissing, NoOdsConnection, RunInProgress, WithdrawalInProgress,
-    LoadInProgress, and JobGone.
+    marked resolved. Raises FilesMissing, FilesDestroyed, NoOdsConnection, RunInProgress,
+    WithdrawalInProgress, LoadInProgress, and JobGone.
     """
     missing = [file.template_key for file in job.files.all() if file.size is None]
     if missing or not job.files.exists():
@@ -228,8 +228,10 @@ def start_run(
     try:
         with transaction.atomic():
             # Deleting the job takes the same lock.
-            if not Job.objects.select_for_update(no_key=True).filter(pk=job.pk).exists():
+            locked = Job.objects.select_for_update(no_key=True).filter(pk=job.pk).first()
+            if locked is None:
                 raise errors.JobGone
+            _check_kept(locked, continues)
             _keep_from_withdrawals(job, kind)
             run = Run.objects.create(
                 job=job,
@@ -247,6 +249,15 @@ def start_run(
             raise errors.RunInProgress from None
         raise
     return run
+
+
+def _check_kept(job: Job, continues: Run | None) -> None:
+    """Raise FilesDestroyed if the job no longer has what a run needs."""
+    partner = job.tenant.partner
+    if continues is None and job.input_destroyed_at:
+        raise errors.FilesDestroyed(partner=partner, days=partner.keep_input_days)
+    if continues is not None and job.output_destroyed_at:
+        raise errors.FilesDestroyed(partner=partner, days=partner.keep_output_days)
 
 
 def _keep_from_withdrawals(job: Job, kind: Run.Kind) -> None:

@@ -62,6 +62,8 @@ def read(run: Run) -> RefusedRows:
 def _messages(run: Run) -> tuple[dict[tuple[int, ...], list[str]], int]:
     """Return what the ODS said about each group of rows, and how many records are of no row."""
     stored = run.output_files.filter(path=REFUSED_RECORDS).first()
+    if run.job.input_destroyed_at:
+        raise NotFixable("These rows were destroyed, since they had been kept long enough.")
     if stored is None:
         raise NotFixable("The run did not keep which records the ODS refused.")
     if stored.size > MAX_BYTES:

@@ -202,6 +202,8 @@ def read_all(run: Run, found: Unmatched) -> OpenFile:
     if "," in found.id_name:
         raise NotFixable("The ID column has a comma in its name.")
     stored = run.output_files.filter(path=UNMATCHED_ROWS).first()
+    if run.job.input_destroyed_at:
+        raise NotFixable("These rows were destroyed, since they had been kept long enough.")
     if stored is None:
         raise NotFixable("The run did not save its unmatched rows. Run the job again.")
     if stored.size > MAX_BYTES:

@@ -76,6 +76,8 @@ def why_not(job: Job) -> str:
         return "The job has loaded nothing."
     if run.outcome is None:
         return "The job has a run in progress. Wait until it ends."
+    if job.output_destroyed_at:
+        return "What it has loaded is no longer stored, since it was kept long enough."
     if run.outcome == Run.Outcome.WITHDRAWN:
         return "It has been withdrawn already."
     if not _published(job).filter(withdrawn_at=None).exists():

@@ -1,5 +1,6 @@
 from earthbeam.models.bundles import Bundle, BundleRevision, BundleSync, DescriptorMapping
 from earthbeam.models.confirmed import ConfirmedStudent
+from earthbeam.models.destructions import Destruction
 from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import POSSIBLE_ID_COLUMNS, Job, JobFile, JobNote, Submission
 from earthbeam.models.notices import Notice, Webhook, new_webhook_secret
@@ -21,6 +22,7 @@ __all__ = [
     "BundleSync",
     "ConfirmedStudent",
     "DescriptorMapping",
+    "Destruction",
     "IdempotencyKey",
     "Job",
     "JobFile",

@@ -69,6 +69,16 @@ class Job(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
     )
 
+    legal_hold = models.BooleanField(
+        default=False,
+        db_default=False,  # for the previous release, which does not know the column
+        help_text="Nothing of it is destroyed, whatever the partner's retention says.",
+    )
+    # When the partner's retention destroyed what the job had: jobs/retention.py.
+    input_destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    output_destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    log_destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     class Meta:
         ordering = ["-created_at"]
         indexes = [

@@ -70,7 +70,8 @@ OF_PARTNER_PAGE = _profile(NONE, NONE, YES, NONE, YES)  # the same where 404 is 
 CREATE_IN_PARTNER = _profile(NO, NO, YES, AGAIN, YES)
 SUPERUSERS = _profile(NO, NO, NO, NO, YES)
 SUPERUSERS_AGAIN = _profile(NO, NO, NO, NO, AGAIN)
-_WITHDRAWERS = _profile(NO, NONE, YES, NONE, YES)  # if the partner does not let users
+_JOB_ADMINS = _profile(NO, NONE, YES, NONE, YES)  # who see a job and administer its partner
+_WITHDRAWERS = _JOB_ADMINS  # if the partner does not let users
 NOBODY = _profile(NO, NO, NO, NO, NO)
 EVERYBODY = dict.fromkeys(MEMBERS, YES)
 SIGNED_IN = EVERYBODY | dict.fromkeys((ANONYMOUS, INACTIVE), SIGN_IN)
@@ -281,6 +282,7 @@ MODELS: dict[str, Model] = {
             "file_INPUT_FILE": _file("a.csv"),
         },
     ),
+    "earthbeam.destruction": replace(_SETTING_TO_READ, delete=NOBODY),
     "earthbeam.run": replace(_REPORT, delete=NOBODY),
     "earthbeam.outputset": replace(_REPORT, delete=NOBODY),
     "auth.user": Model(form={"username": "renamed", "is_active": "on", "is_superuser": "on"}),
@@ -438,6 +440,8 @@ PAGES: dict[str, dict[str, Visit]] = {
     "admin:earthbeam_job_cancel": {
         "POST": Visit(OF_TENANT, _QUEUED, data={"run": "{earthbeam.queued_job.last_run_id}"})
     },
+    "admin:earthbeam_job_hold": {"POST": Visit(_JOB_ADMINS, _JOB)},
+    "admin:earthbeam_job_release": {"POST": Visit(_JOB_ADMINS, ("{earthbeam.held_job.pk}",))},
     "admin:earthbeam_job_resolve": {"POST": Visit(OF_TENANT, _UNMATCHED)},
     "admin:earthbeam_job_unresolve": {"POST": Visit(OF_TENANT, _RESOLVED)},
     "admin:earthbeam_job_note": {"POST": Visit(OF_TENANT, _JOB, data={"text": "Seen."})},

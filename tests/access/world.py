@@ -26,6 +26,7 @@ from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import (
     ConfirmedStudent,
     DescriptorMapping,
+    Destruction,
     JobNote,
     Notice,
     OutputFile,
@@ -153,6 +154,10 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         ),
         Run.Status.ERROR,
     )
+    held = factories.make_job(tenant=tenant, created_by=person, legal_hold=True)
+    destruction = Destruction.objects.create(
+        partner=partner, tenant=tenant.code, job=job.pk, what="input", files=2, rule=partner_mark
+    )
     webhook = Webhook.objects.create(
         partner=partner, url=f"http://127.0.0.1:9/{partner_mark}-{tenant.pk}"
     )
@@ -171,6 +176,8 @@ def _belongings(tenant: Tenant, person: User, mark: str, partner_mark: str) -> d
         "earthbeam.confirmedstudent": ConfirmedStudent.objects.get(tenant=tenant),
         "earthbeam.bundlerevision": factories.make_bundle_revision(uuid4().hex),
         "earthbeam.descriptormapping": mapping,
+        "earthbeam.destruction": destruction,
+        "earthbeam.held_job": held,
         "earthbeam.job": job,
         "earthbeam.run": run,
         "earthbeam.outputset": output_set,

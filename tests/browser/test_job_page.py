@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.cache import cache
+from django.utils import timezone
 from playwright.sync_api import expect
 
 from earthbeam.jobs import lifecycle, resolution
@@ -146,10 +147,25 @@ def with_everything():
     return job
 
 
+def on_hold():
+    job = split()
+    Job.objects.filter(pk=job.pk).update(legal_hold=True)
+    return job
+
+
+def destroyed():
+    job = split()
+    at = timezone.now()
+    Job.objects.filter(pk=job.pk).update(
+        input_destroyed_at=at, output_destroyed_at=at, log_destroyed_at=at
+    )
+    return job
+
+
 STATES = [
     waiting, queued, preparing, transforming, cross_year, sending, storing, complete, split,
     unmatched_of_others, refusals, no_ods, insufficient, send_failed, not_started, cancelled,
-    with_everything,
+    with_everything, on_hold, destroyed,
 ]  # fmt: skip
 
 

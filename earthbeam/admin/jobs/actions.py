@@ -21,6 +21,7 @@ from earthbeam.models import Job, JobNote, Run
 from earthbeam.runs import cross_year
 from earthbeam.wording import run_errors
 from edu.errors import sentence
+from partners import audit, scoping
 from partners.scoped_admin import ScopedAdmin
 
 _BUSY = (JobStatus.QUEUED, JobStatus.RUNNING)
@@ -46,7 +47,7 @@ class NoteForm(forms.ModelForm):
         widgets = {"text": forms.Textarea(attrs={"rows": 3})}
 
 
-def actions(job: Job, *, may_withdraw: bool) -> list[Action]:
+def actions(job: Job, *, may_withdraw: bool, may_hold: bool) -> list[Action]:
     """Return the buttons for ``job`` in its current state. Load it with its last run."""
     status = status_of(job)
     if _is_busy(job):
@@ -54,6 +55,8 @@ def actions(job: Job, *, may_withdraw: bool) -> list[Action]:
     why_not = ""
     if job.last_run is None and not _has_files(job):
         why_not = "its files have not been uploaded yet"
+    if job.input_destroyed_at and status != JobStatus.PREVIEWED:
+        why_not = "its files were destroyed"
     label = "Run again" if job.last_run else "Run"
     if status == JobStatus.PREVIEWED:
         label = "Load it now"
@@ -68,6 +71,9 @@ def actions(job: Job, *, may_withdraw: bool) -> list[Action]:
         buttons.append(Action("resolve", "Mark as resolved", _url("resolve", job)))
     if may_withdraw and not withdrawal.why_not(job):
         buttons.append(Action("withdraw", "Withdraw…", _url("withdraw", job), is_link=True))
+    if may_hold:
+        name, label = ("release", "End legal hold") if job.legal_hold else ("hold", "Legal hold")
+        buttons.append(Action(name, label, _url(name, job)))
     return buttons
 
 
@@ -103,6 +109,8 @@ class JobActions(ScopedAdmin):
             ("resolve", self._resolve),
             ("unresolve", self._unresolve),
             ("note", self._add_note),
+            ("hold", self._hold),
+            ("release", self._release),
         ]
         own = [
             path(
@@ -261,6 +269,20 @@ class JobActions(ScopedAdmin):
             "Reopened the job.",
             "The job is not marked as resolved, so there is nothing to reopen.",
         )
+
+    def _hold(self, request: HttpRequest, job: Job) -> None:
+        self._set_hold(request, job, True, "Put the job on legal hold.")
+
+    def _release(self, request: HttpRequest, job: Job) -> None:
+        self._set_hold(request, job, False, "Ended the job's legal hold.")
+
+    def _set_hold(self, request: HttpRequest, job: Job, hold: bool, did: str) -> None:
+        if not scoping.administers(request.user, job.tenant.partner_id):
+            raise PermissionDenied
+        changed = Job.objects.filter(pk=job.pk, legal_hold=not hold).update(legal_hold=hold)
+        if changed:
+            audit.record(job, "legal hold begun" if hold else "legal hold ended")
+        self._done(request, job, bool(changed), did, "Someone else has done that already.")
 
     def _add_note(self, request: HttpRequest, job: Job) -> HttpResponse | None:
         form = NoteForm(request.POST)

@@ -24,11 +24,12 @@ class JobAdmin(JobList, NewJob, JobUnmatched, JobRefused, JobPreviewed, JobWithd
     tenant_lookup = "tenant"
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> tuple[Any, Any, Any, Any]:
-        """Protect jobs with a run in progress, which the page then reports."""
+        """Protect jobs with a run in progress or on legal hold, which the page then reports."""
         # Permission to delete a job covers what belongs to it, which cannot be deleted separately.
         listed, counts, _, protected = super().get_deleted_objects(objs, request)
         busy = [f"{job} (its run is in progress)" for job in deletion.in_progress(list(objs))]
-        return listed, counts, set(), [*protected, *busy]
+        held = [f"{job} (it is on legal hold)" for job in deletion.on_hold(list(objs))]
+        return listed, counts, set(), [*protected, *busy, *held]
 
     def delete_model(self, request: HttpRequest, obj: Job) -> None:
         deletion.delete_jobs([obj.pk])
@@ -41,7 +42,7 @@ class JobAdmin(JobList, NewJob, JobUnmatched, JobRefused, JobPreviewed, JobWithd
     ) -> HttpResponse:
         try:
             return super().delete_view(request, object_id, extra_context)
-        except deletion.JobsInProgress:
+        except deletion.CannotDelete:
             return self._begun_meanwhile(request)
 
     def changelist_view(
@@ -49,14 +50,14 @@ class JobAdmin(JobList, NewJob, JobUnmatched, JobRefused, JobPreviewed, JobWithd
     ) -> HttpResponse:
         try:
             return super().changelist_view(request, extra_context)
-        except deletion.JobsInProgress:
+        except deletion.CannotDelete:
             return self._begun_meanwhile(request)
 
     def _begun_meanwhile(self, request: HttpRequest) -> HttpResponse:
         self.message_user(
             request,
-            "Nothing was deleted: a run of one of these jobs has started in the meantime. Cancel "
-            "it or wait until it ends.",
+            "Nothing was deleted: in the meantime, a run of one of these jobs has started, or one "
+            "was put on legal hold. Try again later.",
             messages.ERROR,
         )
         return HttpResponseRedirect(reverse("admin:earthbeam_job_changelist"))

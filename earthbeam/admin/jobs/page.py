@@ -139,7 +139,11 @@ class JobPage(JobActions):
             # Changes with everything on the page that a reader may have in hand.
             "version": f"{status}.{job.last_run_id}",
             "unfinished": job.last_run is not None and job.last_run.status in Run.UNFINISHED,
-            "actions": actions(job, may_withdraw=may_withdraw(request.user, job)),
+            "actions": actions(
+                job,
+                may_withdraw=may_withdraw(request.user, job),
+                may_hold=self._sees_internals(request, job),
+            ),
             "why_no_resend": why_no_resend(job),
             "shown": shown,
             "sees_internals": self._sees_internals(request, job),
@@ -186,7 +190,7 @@ def _inputs(
             "name": file.name,
             "size": file.size,
             "link": None
-            if file.size is None
+            if file.size is None or job.input_destroyed_at
             else files.link(job.pk, f"input/{file.stored_name}", file.name),
         }
         for file in job_files

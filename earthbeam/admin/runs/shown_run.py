@@ -425,7 +425,10 @@ class ShownRun:
                 where, tone = "Ready for EDU", "rw-busy"
             else:
                 where, tone = "Not offered to EDU", "rw-idle"
-            links: Iterable[Any] = (self._link(f"{folder}/{name}") or name for name in each.files)
+            gone = self.job.output_destroyed_at
+            links: Iterable[Any] = (
+                name if gone else self._link(f"{folder}/{name}") or name for name in each.files
+            )
             shown.append(ShownSet(where, tone, list(links)))
         return shown
 

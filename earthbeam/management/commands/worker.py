@@ -16,12 +16,12 @@ from procrastinate.contrib.django.django_connector import DjangoConnector
 from earthbeam.errors import LauncherMisconfigured
 from earthbeam.launchers import sandbox
 from earthbeam.notify import notices
-from earthbeam.tasks import BUNDLES_QUEUE, HOUSEKEEPING_QUEUE, LAUNCH_QUEUE
+from earthbeam.tasks import BUNDLES_QUEUE, HOUSEKEEPING_QUEUE, LAUNCH_QUEUE, RETENTION_QUEUE
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_CONCURRENCY = 2
-_OTHER_THREADS = 5
+_OTHER_THREADS = 6
 
 
 class Command(BaseCommand):
@@ -65,6 +65,7 @@ async def _serve(concurrency: int) -> None:
             asyncio.create_task(_work(HOUSEKEEPING_QUEUE, concurrency=1)),
             asyncio.create_task(_work(notices.QUEUE, concurrency=1)),
             asyncio.create_task(_work(BUNDLES_QUEUE, concurrency=1)),
+            asyncio.create_task(_work(RETENTION_QUEUE, concurrency=1)),
         ]
         await asyncio.wait([waiting, *workers], return_when=asyncio.FIRST_COMPLETED)
         for task in (waiting, *workers):

@@ -90,6 +90,14 @@ def test_withdrawn_sets_are_listed_for_those_who_ask_for_them_only(client):
     assert client.post(f"output-sets/{late.pk}/download-links").status_code == 404
 
 
+def test_sets_that_were_kept_long_enough_are_neither_listed_nor_linked(client):
+    kept, destroyed = (make_set(published_at=NOON) for _ in range(2))
+    destroyed.run.job.output_destroyed_at = NOON
+    destroyed.run.job.save()
+    assert listed(client) == uids(kept)
+    assert client.post(f"output-sets/{destroyed.pk}/download-links").status_code == 404
+
+
 def test_only_sets_of_successful_runs_are_listed_oldest_first(client):
     second = make_set(published_at=NOON + timedelta(hours=1))
     first = make_set(published_at=NOON)

@@ -83,7 +83,7 @@ def test_a_job_whose_run_is_in_progress_stays():
     client.post(delete_page(job), {"post": "yes"})
     assert Job.objects.get() == job
     assert len(store.list()) == 2
-    with pytest.raises(deletion.JobsInProgress):
+    with pytest.raises(deletion.CannotDelete):
         deletion.delete_jobs([job.pk])
 
 
@@ -112,7 +112,7 @@ def test_a_job_is_either_started_or_deleted():
             [partial(start_run, job), partial(deletion.delete_jobs, [job.pk])]
         )
         if isinstance(started, Run):
-            assert isinstance(deleted, deletion.JobsInProgress)
+            assert isinstance(deleted, deletion.CannotDelete)
             Run.objects.all().delete()
             Job.objects.filter(pk=job.pk).delete()
         else:

@@ -1,0 +1,129 @@
+"""Destroy what a job has once the partner's retention is over, and record that.
+
+Contract section 13. Days count from the end of the job's last run. A job on legal hold keeps
+everything. What is due is decided under the job's lock, which starting a run takes as well.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from django.db import transaction
+from django.db.models import ExpressionWrapper, F, Q, QuerySet
+from django.db.models.fields import DateTimeField, DurationField
+from django.db.models.functions import Coalesce, Now
+from django.utils import timezone
+
+from earthbeam import paths
+from earthbeam.files import FileStore, fault, open_store
+from earthbeam.models import Destruction, Job, OutputFile, Run, RunLog
+from earthbeam.stored_files import SEND_RESULTS
+from partners.models import Partner
+
+logger = logging.getLogger(__name__)
+
+_SETS = ("output/ods/", "output/non-ods/")
+_WITH_SETS = (*_SETS, f"output/{SEND_RESULTS}", "output/em-results")
+"""What output sets consist of, and what a withdrawal needs besides them. All else is input."""
+
+
+@dataclass(frozen=True)
+class Due:
+    """Something of a job whose days are over."""
+
+    what: Destruction.What
+    job_id: UUID
+    partner: str
+
+    @property
+    def days(self) -> str:
+        return f"keep_{self.what}_days"
+
+
+def due() -> Iterator[Due]:
+    """Yield what is to be destroyed now."""
+    for what in Destruction.What:
+        jobs = _due_jobs(what).order_by("pk").values_list("pk", "tenant__partner_id")
+        for job_id, partner in jobs.iterator():
+            yield Due(what, job_id, partner)
+
+
+def destroy(each: Due) -> Destruction | None:
+    """Destroy what is due, and record it. None if it is not due any more.
+
+    Raises OSError if the file storage fails; then nothing is recorded, and the next time destroys
+    what is left.
+    """
+    with transaction.atomic():
+        # Locked first, and then looked at: a run that has begun meanwhile is seen only so.
+        Job.objects.select_for_update().filter(pk=each.job_id).first()
+        jobs = _due_jobs(each.what).select_related("tenant__partner")
+        job = jobs.filter(pk=each.job_id).first()
+        if job is None:
+            return None
+        count = _destroy_logs(job) if each.what == Destruction.What.LOG else _delete(job, each.what)
+        setattr(job, f"{each.what}_destroyed_at", timezone.now())
+        job.save(update_fields=[f"{each.what}_destroyed_at"])
+        partner: Partner = job.tenant.partner
+        return Destruction.objects.create(
+            partner=partner,
+            tenant=job.tenant.code,
+            job=job.pk,
+            what=each.what,
+            files=count,
+            rule=f"{getattr(partner, each.days)} days after the last run",
+        )
+
+
+def apply() -> int:
+    """Destroy all that is due, and return how many records of it were made.
+
+    What the file storage fails to delete stays due.
+    """
+    made = failed = 0
+    for each in due():
+        try:
+            made += destroy(each) is not None
+        except OSError as error:
+            failed += 1
+            logger.warning("%s of job %s is left: %s", each.what.label, each.job_id, fault(error))
+    if made or failed:
+        logger.info("Retention: destroyed %d, left %d for the next time", made, failed)
+    return made
+
+
+def _due_jobs(what: Destruction.What) -> QuerySet[Job]:
+    kept = ExpressionWrapper(
+        F(f"tenant__partner__keep_{what}_days") * timedelta(days=1), DurationField()
+    )
+    ended = Coalesce("last_run__ended_at", "created_at")
+    until = ExpressionWrapper(ended + kept, DateTimeField())
+    jobs = Job.objects.filter(legal_hold=False, **{f"{what}_destroyed_at": None})
+    idle = Q(last_run=None) | ~Q(last_run__status__in=Run.UNFINISHED)
+    return jobs.filter(idle).alias(until=until).filter(until__lt=Now())
+
+
+def _delete(job: Job, what: Destruction.What) -> int:
+    store = open_store(paths.app_data_base_path(job))
+    keys = [
+        key
+        for key in store.list()
+        if key.startswith(_WITH_SETS) == (what == Destruction.What.OUTPUT)
+    ]
+    for key in keys:
+        store.delete(key)
+    _forget(job, store)
+    return len(keys)
+
+
+def _forget(job: Job, store: FileStore) -> None:
+    """Have the job's pages offer no files that are gone."""
+    left = {key.removeprefix("output/") for key in store.list()}
+    OutputFile.objects.filter(run__job=job).exclude(path__in=left).delete()
+
+
+def _destroy_logs(job: Job) -> int:
+    count, _ = RunLog.objects.filter(run__job=job).delete()
+    return count
