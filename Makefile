@@ -10,7 +10,7 @@ export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install requirements demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api
+.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -34,6 +34,12 @@ requirements: $(INSTALLED)
 	$(PINNED) $(ARGS) requirements.in -o requirements.txt
 	$(PINNED) $(ARGS) requirements-executor.in -c requirements.txt -o requirements-executor.txt
 	$(PINNED) $(ARGS) requirements-dev.in -c requirements.txt -c requirements-executor.txt -o requirements-dev.txt
+
+## make sbom         list what both images consist of in var/sbom (CycloneDX, with hashes)
+sbom: $(INSTALLED)
+	@mkdir -p var/sbom
+	$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible -o var/sbom/web.json
+	$(BIN)/cyclonedx-py requirements requirements-executor.txt --output-reproducible -o var/sbom/executor.json
 
 ## make demo         run everything on this machine: two jobs, then the admin to explore
 demo: $(INSTALLED)

@@ -1,6 +1,9 @@
 """What is installed is pinned with hashes, as `make requirements` writes it from the .in files."""
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,3 +43,17 @@ def test_all_lists_have_the_same_versions():
     every = pins(PROJECT / "requirements-dev.txt")
     for name in LISTS[:2]:
         assert not [key for key, of in pins(PROJECT / f"{name}.txt").items() if of != every[key]]
+
+
+@pytest.mark.slow
+def test_the_bill_of_materials_has_every_package_with_its_hashes(tmp_path):
+    bill = tmp_path / "executor.json"
+    program = Path(sys.executable).with_name("cyclonedx-py")
+    command = (program, "requirements", PROJECT / "requirements-executor.txt", "-o", bill)
+    subprocess.run(command, check=True, capture_output=True)
+    parts = json.loads(bill.read_text())["components"]
+    listed: dict[str, set[str]] = {}
+    for part in parts:
+        listed.setdefault(part["name"].lower().replace("_", "-"), set()).add(part["version"])
+        assert part["externalReferences"][0]["hashes"]
+    assert listed == pins(PROJECT / "requirements-executor.txt")
