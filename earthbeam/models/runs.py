@@ -184,7 +184,17 @@ class Run(models.Model):
         """Where the run stands, in words, such as ``Complete, 17 unmatched``."""
         if self.outcome == self.Outcome.COMPLETE_UNMATCHED and self.unmatched_rows:
             return f"Complete, {self.unmatched_rows:,} unmatched"
+        if self.status == self.Status.RUNNING and self.kind in _DOING:
+            return _DOING[self.kind]
         return str(self.outcome.label if self.outcome else self.get_status_display())
+
+
+_DOING: dict[str, str] = {
+    Run.Kind.PREVIEW: "Previewing",
+    Run.Kind.RESEND: "Sending again",
+    Run.Kind.WITHDRAW: "Withdrawing",
+}
+"""What a running run is called that is no load."""
 
 
 class RunLog(models.Model):

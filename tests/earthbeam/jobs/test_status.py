@@ -78,3 +78,13 @@ def test_errors_are_what_the_ods_refused_and_unmatched_rows_are_counted(
     states.finish(run.pk, success=True)
     job = Job.objects.select_related("last_run").get()
     assert (status_of(job), label_of(job)) == (status, label)
+
+
+def test_a_run_that_is_no_load_says_what_it_does():
+    loaded = factories.make_loaded_run()
+    run = factories.make_run(
+        loaded.job, Run.Status.RUNNING, kind=Run.Kind.WITHDRAW, continues=loaded
+    )
+    job = Job.objects.select_related("last_run").get(pk=run.job_id)
+    assert label_of(job) == "Withdrawing"
+    assert status_of(job) == JobStatus.RUNNING
