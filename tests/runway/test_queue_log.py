@@ -28,4 +28,7 @@ def test_launches_and_other_lines_are_logged():
 
 
 def test_the_quiet_queues_are_those_of_tasks():
-    assert set(QUIET) == {tasks.HOUSEKEEPING_QUEUE, tasks.BUNDLES_QUEUE, notices.QUEUE}
+    assert set(QUIET) == {
+        *(tasks.HOUSEKEEPING_QUEUE, tasks.BUNDLES_QUEUE, tasks.RETENTION_QUEUE),
+        notices.QUEUE,
+    }
