@@ -14,6 +14,7 @@ from earthbeam.external.clients import READ_JOBS, READ_OUTPUT_FILES
 from earthbeam.external.listing import filtered
 from earthbeam.external.schema import answers
 from earthbeam.external.views import ClientView
+from earthbeam.jobs.retention import still_stored
 from earthbeam.models import OutputSet
 from partners import audit
 
@@ -44,7 +45,7 @@ class OutputSetsView(ClientView):
         if "withdrawnAfter" in asked:
             rows = rows.filter(withdrawn_at__gt=asked["withdrawnAfter"])
         else:
-            rows = rows.filter(withdrawn_at=None, run__job__output_destroyed_at=None)
+            rows = rows.filter(still_stored(), withdrawn_at=None)
         rows = filtered(rows, asked, to_job="run__job__", time=time, id_="uid")
         if "sentToOds" in asked:
             rows = rows.filter(sent_to_ods=asked["sentToOds"] == "true")
@@ -73,8 +74,7 @@ class DownloadLinksView(ClientView):
         output_set = (
             OutputSet.objects.select_related("run__job__tenant")
             .filter(pk=uid, partner__in=caller(request).partners)
-            .filter(published_at__isnull=False, withdrawn_at=None)
-            .filter(run__job__output_destroyed_at=None)
+            .filter(still_stored(), published_at__isnull=False, withdrawn_at=None)
             .first()
         )
         if output_set is None:

@@ -19,7 +19,7 @@ def why_no_resend(job: Job) -> str:
         return "The last run sent nothing. Run the job again instead."
     if not run.has_errors:
         return "The ODS refused no records of the last run."
-    if job.input_destroyed_at or job.output_destroyed_at:
+    if job.input_destroyed_at or job.output_is_destroyed:
         return "The job's files were destroyed, since they had been kept long enough."
     if not run.output_files.filter(path=REFUSED_RECORDS).exists():
         return (

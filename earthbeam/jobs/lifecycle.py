@@ -256,7 +256,7 @@ def _check_kept(job: Job, continues: Run | None) -> None:
     partner = job.tenant.partner
     if continues is None and job.input_destroyed_at:
         raise errors.FilesDestroyed(partner=partner, days=partner.keep_input_days)
-    if continues is not None and job.output_destroyed_at:
+    if continues is not None and job.output_is_destroyed:
         raise errors.FilesDestroyed(partner=partner, days=partner.keep_output_days)
 
 

@@ -24,8 +24,7 @@ from partners.models import Partner
 
 logger = logging.getLogger(__name__)
 
-_SETS = ("output/ods/", "output/non-ods/")
-_WITH_SETS = (*_SETS, f"output/{SEND_RESULTS}", "output/em-results")
+_WITH_SETS = ("output/ods/", "output/non-ods/", f"output/{SEND_RESULTS}", "output/em-results")
 """What output sets consist of, and what a withdrawal needs besides them. All else is input."""
 
 
@@ -94,15 +93,24 @@ def apply() -> int:
     return made
 
 
+def still_stored() -> Q:
+    """The condition on published output sets that their files have not been destroyed."""
+    destroyed = "run__job__output_destroyed_at"
+    return Q(**{destroyed: None}) | Q(published_at__gt=F(destroyed))
+
+
 def _due_jobs(what: Destruction.What) -> QuerySet[Job]:
+    destroyed = f"{what}_destroyed_at"
+    # A run since then has made others.
+    something = Q(**{destroyed: None}) | Q(**{f"{destroyed}__lt": F("last_run__ended_at")})
+    idle = Q(last_run=None) | ~Q(last_run__status__in=Run.UNFINISHED)
     kept = ExpressionWrapper(
         F(f"tenant__partner__keep_{what}_days") * timedelta(days=1), DurationField()
     )
     ended = Coalesce("last_run__ended_at", "created_at")
     until = ExpressionWrapper(ended + kept, DateTimeField())
-    jobs = Job.objects.filter(legal_hold=False, **{f"{what}_destroyed_at": None})
-    idle = Q(last_run=None) | ~Q(last_run__status__in=Run.UNFINISHED)
-    return jobs.filter(idle).alias(until=until).filter(until__lt=Now())
+    jobs = Job.objects.filter(something, idle, legal_hold=False)
+    return jobs.alias(until=until).filter(until__lt=Now())
 
 
 def _delete(job: Job, what: Destruction.What) -> int:

@@ -19,6 +19,7 @@ import orjson
 from earthbeam import paths
 from earthbeam.errors import LaunchFailed, NothingToWithdraw
 from earthbeam.files import FileStore, fault, open_store
+from earthbeam.jobs.retention import still_stored
 from earthbeam.models import Job, OutputSet, Run
 from earthbeam.runs import continued
 from earthbeam.stored_files import SEND_RESULTS, STUDENT_ASSOCIATIONS, STUDENT_RESULTS
@@ -76,7 +77,7 @@ def why_not(job: Job) -> str:
         return "The job has loaded nothing."
     if run.outcome is None:
         return "The job has a run in progress. Wait until it ends."
-    if job.output_destroyed_at:
+    if job.output_is_destroyed:
         return "What it has loaded is no longer stored, since it was kept long enough."
     if run.outcome == Run.Outcome.WITHDRAWN:
         return "It has been withdrawn already."
@@ -146,7 +147,8 @@ def _decided(job: Job) -> Iterator[tuple[_Record, Job | None]]:
 
 
 def _published(job: Job) -> Any:
-    return OutputSet.objects.filter(run__job=job, published_at__isnull=False)
+    sets = OutputSet.objects.filter(run__job=job, published_at__isnull=False)
+    return sets.filter(still_stored())
 
 
 def _ods_set(job: Job) -> OutputSet | None:

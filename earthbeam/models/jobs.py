@@ -1,4 +1,5 @@
 import uuid
+from datetime import datetime
 
 from django.conf import settings
 from django.db import models
@@ -74,7 +75,7 @@ class Job(models.Model):
         db_default=False,  # for the previous release, which does not know the column
         help_text="Nothing of it is destroyed, whatever the partner's retention says.",
     )
-    # When the partner's retention destroyed what the job had: jobs/retention.py.
+    # When the partner's retention last destroyed what the job had: jobs/retention.py.
     input_destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
     output_destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
     log_destroyed_at = models.DateTimeField(null=True, blank=True, editable=False)
@@ -105,6 +106,22 @@ class Job(models.Model):
 
     def __str__(self) -> str:
         return f"{self.bundle_template.get('display_name', self.bundle_id)} {self.id}"
+
+    @property
+    def output_is_destroyed(self) -> bool:
+        """Whether the output files were destroyed, and no run has made others since."""
+        return self._is_destroyed(self.output_destroyed_at)
+
+    @property
+    def log_is_destroyed(self) -> bool:
+        """Whether the logs were destroyed, and no run has written another since."""
+        return self._is_destroyed(self.log_destroyed_at)
+
+    def _is_destroyed(self, at: datetime | None) -> bool:
+        run = self.last_run
+        if at is None or run is None:
+            return at is not None
+        return run.ended_at is not None and run.ended_at < at
 
 
 class JobFile(models.Model):

@@ -55,7 +55,7 @@ def actions(job: Job, *, may_withdraw: bool, may_hold: bool) -> list[Action]:
     why_not = ""
     if job.last_run is None and not _has_files(job):
         why_not = "its files have not been uploaded yet"
-    if job.input_destroyed_at and status != JobStatus.PREVIEWED:
+    if job.input_destroyed_at:
         why_not = "its files were destroyed"
     label = "Run again" if job.last_run else "Run"
     if status == JobStatus.PREVIEWED:

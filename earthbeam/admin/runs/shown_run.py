@@ -425,7 +425,7 @@ class ShownRun:
                 where, tone = "Ready for EDU", "rw-busy"
             else:
                 where, tone = "Not offered to EDU", "rw-idle"
-            gone = self.job.output_destroyed_at
+            gone = self.job.output_is_destroyed
             links: Iterable[Any] = (
                 name if gone else self._link(f"{folder}/{name}") or name for name in each.files
             )

@@ -13,7 +13,7 @@ from earthbeam.files import DirectoryStore, open_store
 from earthbeam.jobs import deletion, later_runs, open_rows, retention, withdrawal
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.jobs.unmatched import NotFixable
-from earthbeam.models import Destruction, Job, Run, RunLog
+from earthbeam.models import Destruction, Job, OutputSet, Run, RunLog
 from earthbeam.paths import app_data_base_path
 from partners.models import Partner
 from tests import factories, people
@@ -38,6 +38,7 @@ def loaded(*, days, refused=(2,), **fields):
     RunLog.objects.create(run=run, text="a log")
     at = timezone.now() - timedelta(days=days)
     Run.objects.filter(pk=run.pk).update(ended_at=at, created_at=at)
+    OutputSet.objects.filter(run=run).update(published_at=at)
     Job.objects.filter(pk=run.job_id).update(created_at=at)
     return fresh(run.job)
 
@@ -158,6 +159,40 @@ def test_a_job_whose_output_sets_are_gone_cannot_be_withdrawn():
     retention.apply()
     with pytest.raises(errors.NothingToWithdraw, match="no longer stored"):
         withdrawal.plan(fresh(job))
+
+
+def run_again(job, *, days):
+    """Load a job's file once more, so many days ago."""
+    at = timezone.now() - timedelta(days=days)
+    run = factories.make_run(job, Run.Status.SUCCESS)
+    Run.objects.filter(pk=run.pk).update(ended_at=at, created_at=at)
+    run.refresh_from_db()
+    made = factories.make_output_set(run, sent_to_ods=True)
+    factories.store_file(job, "output/lb-send-results.json", b'{"resources": {}}')
+    RunLog.objects.create(run=run, text="another log")
+    return made
+
+
+def test_what_a_later_run_has_made_is_kept_as_long_and_then_destroyed_as_well(partner):
+    partner.keep_output_days, partner.keep_log_days = 30, 30
+    partner.save()
+    job = loaded(days=85, refused=())
+    assert retention.apply() == 2
+    at = timezone.now() - timedelta(days=50)
+    Job.objects.update(output_destroyed_at=at, log_destroyed_at=at)
+
+    made = run_again(fresh(job), days=20)
+    assert retention.apply() == 0
+    assert fresh(job).output_is_destroyed is False
+    assert list(OutputSet.objects.filter(retention.still_stored())) == [made]
+    assert withdrawal.why_not(fresh(job)) == ""
+
+    Run.objects.filter(pk=made.run_id).update(ended_at=timezone.now() - timedelta(days=31))
+    assert retention.apply() == 2
+    assert not RunLog.objects.exists()
+    assert SET not in files(job)
+    assert fresh(job).output_is_destroyed
+    assert not OutputSet.objects.filter(retention.still_stored()).exists()
 
 
 def test_a_job_on_hold_is_not_deleted():
