@@ -105,7 +105,7 @@ def _renew(row: Authenticator) -> Renewed:
     old = [name for name in names if not encryption.is_current(row.data[name])]
     try:
         for name in old:
-            row.data[name] = encryption.encrypt(encryption.decrypt(row.data[name]))
+            row.data[name] = encryption.renewed(row.data[name])
     except encryption.UndecryptableSecret:
         return Renewed(unreadable=1)
     if old:

@@ -42,6 +42,14 @@ def is_current(stored: str) -> bool:
     return True
 
 
+def renewed(stored: str) -> str:
+    """Encrypt stored text anew with the first key. Raises UndecryptableSecret if no key fits."""
+    try:
+        return _fernet().rotate(stored.encode()).decode()
+    except InvalidToken:
+        raise UndecryptableSecret from None
+
+
 def search_keys(text: str, purpose: str) -> list[str]:
     """Return keyed hashes by which to find a row whose ``text`` is stored encrypted, in hex.
 

@@ -36,12 +36,12 @@ def renew_fields() -> Renewed:
             if not stored or encryption.is_current(stored):
                 continue
             try:
-                value = encryption.encrypt(encryption.decrypt(stored))
+                value = encryption.renewed(stored)
             except UndecryptableSecret:
                 total.unreadable += 1
                 continue
-            renewed = Value(value, output_field=TextField())
-            total.renewed += rows.filter(pk=pk, stored=stored).update(**{field: renewed})
+            new = Value(value, output_field=TextField())
+            total.renewed += rows.filter(pk=pk, stored=stored).update(**{field: new})
     return total
 
 

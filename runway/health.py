@@ -50,8 +50,7 @@ def find() -> list[Finding]:
     """Return all findings. Without a database, there are no others that need it."""
     with ThreadPoolExecutor(4) as threads:
         outside = [threads.submit(check) for check in _outside()]
-        found = list(_database())
-        return [*found, *(each.result() for each in outside)]
+        return [*_database(), *(each.result() for each in outside)]
 
 
 def is_ready(findings: list[Finding]) -> bool:
@@ -59,21 +58,17 @@ def is_ready(findings: list[Finding]) -> bool:
     return all(each.good for each in findings if each.decides)
 
 
-def _database() -> Iterator[Finding]:
+def _database() -> list[Finding]:
+    found = [Finding("database", True, "The database answers.")]
     try:
-        connection.ensure_connection()
-        with connection.cursor() as cursor:
-            cursor.execute("select 1")
+        found.append(_migrations())
+        if found[-1].good:
+            now = timezone.now()
+            found += [_workers(now), _housekeeping(now), _launches(now), _edu(now)]
     except DatabaseError as error:
         text = f"The database cannot be reached ({type(error).__name__}). Check DATABASE_URL."
-        yield Finding("database", False, text)
-        return
-    yield Finding("database", True, "The database answers.")
-    migrations = _migrations()
-    yield migrations
-    if migrations.good:
-        now = timezone.now()
-        yield from (_workers(now), _housekeeping(now), _launches(now), _edu(now))
+        return [Finding("database", False, text)]
+    return found
 
 
 def _migrations() -> Finding:

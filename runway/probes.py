@@ -35,11 +35,15 @@ class Probes:
 
     def _readiness(self) -> HttpResponse:
         """Say for each check whether it is good; what is wrong is for `manage.py status` alone."""
-        with self._lock:
-            if time.monotonic() - self._found_at > KEPT:
-                self._findings = health.find()
-                self._found_at = time.monotonic()
-            findings = self._findings
+        # While one request checks, others get what was found before, and occupy no threads.
+        if self._lock.acquire(blocking=not self._findings):
+            try:
+                if time.monotonic() - self._found_at > KEPT:
+                    self._findings = health.find()
+                    self._found_at = time.monotonic()
+            finally:
+                self._lock.release()
+        findings = self._findings
         ready = health.is_ready(findings)
         body = {
             "ready": ready,

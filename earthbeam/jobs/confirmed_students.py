@@ -24,7 +24,14 @@ from earthbeam.files import fault, open_store
 from earthbeam.identity import has_lost_digits
 from earthbeam.matching import normalize
 from earthbeam.models import ConfirmedStudent, Job, Run
-from partners.encryption import UndecryptableSecret, decrypt, encrypt, is_current, search_keys
+from partners.encryption import (
+    UndecryptableSecret,
+    decrypt,
+    encrypt,
+    is_current,
+    renewed,
+    search_keys,
+)
 from partners.models import Partner, Tenant
 from partners.renewal import Renewed
 
@@ -134,7 +141,7 @@ def _renew(row: ConfirmedStudent) -> Renewed:
         with transaction.atomic():
             return Renewed(
                 renewed=as_read.update(
-                    sealed=encrypt(json.dumps([value, student])),
+                    sealed=renewed(row.sealed),
                     id_hash=_hashes(partner, value)[0],
                     student_hash=_hashes(partner, student)[0],
                 )

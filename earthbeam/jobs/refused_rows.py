@@ -15,7 +15,14 @@ import orjson
 from earthbeam import paths
 from earthbeam.delimited import BadFile, DelimitedFile, RowWriter, detect_encoding, find_columns
 from earthbeam.files import open_store
-from earthbeam.jobs.unmatched import INPUT_KEY, MAX_BYTES, MAX_ROWS, NotFixable, OpenFile
+from earthbeam.jobs.unmatched import (
+    INPUT_KEY,
+    MAX_BYTES,
+    MAX_ROWS,
+    NotFixable,
+    OpenFile,
+    check_kept,
+)
 from earthbeam.models import Run, RunMatches
 from earthbeam.stored_files import REFUSED_RECORDS
 
@@ -62,8 +69,7 @@ def read(run: Run) -> RefusedRows:
 def _messages(run: Run) -> tuple[dict[tuple[int, ...], list[str]], int]:
     """Return what the ODS said about each group of rows, and how many records are of no row."""
     stored = run.output_files.filter(path=REFUSED_RECORDS).first()
-    if run.job.input_destroyed_at:
-        raise NotFixable("These rows were destroyed, since they had been kept long enough.")
+    check_kept(run)
     if stored is None:
         raise NotFixable("The run did not keep which records the ODS refused.")
     if stored.size > MAX_BYTES:

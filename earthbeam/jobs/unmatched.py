@@ -197,13 +197,18 @@ def read(run: Run, found: Unmatched) -> OpenFile:
     return file
 
 
+def check_kept(run: Run) -> None:
+    """Raise NotFixable if the rows of the job's file were destroyed."""
+    if run.job.input_destroyed_at:
+        raise NotFixable("These rows were destroyed, since they had been kept long enough.")
+
+
 def read_all(run: Run, found: Unmatched) -> OpenFile:
     """Return the rows, however many they are. Raises NotFixable."""
     if "," in found.id_name:
         raise NotFixable("The ID column has a comma in its name.")
     stored = run.output_files.filter(path=UNMATCHED_ROWS).first()
-    if run.job.input_destroyed_at:
-        raise NotFixable("These rows were destroyed, since they had been kept long enough.")
+    check_kept(run)
     if stored is None:
         raise NotFixable("The run did not save its unmatched rows. Run the job again.")
     if stored.size > MAX_BYTES:

@@ -12,6 +12,7 @@ import os
 import threading
 import time
 import traceback
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +123,7 @@ class LoginCheck:
         request = Request(scope, receive)
         body = await request.body()
         if self._accepts(body, request.headers.get("content-encoding")):
-
-            async def replay() -> dict[str, Any]:
-                return {"type": "http.request", "body": body, "more_body": False}
-
-            await self._app(scope, replay, send)
+            await self._app(scope, _again(body), send)
             return
         refused = {"data": {}, "code": "390144", "message": "JWT token is invalid."}
         await JSONResponse({**refused, "success": False})(scope, receive, send)
@@ -159,15 +156,11 @@ class AbandonedTransactions:
         request = Request(scope, receive)
         body, session = await request.body(), to_token(request)
         statement = _read_json(body, request.headers.get("content-encoding"))["sqlText"]
-
-        async def replay() -> dict[str, Any]:
-            return {"type": "http.request", "body": body, "more_body": False}
-
         if statement == "begin":
             await self._end_others(session)
         if statement == "begin" or session in self._idle_since:
             self._idle_since[session] = math.inf
-        await self._app(scope, replay, send)
+        await self._app(scope, _again(body), send)
         if statement in ("commit", "rollback"):
             self._idle_since.pop(session, None)
         elif session in self._idle_since:
@@ -181,6 +174,15 @@ class AbandonedTransactions:
                     if ended := sessions.pop(other, None):
                         ended.close()
             await asyncio.sleep(0.02)
+
+
+def _again(body: bytes) -> Callable[[], Awaitable[dict[str, Any]]]:
+    """Return what an ASGI app receives a body with that was read already."""
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive
 
 
 def _read_json(body: bytes, encoding: str | None) -> Any:

@@ -4,18 +4,21 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, connections
 from django.db.migrations.recorder import MigrationRecorder
-from django.test import Client
+from django.http import HttpResponse
+from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from earthbeam import tasks
 from runway import health
+from runway.probes import Probes
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 
@@ -119,6 +122,32 @@ def test_what_others_have_broken_is_reported_but_it_stays_ready(healthy, setting
     assert readiness() == (200, ["edu", "files", "issuers", "launches"])
     assert "1 of 1 runs" in text_of("edu")
     assert partner.pk in text_of("edu")
+
+
+def test_who_asks_while_another_checks_gets_what_was_found_before(healthy, monkeypatch):
+    find, asked, go_on = health.find, threading.Event(), threading.Event()
+    probes = Probes(lambda request: HttpResponse(status=404))
+    request = RequestFactory().get("/readyz")
+    assert probes(request).status_code == 200
+
+    def slow():
+        asked.set()
+        assert go_on.wait(60)
+        return find()
+
+    monkeypatch.setattr("runway.health.find", slow)
+    monkeypatch.setattr("runway.probes.KEPT", -1)
+
+    def check():
+        probes(request)
+        connections.close_all()
+
+    checker = threading.Thread(target=check)
+    checker.start()
+    assert asked.wait(60)
+    assert probes(request).status_code == 200  # it does not wait
+    go_on.set()
+    checker.join()
 
 
 def test_the_page_says_nothing_of_the_installation(healthy, settings):
