@@ -42,8 +42,8 @@ def submit(sample: InputFile) -> Job:
     return job
 
 
-def wait_until(what: str, condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for what should take a few seconds at most; the machine may be busy."""
+def wait_until(what: str, condition: Callable[[], object], seconds: float = 200.0) -> None:
+    """Wait for what should take a few seconds at most; the machine may be slow and busy."""
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, f"not in time: {what}"
@@ -61,7 +61,7 @@ def wait_for_step(run: Run, action: str) -> None:
     assert run.status in Run.UNFINISHED, (steps(run), list(run.errors.values("code", "payload")))
 
 
-def wait_for_end(run: Run, seconds: float = 60.0) -> Run:
+def wait_for_end(run: Run, seconds: float = 200.0) -> Run:
     """Wait until the run has ended and its launcher is done with it; the run as it stands then."""
 
     def over() -> bool:

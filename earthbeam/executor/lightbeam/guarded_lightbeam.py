@@ -29,10 +29,14 @@ from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import aiohttp
 import requests
-from lightbeam.__main__ import main
-from lightbeam.delete import Deleter
-from lightbeam.send import Sender
 from yarl import URL
+
+# jsonschema imports it where it is installed, and it takes several times what all else here does.
+sys.modules["rfc3987_syntax"] = None  # type: ignore[assignment]
+
+from lightbeam.__main__ import main  # noqa: E402
+from lightbeam.delete import Deleter  # noqa: E402
+from lightbeam.send import Sender  # noqa: E402
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 60.0
 """Seconds to wait if the ODS does not say how long: doubled each time. Longer ones are cut."""
