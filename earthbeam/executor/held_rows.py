@@ -3,13 +3,15 @@
 Nothing is assumed of the bundle: parts of a set's rows are transformed until those are found with
 which it fails (contract section 12). Once a cell is known to be at fault, rows with a cell like it
 are tried next, each by itself, which saves the search for them. A file of which most rows fail is
-given up after a few.
+given up after a few, and a bundle that takes long for each trial when the time is over.
 """
 
 import csv
 import io
+import math
 import random
 import re
+import time
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,6 +29,8 @@ Trial = Callable[[Path], str | None]
 
 SHARE, LEAST = 0.05, 20
 """How many rows may be held: that share of the input's, or that many, whichever is more."""
+SHARE_OF_TIME = 1 / 3
+"""How much of a run's time limit the search may take, since the file is yet to be sent."""
 FAILURES_IN_A_ROW = 5
 """So many rows, taken at random, that all fail are no few rows of a file."""
 _MOST_TRIALS = 2000
@@ -50,7 +54,10 @@ class HeldRow:
 
 
 class TooMany(Exception):
-    """More rows cannot be transformed than may be held. ``rows`` are the first that were found."""
+    """More rows cannot be transformed than may be held, or can be found in time.
+
+    ``rows`` are the first that were found.
+    """
 
     def __init__(self, rows: Iterable[int]) -> None:
         self.rows = sorted(rows)
@@ -124,19 +131,24 @@ def _shape(value: str) -> str:
 
 
 def find(
-    sets: Sequence[tuple[SetFile, Sequence[int]]], rows: int, folder: Path, trial: Trial
+    sets: Sequence[tuple[SetFile, Sequence[int]]],
+    rows: int,
+    folder: Path,
+    trial: Trial,
+    seconds: float,
 ) -> dict[int, HeldRow]:
     """Return which of the input's ``rows`` fail by themselves, by number from 0.
 
     Each of ``sets`` has the numbers of its rows. ``folder`` is for the files that are tried. Raises
-    TooMany. Returns {} if rows fail together only.
+    TooMany, also after ``seconds``. Returns {} if rows fail together only.
     """
+    until = time.monotonic() + seconds
     sets = sorted(sets, key=lambda each: len(each[1]), reverse=True)
     failing = [each for each in sets if len(sets) == 1 or trial(each[0].path) is not None]
     good = next((each[0].row(0) for each in sets if each not in failing), None)
     held: dict[int, HeldRow] = {}
     for file, numbers in failing:
-        search = Search(file, len(numbers), folder, trial, good)
+        search = Search(file, len(numbers), folder, trial, good, until)
         try:
             found = search.find(most_held(rows) - len(held))
         except TooMany as many:
@@ -149,7 +161,8 @@ def find(
 class Search:
     """The search in one set, of ``count`` rows. ``folder`` is for the files that are tried.
 
-    ``good`` is a row of another set that can be transformed, if one is known.
+    ``good`` is a row of another set that can be transformed, if one is known. ``until`` is when the
+    search gives up, by ``time.monotonic``.
     """
 
     def __init__(
@@ -159,9 +172,11 @@ class Search:
         folder: Path,
         trial: Trial,
         good: list[str] | None = None,
+        until: float = math.inf,
     ) -> None:
         self._file, self._count, self._trial = file, count, trial
         self.good = good
+        self._until = until
         self._target = folder / file.path.name
         self._trials = 0
         self._failed: dict[int, str] = {}
@@ -256,6 +271,8 @@ class Search:
         return said is not None
 
     def _try(self) -> str | None:
+        if time.monotonic() > self._until:
+            raise TooMany(self._failed)
         self._trials += 1
         return self._trial(self._target)
 

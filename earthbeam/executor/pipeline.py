@@ -227,7 +227,8 @@ class Pipeline(Steps):
         ]
         folder = self.workspace.fresh_folder("trial")
         try:
-            held = held_rows.find(sets, len(matched.plan.rows), folder, trial)
+            seconds = self.environment.timeout_seconds * held_rows.SHARE_OF_TIME
+            held = held_rows.find(sets, len(matched.plan.rows), folder, trial, seconds)
         except held_rows.TooMany as many:
             first = [row + 1 for row in many.rows[:_MOST_NAMED]]
             raise StepFailed(

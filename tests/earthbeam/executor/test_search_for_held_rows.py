@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from earthbeam.executor.held_rows import HeldRow, Search, SetFile, TooMany, most_held
+from earthbeam.executor.held_rows import HeldRow, Search, SetFile, TooMany, find, most_held
 
 
 class Bundle:
@@ -134,3 +134,22 @@ def test_rows_in_several_lines_and_quotes_are_tried_whole(folder):
 @pytest.mark.parametrize(("rows", "most"), [(1, 20), (60, 20), (400, 20), (1000, 50)])
 def test_a_twentieth_of_the_rows_may_be_held_or_twenty(rows, most):
     assert most_held(rows) == most
+
+
+def test_the_search_of_a_bundle_that_takes_long_ends_in_time_with_what_it_has_found(
+    folder, monkeypatch
+):
+    now = [0.0]
+    monkeypatch.setattr("earthbeam.executor.held_rows.time.monotonic", lambda: now[0])
+    bad = Bundle([3, 911])
+
+    def slow(path):
+        now[0] += 25
+        return bad(path)
+
+    path = folder / "set.csv"
+    search(folder, 1000, bad)
+    with pytest.raises(TooMany) as raised:
+        find([(SetFile(path, ",", 1), range(1000))], 1000, folder / "trial", slow, seconds=500)
+    assert raised.value.rows == [3]
+    assert now[0] <= 525

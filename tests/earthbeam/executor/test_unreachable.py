@@ -76,7 +76,7 @@ def test_the_executor_ends_with_the_status_of_its_cause(workbench):
     found = unreachable.words_for(ended.exit_status)
     assert found == (
         "The run could not reach Runway: its host name was not found. "
-        "Check APP_URL and the network."
+        "Check the app's address for executors (EXECUTOR_APP_URL, or APP_URL) and the network."
     ), ended.log
     assert "Traceback" not in ended.log
 

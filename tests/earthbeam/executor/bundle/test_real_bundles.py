@@ -215,7 +215,7 @@ def made_of(workbench: Workbench, place: Path, checkout: Path) -> dict[str, byte
     shutil.copytree(workbench.root / "files", place)
     own.app.payload["appDataBasePath"] = own.base
     own.app.reports.clear()
-    own.run(seconds=600)  # a trial for a held row takes some bundles three seconds
+    own.run(seconds=1500)  # a trial for a held row takes some bundles half a minute
     if own.app.outcome() != "done success":
         return {}
     return {name: text for name, text in own.output().items() if "/" in name}
