@@ -3,10 +3,18 @@
 gunicorn runway.wsgi                 # from the project's folder
 """
 
+import atexit
 import faulthandler
 import os
+import shutil
+import tempfile
 
 from earthbeam.privacy import keep_private
+
+if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:  # set it if workers shall count in it too
+    counts = tempfile.mkdtemp(prefix="runway-metrics-")
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = counts
+    atexit.register(shutil.rmtree, counts, ignore_errors=True)
 
 # The master and its workers, which are forks of it.
 keep_private()
@@ -48,3 +56,10 @@ def worker_exit(server: object, worker: object) -> None:
 
     shutdown()
     edu_processes.stop()
+
+
+def child_exit(server: object, worker: object) -> None:
+    """Forget the gauges of a process that has ended; what it has counted stays."""
+    from prometheus_client.multiprocess import mark_process_dead
+
+    mark_process_dead(worker.pid)  # type: ignore[attr-defined]

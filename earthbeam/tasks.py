@@ -16,6 +16,7 @@ from procrastinate import RetryStrategy, builtin_tasks
 from procrastinate.contrib.django import app
 from procrastinate.job_context import JobContext
 from procrastinate.jobs import Status
+from structlog.contextvars import bound_contextvars
 
 from earthbeam.bundles import revisions
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed, RegistryError
@@ -53,6 +54,13 @@ def launch_run(context: JobContext, run_id: str) -> None:
     if run is None or run.status != Run.Status.NEW:
         logger.info("run %s is not waiting for its launch any more", run_id)
         return
+    with bound_contextvars(
+        run=run_id, job=str(run.job_id), partner=run.job.tenant.partner_id, task=context.job.id
+    ):
+        _launch(context, run)
+
+
+def _launch(context: JobContext, run: Run) -> None:
     try:
         if run.continues_id is None:
             if reason := cross_year.must_wait(run):

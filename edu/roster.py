@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from edu import metrics
 from edu.errors import (
     ConnectionLost,
     EduError,
@@ -328,7 +329,12 @@ def _give_up(lease: Lease, *parts: Any) -> None:
 def _log_end(
     outcome: str, partner_id: str, label: str, *, rows: int, size: int, started: float
 ) -> None:
-    """Log the one line about a stream, without student data."""
+    """Log the one line about a stream, without student data, and count it."""
+    seconds = time.monotonic() - started
+    metrics.ROSTERS.labels(outcome).inc()
+    metrics.ROSTER_ROWS.inc(rows)
+    metrics.ROSTER_BYTES.inc(size)
+    metrics.ROSTER_SECONDS.observe(seconds)
     logger.log(
         logging.INFO if outcome == _COMPLETE else logging.WARNING,
         "EDU roster %s: partner %s, run %s, %d rows, %d bytes, %.1f s",
@@ -337,5 +343,5 @@ def _log_end(
         label,
         rows,
         size,
-        time.monotonic() - started,
+        seconds,
     )

@@ -6,6 +6,8 @@ from typing import Any
 
 from gunicorn.glogging import Logger as GunicornLogger
 
+from runway import logs
+
 _LINK = re.compile(r"(/api/v1/files/)[^/\s?\"']+")
 _QUERY = re.compile(r"\?[^\s\"']*")
 
@@ -16,7 +18,12 @@ def without_secrets(address: str) -> str:
 
 
 class Logger(GunicornLogger):
-    """gunicorn's access log with shortened URLs."""
+    """gunicorn's logs in Runway's format, with shortened URLs."""
+
+    def setup(self, cfg: Any) -> None:
+        super().setup(cfg)
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(logs.formatter(logs.chosen_format()))
 
     def atoms(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
         atoms: dict[str, Any] = super().atoms(*args, **kwargs)

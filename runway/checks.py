@@ -53,12 +53,16 @@ def check_keys(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[C
 
 @register()
 def check_app_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
-    """Check runway.E003, no URL that executors could call, and runway.W001, tokens over http."""
-    parts = urlsplit(settings.APP_URL)
+    """Check runway.E003, no URL that can be called, and runway.W001, tokens over http."""
+    if settings.EXECUTOR_APP_URL:
+        name, url = "EXECUTOR_APP_URL", settings.EXECUTOR_APP_URL
+    else:
+        name, url = "APP_URL", settings.APP_URL
+    parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return [
             Error(
-                f"APP_URL is {settings.APP_URL!r}, which executors cannot call.",
+                f"{name} is {url!r}, which executors cannot call.",
                 hint="Set it to the http or https URL at which executors reach this app.",
                 id="runway.E003",
             )
@@ -67,7 +71,7 @@ def check_app_url(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         return []
     return [
         Warning(
-            "APP_URL is plain http: tokens, ODS secrets and rosters travel unencrypted.",
+            f"{name} is plain http: tokens, ODS secrets and rosters travel unencrypted.",
             hint="Give executors an https URL, or make sure that the network between is private.",
             id="runway.W001",
         )

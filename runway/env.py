@@ -66,7 +66,7 @@ def networks(name: str, default: str) -> tuple[addresses.Network, ...]:
     """Return the variable ``name`` as networks, such as ``10.0.0.0/8,fc00::/7``."""
     raw = os.environ.get(name) or default
     try:
-        return addresses.networks(raw)
+        return addresses.networks(raw) if raw else ()
     except ValueError as error:
         raise ImproperlyConfigured(
             f"{name} must be networks such as 10.0.0.0/8, separated by commas: {error}."

@@ -32,6 +32,7 @@ LAUNCHES_LATE = timedelta(minutes=15)
 """Launches may wait while all executors are busy, but somebody should know."""
 LEAST_FREE = 0.05
 """The part of the files' disk that should be free."""
+NOTICES_LATE = timedelta(minutes=5)
 EDU_SINCE = timedelta(hours=1)
 _TIMEOUT = 3.0
 
@@ -95,7 +96,7 @@ def _workers(now: datetime) -> Finding:
 
 
 def _housekeeping(now: datetime) -> Finding:
-    waiting = _oldest_due(HOUSEKEEPING_QUEUE, now)
+    waiting = oldest_due(HOUSEKEEPING_QUEUE, now)
     if waiting is None or now - waiting < HOUSEKEEPING_LATE:
         return Finding("queue", True, "Housekeeping is up to date.")
     text = (
@@ -106,7 +107,7 @@ def _housekeeping(now: datetime) -> Finding:
 
 
 def _launches(now: datetime) -> Finding:
-    waiting = _oldest_due(LAUNCH_QUEUE, now)
+    waiting = oldest_due(LAUNCH_QUEUE, now)
     if waiting is None or now - waiting < LAUNCHES_LATE:
         return Finding("launches", True, "No run is waiting for long.", decides=False)
     text = (
@@ -116,7 +117,7 @@ def _launches(now: datetime) -> Finding:
     return Finding("launches", False, text, decides=False)
 
 
-def _oldest_due(queue: str, now: datetime) -> datetime | None:
+def oldest_due(queue: str, now: datetime) -> datetime | None:
     """Return since when the queue's oldest job that is due has been waiting."""
     jobs = ProcrastinateJob.objects.filter(
         Q(scheduled_at=None) | Q(scheduled_at__lte=now), queue_name=queue, status="todo"

@@ -10,6 +10,7 @@ from csp.constants import NONCE, NONE, SELF
 
 from access import issuers
 from partners.addresses import PRIVATE_NETWORKS
+from runway import __version__, error_hook, logs
 from runway.env import (
     DEVELOPMENT,
     env,
@@ -35,6 +36,7 @@ CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 # How executors reach this app; no trailing slash.
 APP_URL = required("APP_URL", development="http://127.0.0.1:8000").rstrip("/")
+EXECUTOR_APP_URL = (optional("EXECUTOR_APP_URL") or "").rstrip("/")
 
 # --- Our own secrets ------------------------------------------------------------------------
 EXECUTOR_JWT_KEY = required("EXECUTOR_JWT_KEY", development="development-only-" + "y" * 50)
@@ -98,6 +100,13 @@ EVENT_BUS = None if _EVENT_BUS == "log" else _EVENT_BUS
 WEBHOOKS_MAY_BE_PRIVATE = env.bool("WEBHOOKS_MAY_BE_PRIVATE", default=IN_DEVELOPMENT)
 API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
 
+# --- Metrics --------------------------------------------------------------------------------
+# Who may read /metrics: whoever has the token, or comes from one of the networks.
+METRICS_TOKEN = optional("METRICS_TOKEN")
+METRICS_NETWORKS = networks("METRICS_NETWORKS", "")
+# Where a worker answers with its own. None: nowhere.
+METRICS_PORT = positive_int("METRICS_PORT", 1) if optional("METRICS_PORT") else None
+
 # --- Support --------------------------------------------------------------------------------
 # An email address, or a URL in which {link} is replaced with the page's URL.
 SUPPORT_CONTACT = optional("SUPPORT_CONTACT")
@@ -147,6 +156,7 @@ INSTALLED_APPS = [
 ]
 MIDDLEWARE = [
     "runway.probes.Probes",
+    "runway.logs.RequestIds",
     "django.middleware.security.SecurityMiddleware",
     "runway.null_characters.null_characters",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -289,26 +299,23 @@ SPECTACULAR_SETTINGS = {
     },
 }
 
-LOGGING = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"},
-    },
-    "filters": {
+LOG_FORMAT = logs.chosen_format()
+_SECRETS = [
+    *(SECRET_KEY, *SECRET_KEY_FALLBACKS, *ENCRYPTION_KEYS),
+    *(EXECUTOR_JWT_KEY, *EXECUTOR_JWT_KEY_FALLBACKS),
+    *(issuer.client_secret for issuer in OIDC_ISSUERS),
+    *(DATABASES["default"].get("PASSWORD") or "", METRICS_TOKEN or ""),
+]
+LOGGING = logs.configuration(
+    LOG_FORMAT,
+    env.str("LOG_LEVEL", default="INFO"),
+    _SECRETS,
+    filters={
         "hide_links": {"()": "runway.access_log.HideLinks"},
         "one_line": {"()": "runway.access_log.OneLine"},
         "housekeeping": {"()": "runway.queue_log.HideHousekeeping"},
     },
-    "handlers": {
-        "stderr": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "filters": ["housekeeping"],
-        }
-    },
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
-    "loggers": {
+    loggers={
         name: {"level": "WARNING"}
         for name in (
             "snowflake",
@@ -326,4 +333,11 @@ LOGGING = {
     }
     # Anyone on the internet may request any host, so log a line, not a traceback.
     | {"django.security.DisallowedHost": {"filters": ["one_line"]}},
-}
+)
+if _sentry_dsn := optional("SENTRY_DSN"):
+    error_hook.set_up(
+        _sentry_dsn,
+        environment=ENVLABEL or RUNWAY_ENV,
+        release=__version__,
+        mask=logs.Mask(_SECRETS),
+    )

@@ -68,6 +68,7 @@ LOOSE = {
     "apps",
     "errors",
     "invisible",
+    "metrics",
     "paths",
     "plain_text",
     "privacy",

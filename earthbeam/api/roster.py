@@ -14,6 +14,7 @@ from rest_framework import status
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from earthbeam import metrics
 from earthbeam.api.compression import Gzipped, prefers_gzip
 from earthbeam.api.views import RunView
 from earthbeam.models import Run
@@ -133,6 +134,7 @@ _slots = _Slots()
 
 
 def _refusal(http_status: int, code: str, detail: str) -> Response:
+    metrics.STREAMS_REFUSED.labels(code).inc()
     headers = {"Cache-Control": "no-store"}
     if http_status == status.HTTP_503_SERVICE_UNAVAILABLE:
         headers["Retry-After"] = str(RETRY_AFTER)

@@ -1,7 +1,10 @@
 """The executor-facing API. Each view reads one request and passes it to the responsible module."""
 
+import time
 from typing import Any, cast
 
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from rest_framework import status
 from rest_framework.exceptions import APIException, AuthenticationFailed, NotFound, ValidationError
 from rest_framework.fields import Field
@@ -10,7 +13,9 @@ from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from structlog.contextvars import bind_contextvars
 
+from earthbeam import metrics
 from earthbeam.api import serializers
 from earthbeam.api.authentication import (
     AccessTokenAuthentication,
@@ -49,6 +54,15 @@ class RunView(APIView):
     parser_classes = [StrictJSONParser]
     content_negotiation_class = OneRenderer
 
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        began = time.monotonic()
+        response = super().dispatch(request, *args, **kwargs)
+        if not response.streaming:
+            call = type(self).__name__.removesuffix("View").lower()
+            seconds = metrics.CALL_SECONDS.labels(call, str(response.status_code))
+            seconds.observe(time.monotonic() - began)
+        return response
+
     def run(self) -> Run:
         """Return the run of the path and token.
 
@@ -71,6 +85,7 @@ class RunView(APIView):
         )
         if run is None:
             raise NotFound("There is no such run.")
+        bind_contextvars(run=str(run.pk), job=str(run.job_id), partner=run.job.tenant.partner_id)
         return run
 
 

@@ -9,6 +9,15 @@ DEFAULT_BUNDLE_REPO = "https://github.com/edanalytics/earthmover_edfi_bundles.gi
 DEFAULT_BUNDLE_HOSTS = ("github.com",)
 DEFAULT_TIMEOUT_SECONDS = 3600
 MOST_REQUESTS_AT_ONCE = 64
+_CERTIFICATE_AUTHORITIES = (
+    *("SSL_CERT_FILE", "SSL_CERT_DIR"),  # aiohttp, as Python itself
+    *("REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO"),  # requests, boto3, and git
+)
+
+
+def certificate_authorities(variables: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """Return the variables that name files of certificate authorities to trust."""
+    return {name: variables[name] for name in _CERTIFICATE_AUTHORITIES if variables.get(name)}
 
 
 class BadEnvironment(Exception):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import requests
 
-_CHECK_URL = "Check APP_URL and the network."
+_CHECK_URL = "Check the app's address for executors (EXECUTOR_APP_URL, or APP_URL) and the network."
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Cause:
 CERTIFICATE = Cause(
     20,
     "its certificate is not trusted",
-    "Check APP_URL and its certificate.",
+    "If your own certificate authority signed it, set REQUESTS_CA_BUNDLE.",
     may_pass=False,
 )
 NAME = Cause(21, "its host name was not found", _CHECK_URL, may_pass=False)

@@ -12,6 +12,7 @@ from rest_framework.exceptions import APIException, AuthenticationFailed, NotFou
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 from rest_framework.views import APIView
+from structlog.contextvars import bind_contextvars
 
 from earthbeam.external import issuer
 from earthbeam.external.clients import (
@@ -54,6 +55,7 @@ class ClientAuthentication(BaseAuthentication):
             raise IssuerUnavailable(f"{error} Try again later.") from None
         except issuer.BadToken as error:
             raise AuthenticationFailed(str(error)) from None
+        bind_contextvars(client=client.id)
         return client, token
 
     def authenticate_header(self, request: Request) -> str:

@@ -11,6 +11,7 @@ from rest_framework.negotiation import DefaultContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
+from structlog.contextvars import bind_contextvars
 
 from earthbeam.api.parsers import StrictJSONParser
 from earthbeam.external import serializers
@@ -79,6 +80,7 @@ class ClientView(APIView):
         job = self.jobs().filter(pk=uid).first()
         if job is None:
             raise NotFound("There is no such job for this token.")
+        bind_contextvars(job=str(job.pk), partner=job.tenant.partner_id)
         return job
 
 

@@ -24,6 +24,7 @@ from django.utils import timezone
 
 from earthbeam import paths
 from earthbeam.errors import LaunchFailed
+from earthbeam.executor.environment import certificate_authorities
 from earthbeam.executor.unreachable import words_for
 from earthbeam.executor.workspace.folders import remove
 from earthbeam.files import directory_of, is_s3
@@ -122,6 +123,7 @@ class LocalLauncher:
         """Return the files of this machine that the run's executor needs, and no other job's."""
         job = run.job
         read_only, read_write = list(self._code), [scratch]
+        read_only += (Path(path).absolute() for path in certificate_authorities().values())
         hidden = [settings.BASE_DIR, scratch.parent]
         if mirror is not None:
             read_only.append(mirror)
@@ -214,6 +216,7 @@ def _surroundings(scratch: Path) -> dict[str, str]:
         "LANG": "C.UTF-8",
         "PYTHONUTF8": "1",
         "PYTHONUNBUFFERED": "1",
+        **certificate_authorities(),
     }
 
 

@@ -21,6 +21,7 @@ from django.utils import timezone
 from procrastinate.contrib.django import app
 from procrastinate.exceptions import AlreadyEnqueued
 
+from earthbeam import metrics
 from earthbeam.models import Notice, Run, Webhook
 from earthbeam.notify import events, webhooks
 from partners.encryption import UndecryptableSecret
@@ -138,10 +139,15 @@ def _deliver(notice_id: UUID, away: dict[int | None, str]) -> bool:
         logger.exception("notice %s", notice.pk)
         _not_delivered(notice, "Something went wrong on our side; the log says what.")
     else:
+        metrics.NOTICES.labels(_receiver(notice), "delivered").inc()
         Notice.objects.filter(pk=notice.pk).update(
             next_try_at=None, delivered_at=timezone.now(), outcome=outcome
         )
     return True
+
+
+def _receiver(notice: Notice) -> str:
+    return "webhook" if notice.webhook_id else "event_bus"
 
 
 def _try(notice: Notice) -> str:
@@ -156,6 +162,7 @@ def _try(notice: Notice) -> str:
 
 def _not_delivered(notice: Notice, outcome: str, gone: bool = False) -> None:
     again = None if gone or notice.tries > len(PAUSES) else PAUSES[notice.tries - 1]
+    metrics.NOTICES.labels(_receiver(notice), "postponed" if again else "given_up").inc()
     logger.warning(
         "notice %s of run %s to %s: %s %s",
         notice.pk,

@@ -31,12 +31,16 @@ class NoPayload(Exception):
 
 def init_url(run_id: UUID) -> str:
     """Return the URL where the run's executor trades its init token, passed in its environment."""
-    return f"{settings.APP_URL}/api/earthbeam/auth/{run_id}/init"
+    return f"{_app_url()}/api/earthbeam/auth/{run_id}/init"
 
 
 def job_url(run_id: UUID) -> str:
     """Return the URL where the run's executor fetches the payload."""
-    return f"{settings.APP_URL}/api/earthbeam/jobs/{run_id}"
+    return f"{_app_url()}/api/earthbeam/jobs/{run_id}"
+
+
+def _app_url() -> str:
+    return settings.EXECUTOR_APP_URL or settings.APP_URL
 
 
 def build(run: Run) -> dict[str, Any]:

@@ -39,7 +39,7 @@ WAITED_TOO_LONG = (
 )
 NEVER_REPORTED = (
     "An executor was started, but it never reported to Runway. Check that executors can reach the "
-    "app at APP_URL and read the run's log, then run the job again."
+    "app at EXECUTOR_APP_URL, or APP_URL, and read the run's log, then run the job again."
 )
 
 

@@ -19,7 +19,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from earthbeam import paths
+from earthbeam import metrics, paths
 from earthbeam.files import open_store
 from earthbeam.models import OutputFile, OutputSet, Run, RunMatches, UnmatchedIds
 from earthbeam.notify import events, notices
@@ -173,7 +173,17 @@ def _end(
         notices.announce(run)
         # Robust: the run has ended even if logging fails.
         transaction.on_commit(partial(events.log_run_complete, run), robust=True)
+        transaction.on_commit(partial(metrics.count_end, run, _code(run, error)), robust=True)
     return True
+
+
+def _code(run: Run, error: tuple[str, Mapping[str, Any]] | None) -> str:
+    """Return the code of the error that ended the run, which its executor may have reported."""
+    if error is not None:
+        return error[0]
+    if run.status != Run.Status.ERROR:
+        return ""
+    return run.errors.order_by("id").values_list("code", flat=True).first() or "unknown"
 
 
 def _publish_sets(run: Run, now: datetime) -> None:

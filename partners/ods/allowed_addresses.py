@@ -25,5 +25,6 @@ def problem(url: str) -> str | None:
 
 
 def _own_hosts() -> set[str]:
-    names = {urlsplit(settings.APP_URL).hostname, *settings.ALLOWED_HOSTS}
+    urls = (settings.APP_URL, settings.EXECUTOR_APP_URL)
+    names = {*(urlsplit(url).hostname for url in urls), *settings.ALLOWED_HOSTS}
     return {name for name in names if name and not name.startswith((".", "*"))}

@@ -52,6 +52,7 @@ def test_a_folder_of_files_that_others_can_read_is_warned_about(settings, tmp_pa
         ("APP_URL", "runway.test", "runway.E003"),
         ("APP_URL", "ftp://runway.test", "runway.E003"),
         ("APP_URL", "http://", "runway.E003"),
+        ("EXECUTOR_APP_URL", "runway.test", "runway.E003"),
         ("FILES_BASE", "ftp://files", "runway.E004"),
         ("FILES_BASE", "/srv/files", "runway.E004"),
         ("FILES_BASE", "s3://", "runway.E004"),
@@ -130,6 +131,8 @@ def test_what_ecs_needs(settings, in_a_region, name, value, found):
 def test_plain_http_is_warned_about_in_production(settings, url, warned):
     settings.IN_DEVELOPMENT, settings.APP_URL = False, url
     assert ("runway.W001" in ids()) is warned
+    settings.EXECUTOR_APP_URL = "https://inside.test"
+    assert "runway.W001" not in ids()
 
 
 @pytest.mark.parametrize("behind", [True, False])

@@ -15,6 +15,11 @@ LISTED = set(
     re.findall(r"^([A-Z][A-Z0-9_]+)=", (PROJECT / ".env.example").read_text(), re.MULTILINE)
 )
 
+# Variables that .env.example names, and that are read by libraries.
+LIBRARIES = {
+    "PROMETHEUS_MULTIPROC_DIR",  # and set by gunicorn.conf.py
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO"),
+}
 # Variables that .env.example does not name, and whose they are.
 AWS_TOOLS = {  # read by botocore
     *("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"),
@@ -27,7 +32,7 @@ EXECUTOR = {  # contract section 7, and ours: earthbeam/executor/environment.py
 }
 BUNDLES = {"OUTPUT_DIR", "EDFI_API_BASE_URL"}  # contract section 7, bundle conventions
 OTHER_TOOLS = {
-    *("PATH", "HOME", "TMPDIR", "NETRC", "SSL_CERT_FILE", "XDG_RUNTIME_DIR", "GIT_DIR"),
+    *("PATH", "HOME", "TMPDIR", "NETRC", "XDG_RUNTIME_DIR", "GIT_DIR"),
     *("DJANGO_SETTINGS_MODULE", "DJANGO_ALLOW_ASYNC_UNSAFE", "JWT_CNXN_WAIT_TIME"),
     *("DJANGO_SUPERUSER_USERNAME", "DJANGO_SUPERUSER_EMAIL", "DJANGO_SUPERUSER_PASSWORD"),
 }
@@ -45,10 +50,14 @@ ENTRY = re.compile(r"""["'](AWS_[A-Z0-9_]+|[A-Z]+_REGION)["']""")
 
 
 def test_every_variable_is_explained():
-    sources = ("runway/settings.py", "runway/env.py", "runway/aws.py", "gunicorn.conf.py")
+    sources = (
+        *("runway/settings.py", "runway/env.py", "runway/aws.py", "runway/logs.py"),
+        "gunicorn.conf.py",
+    )
     read = {name for path in sources for name in READERS.findall((PROJECT / path).read_text())}
     assert read - BUILT <= LISTED
-    assert {name for name in LISTED - read if not name.startswith("EDU_SNOWFLAKE_")} == set()
+    unread = {name for name in LISTED - read if not name.startswith("EDU_SNOWFLAKE_")}
+    assert unread == LIBRARIES
 
 
 def test_nothing_rests_on_a_variable_that_no_document_names():

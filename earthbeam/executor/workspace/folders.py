@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from types import TracebackType
 
+from earthbeam.executor.environment import certificate_authorities
+
 ODS_SET, OTHER_SET = "ods", "non-ods"
 """The two output sets, by the name of their folder in ``output/``."""
 
@@ -85,6 +87,7 @@ class Workspace:
             "LANG": "C.UTF-8",
             "PYTHONUTF8": "1",
             "PYTHONUNBUFFERED": "1",
+            **certificate_authorities(),
         }
 
 

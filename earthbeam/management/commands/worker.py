@@ -17,6 +17,7 @@ from earthbeam.errors import LauncherMisconfigured
 from earthbeam.launchers import sandbox
 from earthbeam.notify import notices
 from earthbeam.tasks import BUNDLES_QUEUE, HOUSEKEEPING_QUEUE, LAUNCH_QUEUE, RETENTION_QUEUE
+from runway import metrics
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ class Command(BaseCommand):
         assert isinstance(app.connector, DjangoConnector)
         if options["concurrency"] < 1:
             raise CommandError("--concurrency must be at least 1.")
+        if settings.METRICS_PORT:
+            metrics.serve(settings.METRICS_PORT)
         if settings.EXECUTOR_LAUNCHER == "local":
             with suppress(LauncherMisconfigured):  # `check` and every launch report it
                 logger.info("%s", sandbox.describe())

@@ -55,7 +55,7 @@ def _figures() -> Iterator[tuple[str, str]]:
     yield "ended, last hour", _counts(endings)
     failed = ended.filter(status=Run.Status.ERROR).values_list("errors__code", flat=True)
     yield "errors, last hour", _counts(Counter(code or "none reported" for code in failed))
-    late = Notice.objects.filter(next_try_at__lt=now - timedelta(minutes=5))
+    late = Notice.objects.filter(next_try_at__lt=now - health.NOTICES_LATE)
     yield "notices", f"{late.count()} webhook messages and events are late"
 
 

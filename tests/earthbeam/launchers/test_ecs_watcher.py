@@ -57,7 +57,7 @@ def test_a_run_whose_task_runs_is_left_alone(launcher, run):
     ("reason", "container", "told"),
     [
         (EXITED, {"exitCode": 1}, f"{EXITED}, exit status 1."),
-        (EXITED, {"exitCode": 21}, "its host name was not found. Check APP_URL and the network."),
+        (EXITED, {"exitCode": 21}, "its host name was not found. Check the app's address"),
         ("Host EC2 terminated.", {}, "Host EC2 terminated"),
         (EXITED, {"reason": "disk is full."}, f"{EXITED}, disk is full"),
     ],

@@ -20,6 +20,9 @@ from tests import factories
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 PROGRAM = Path(__file__).with_name("program.py")
+AUTHORITIES = (
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE", "GIT_SSL_CAINFO"),
+)
 
 
 def launcher(act, **options):
@@ -83,6 +86,8 @@ def other_connections():
 def test_an_executor_gets_the_contracts_variables_and_nothing_of_ours(run, settings, monkeypatch):
     for name in ("DATABASE_URL", "SECRET_KEY", "DJANGO_SETTINGS_MODULE", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "must not be seen")
+    for name in AUTHORITIES:
+        monkeypatch.delenv(name, raising=False)
     settings.APP_URL, settings.BUNDLE_REPO = "http://app.test", "/srv/bundles"
     run.timeout_seconds = 77
     launcher("environment").launch(run, never)
@@ -110,6 +115,26 @@ def test_executors_are_told_what_the_app_is_set_to(run, settings):
     assert (environment["ROSTER_GZIP"], environment["ODS_REQUESTS_AT_ONCE"]) == ("1", "32")
 
 
+def test_executors_may_reach_the_app_by_an_address_of_their_own(run, settings):
+    settings.APP_URL, settings.EXECUTOR_APP_URL = "https://runway.test", "https://inside.test"
+    launcher("environment").launch(run, never)
+    environment = json.loads(log_of(run))["environment"]
+    assert environment["INIT_JOB_URL"].startswith("https://inside.test/api/")
+
+
+def test_executors_trust_the_certificate_authorities_that_the_worker_trusts(
+    run, monkeypatch, tmp_path
+):
+    authorities = tmp_path / "authorities.pem"
+    authorities.write_text("")
+    for name in AUTHORITIES:
+        monkeypatch.setenv(name, str(authorities))
+    launcher("environment").launch(run, never)
+    environment = json.loads(log_of(run))["environment"]
+    found = {name for name, value in environment.items() if value == str(authorities)}
+    assert found == set(AUTHORITIES)
+
+
 def test_an_executor_that_ends_before_it_reports_has_failed_to_start(run):
     launcher("exit_three").launch(run, never)
     run.refresh_from_db()
@@ -135,7 +160,7 @@ def test_an_executor_that_cannot_reach_the_app_says_why(run):
     assert code == "failed_to_start_executor"
     assert payload["message"] == (
         "The run could not reach Runway: its certificate is not trusted. "
-        "Check APP_URL and its certificate."
+        "If your own certificate authority signed it, set REQUESTS_CA_BUNDLE."
     )
 
 
