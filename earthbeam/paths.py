@@ -24,6 +24,11 @@ def app_data_base_path(job: Job) -> str:
     return f"{job.files_base}/{base_path(job)}"
 
 
+def tenant_folder(tenant: Tenant) -> str:
+    """Return the folder of all of the tenant's jobs."""
+    return _key(tenant.partner_id, tenant.code)
+
+
 def set_folder(output_set: OutputSet) -> str:
     """Return where the set's files are, below its job's base path. Load it with its run's job."""
     return output_set.path.removeprefix(f"{base_path(output_set.run.job)}/")

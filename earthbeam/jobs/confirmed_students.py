@@ -221,21 +221,22 @@ def store_for(run: Run) -> None:
     """
     job = run.job
     wanted = job.tenant.partner.identity_checks != Partner.IdentityChecks.OFF
-    lines = list(_lines(job.tenant)) if wanted else []
-    if not lines and not run.confirmed_students:
+    stored = list(lines(job.tenant)) if wanted else []
+    if not stored and not run.confirmed_students:
         return
     store = open_store(paths.app_data_base_path(job))
     try:
-        store.save(io.BytesIO(b"".join(lines)), f"input/{paths.CONFIRMED_NAME}")
+        store.save(io.BytesIO(b"".join(stored)), f"input/{paths.CONFIRMED_NAME}")
     except OSError as error:
         raise LaunchFailed(
             f"The confirmed students could not be stored for the run: {fault(error)}"
         ) from error
-    run.confirmed_students = len(lines)
-    Run.objects.filter(pk=run.pk).update(confirmed_students=len(lines))
+    run.confirmed_students = len(stored)
+    Run.objects.filter(pk=run.pk).update(confirmed_students=len(stored))
 
 
-def _lines(tenant: Tenant) -> Iterator[bytes]:
+def lines(tenant: Tenant) -> Iterator[bytes]:
+    """Yield the tenant's confirmed students as lines of JSON, without those that do not open."""
     lost = 0
     for row in ConfirmedStudent.objects.filter(tenant=tenant).order_by("pk").iterator(_BATCH):
         try:

@@ -43,7 +43,7 @@ class Due:
 
 def due() -> Iterator[Due]:
     """Yield what is to be destroyed now."""
-    for what in Destruction.What:
+    for what in Destruction.RETAINED:
         jobs = _due_jobs(what).order_by("pk").values_list("pk", "tenant__partner_id")
         for job_id, partner in jobs.iterator():
             yield Due(what, job_id, partner)
