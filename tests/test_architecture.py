@@ -50,7 +50,7 @@ ROOMS = {
     "external": {"models", "files", "jobs", "runs", "wording", "api"},
     "executor": {"files", "delimited", "matching", "identity"},
     "admin": {"models", "files", "bundles", "jobs", "runs", "notify", "wording"},
-    "management": {"models", "bundles", "jobs", "runs", "launchers", "notify"},
+    "management": {"models", "files", "bundles", "jobs", "runs", "launchers", "notify"},
     "templatetags": {"admin"},
 }
 
