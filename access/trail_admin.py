@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+from partners.audit import STUDENT_DATA, person_of
 from partners.scoped_admin import SuperuserAdmin
 
 assert auditlog_admin  # registers its own pages, which these replace
@@ -28,10 +29,10 @@ EVENTS = (
     *("signed out everywhere", "password refused"),
     *("second factor added", "second factor removed", "second factor reset"),
     *("second factor refused", "recovery codes made"),
-    *("file downloaded", "download links made", "file fetched by link"),
-    *("unmatched rows viewed", "run log downloaded", "run log viewed"),
+    *STUDENT_DATA,
+    *("students chosen", "withdrawal started", "legal hold begun", "legal hold ended"),
     *("bundles made current", "job deleted", "files of a deleted job deleted"),
-    *("EDU connections reset", "webhook secret replaced"),
+    *("tenant exported", "tenant destroyed", "EDU connections reset", "webhook secret replaced"),
 )
 
 
@@ -113,11 +114,7 @@ class TrailAdmin(SuperuserAdmin):
         return False
 
     def who(self, obj: LogEntry) -> str:
-        """The name and e-mail at that time, even if the account has changed since."""
-        name = (obj.additional_data or {}).get("actor")
-        if not name:
-            return "not signed in" if obj.remote_addr else "a command"
-        return f"{name} ({obj.actor_email})" if obj.actor_email else str(name)
+        return person_of(obj)
 
     def what(self, obj: LogEntry) -> str:
         return _CHANGES.get(obj.action) or str(

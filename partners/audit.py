@@ -49,6 +49,24 @@ def watch(
     )
 
 
+STUDENT_DATA = (
+    *("file downloaded", "file fetched by link", "download links made"),
+    *("unmatched rows viewed", "unmatched rows read", "disagreeing rows viewed"),
+    *("refused rows viewed", "preview viewed", "withdrawal viewed"),
+    *("run log viewed", "run log downloaded"),
+    *("confirmed students viewed", "confirmed students downloaded"),
+)
+"""Events by which someone has seen or taken student data."""
+
+
+def person_of(entry: LogEntry) -> str:
+    """Return the name and e-mail at that time, even if the account has changed since."""
+    name = (entry.additional_data or {}).get("actor")
+    if not name:
+        return "not signed in" if entry.remote_addr else "a command"
+    return f"{name} ({entry.actor_email})" if entry.actor_email else str(name)
+
+
 def hidden(value: str) -> str:
     """Return what is recorded of a secret."""
     return "" if value in ("", "None") else "(hidden)"

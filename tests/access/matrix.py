@@ -404,6 +404,8 @@ PAGES: dict[str, dict[str, Visit]] = {
         )
     },
     "admin:partners_partner_confirmed_export": {"GET": Visit(OF_PARTNER_PAGE, _PARTNER)},
+    "admin:partners_partner_access": {"GET": Visit(OF_PARTNER_PAGE, _PARTNER)},
+    "admin:partners_partner_access_export": {"GET": Visit(OF_PARTNER_PAGE, _PARTNER)},
     "admin:partners_odsconnection_test": {
         "POST": Visit(OF_PARTNER_PAGE, ("{partners.odsconnection.pk}",))
     },

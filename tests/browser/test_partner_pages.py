@@ -10,6 +10,7 @@ from earthbeam.bundles.descriptor_mappings import current, fingerprint, replace
 from earthbeam.files import open_store
 from earthbeam.jobs.year_settings import YearSetting, settings_of
 from earthbeam.models import Run
+from partners import audit
 from partners.models import OdsConnection
 from tests import factories, people
 from tests.browser.screens import look
@@ -50,11 +51,27 @@ def test_the_partners_page_shows_what_belongs_to_it(open_page, partner, admin):
     expect(page.get_by_role("heading", name="School years of")).to_be_visible()
 
 
+def test_who_saw_student_data_is_found_from_the_partners_page(open_page, partner, admin):
+    job = factories.make_job(files={})
+    for event in ("file downloaded", "unmatched rows viewed"):
+        audit.record(job, event, actor=admin, kind="output input_no_student_id_match.csv")
+    page = open_page(admin, "/admin/partners/partner/ea/change/")
+    page.get_by_role("link", name="Access", exact=True).click()
+    expect(page.get_by_text("unmatched rows viewed")).to_be_visible()
+    look(page, "partner-access")
+    page.get_by_label("Since").select_option("30 days ago")
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_text("2 times in 30 days")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Download as CSV").click()
+    assert download.value.suggested_filename == "ea_access_to_student_data.csv"
+
+
 def test_an_empty_partner_leads_on(open_page, partner, admin):
     page = open_page(admin, "/admin/partners/partner/ea/change/")
     expect(page.get_by_text("enabled: no jobs are taken")).to_be_visible()
     look(page, "partner-empty")
-    for path in ("years", "bundles", "mappings"):
+    for path in ("years", "bundles", "mappings", "access"):
         page.goto(f"/admin/partners/partner/ea/{path}/")
         look(page, f"partner-empty-{path}")
 

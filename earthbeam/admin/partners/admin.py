@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 import partners.admin
+from earthbeam.admin.partners.access_report import PartnerAccessReport, seen_lately
 from earthbeam.admin.partners.bundles import PartnerBundles
 from earthbeam.admin.partners.confirmed import PartnerConfirmed
 from earthbeam.admin.partners.mappings import PartnerMappings
@@ -24,7 +25,12 @@ admin.site.unregister(Partner)
 
 @admin.register(Partner)
 class PartnerAdmin(
-    PartnerBundles, PartnerConfirmed, PartnerMappings, PartnerYears, partners.admin.PartnerAdmin
+    PartnerAccessReport,
+    PartnerBundles,
+    PartnerConfirmed,
+    PartnerMappings,
+    PartnerYears,
+    partners.admin.PartnerAdmin,
 ):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -82,6 +88,13 @@ def _cards(partner: Partner) -> list[dict[str, Any]]:
             "words": "remembered for later files",
             "tone": "",
             "url": url_of("confirmed", partner),
+        },
+        {
+            "title": "Access",
+            "figure": seen_lately(partner),
+            "words": "times in 30 days that someone saw or took student data",
+            "tone": "",
+            "url": url_of("access", partner),
         },
         {
             "title": "Tenants",
