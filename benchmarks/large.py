@@ -78,13 +78,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 @contextmanager
-def checkout_before() -> Iterator[Path | None]:
-    """Yield a worktree of the commit to compare with, or None if the repository lacks it."""
+def checkout_before(commit: str = BEFORE) -> Iterator[Path | None]:
+    """Yield a worktree of a commit, or None if the repository lacks it."""
     with tempfile.TemporaryDirectory(prefix="before-") as folder:
         place = Path(folder, "checkout")
         git = ("git", "-C", str(PROJECT), "worktree")
         added = subprocess.run(
-            (*git, "add", "--quiet", "--detach", str(place), BEFORE),
+            (*git, "add", "--quiet", "--detach", str(place), commit),
             capture_output=True,
             check=False,
         )

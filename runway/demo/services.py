@@ -51,7 +51,12 @@ class Services:
         self.stop()
 
     def start(
-        self, name: str, *argv: str, env: Mapping[str, str], answers_at: str | None = None
+        self,
+        name: str,
+        *argv: str,
+        env: Mapping[str, str],
+        answers_at: str | None = None,
+        cwd: Path = PROJECT,
     ) -> int:
         """Start ``python ARGV`` and, if given, wait until the URL ``answers_at`` responds.
 
@@ -61,7 +66,7 @@ class Services:
         with log.open("ab") as output:
             process = subprocess.Popen(
                 (sys.executable, *argv),
-                cwd=PROJECT,
+                cwd=cwd,
                 env={**os.environ, **env},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

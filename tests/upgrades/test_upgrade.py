@@ -17,6 +17,7 @@ import requests
 from django.conf import settings
 from psycopg.conninfo import make_conninfo
 
+from benchmarks.large import checkout_before
 from earthbeam.files import open_store
 from runway.demo.services import PROJECT, Services, free_port
 from runway.sandbox.bundle_repository import create_bundle_repository
@@ -27,6 +28,8 @@ from tests.upgrades.write_database import QUEUED, RUNNING
 
 pytestmark = pytest.mark.slow
 
+RELEASES = {"0_1_0": "3efade6"}
+"""The commit of each release."""
 DATABASES = sorted(Path(__file__).parent.glob("*.sql.gz"))
 
 
@@ -81,8 +84,14 @@ def add_ended_run(database, *, refused: int) -> str:
     return run_id
 
 
-def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(database, ods, tmp_path):
-    sample = write_interim_file(tmp_path)
+@pytest.fixture
+def sample(tmp_path):
+    return write_interim_file(tmp_path)
+
+
+@pytest.fixture
+def environment(database, ods, sample, tmp_path) -> dict[str, str]:
+    """The variables of processes on the database, whose release was stopped a moment ago."""
     files = f"file://{tmp_path}/files"
     address = f"127.0.0.1:{free_port()}"
     options = settings.DATABASES["default"]["OPTIONS"]
@@ -100,7 +109,6 @@ def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(database, ods,
         "TMPDIR": str(tmp_path),
     }
 
-    # The release was stopped a moment ago, with these addresses.
     database.execute("update earthbeam_job set files_base = %s", [files])
     database.execute("update earthbeam_run set created_at = now()")
     database.execute("update earthbeam_run set started_at = now() where started_at is not null")
@@ -113,16 +121,23 @@ def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(database, ods,
     for partner, tenant, year, job, name, template_key in keys:
         store = open_store(f"{files}/{partner}/{tenant}/{year}/{job}")
         store.upload(sample.path, f"input/{template_key}__{name}")
+    return environment
 
+
+def manage(command: str, environment: dict[str, str]) -> None:
+    done = subprocess.run(
+        (sys.executable, "manage.py", command), cwd=PROJECT, env=environment, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(
+    database, environment, sample, tmp_path
+):
+    address = environment["BIND"]
     ended = {add_ended_run(database, refused=1): True, add_ended_run(database, refused=0): False}
     for command in ("migrate", "sync_bundles"):
-        subprocess.run(
-            (sys.executable, "manage.py", command),
-            cwd=PROJECT,
-            env=environment,
-            check=True,
-            capture_output=True,
-        )
+        manage(command, environment)
 
     has_errors = "select id::text, has_errors from earthbeam_run where id::text = any(%s)"
     assert dict(database.execute(has_errors, [list(ended)]).fetchall()) == ended
@@ -150,6 +165,33 @@ def test_a_queued_launch_and_a_running_run_go_on_after_an_upgrade(database, ods,
     matched = "select ods_matched, cross_year_matched from earthbeam_runmatches where run_id = %s"
     queued = run_of(database, QUEUED)["id"]
     assert database.execute(matched, [queued]).fetchone()[0] == sample.expected.ods
+
+
+def test_the_web_of_the_release_works_on_while_the_database_is_that_of_the_next(
+    database, environment, tmp_path
+):
+    """As during an upgrade: migrate first, then exchange the processes one by one."""
+    manage("migrate", environment)
+    address = environment["BIND"]
+    with checkout_before(RELEASES["0_1_0"]) as checkout:
+        if checkout is None:
+            pytest.skip("needs the repository's history")
+        with Services(tmp_path / "logs") as services:
+            services.start(
+                "web",
+                "-m",
+                "gunicorn",
+                "runway.wsgi",
+                env=environment | {"PYTHONPATH": str(checkout)},
+                cwd=checkout,
+                answers_at=f"http://{address}/healthz",
+            )
+            page = requests.get(f"http://{address}/admin/login/", timeout=60)
+            assert page.status_code == 200
+            assert "X-Request-ID" not in page.headers  # it is the earlier release's
+            running = run_of(database, RUNNING)
+            report_success(f"http://{address}/api/earthbeam/jobs/{running['id']}", running["id"])
+    assert run_of(database, RUNNING)["status"] == "success"
 
 
 def report_success(base: str, run_id: str) -> None:
