@@ -20,7 +20,7 @@ def test_every_page_of_the_benchmark_takes_few_queries(tmp_path):
         cwd=BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=560,
     )
     lines = ran.stdout.splitlines()
     page = re.compile(r", (?:superuser|partner admin|user) +[\d.]+ +[\d.]+ +(\d+)")

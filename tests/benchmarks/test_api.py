@@ -20,7 +20,7 @@ def test_every_list_of_the_benchmark_answers():
         cwd=BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=560,
     )
     assert ran.returncode == 0, ran.stderr
     lists = re.findall(r"^(.+?) +[\d.]+ ms +[\d.]+ ms +[\d.]+$", ran.stdout, re.MULTILINE)

@@ -28,7 +28,7 @@ def test_every_part_of_the_benchmark_gives_its_figure():
         cwd=BASE_DIR,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=560,
     )
     assert ran.returncode == 0, ran.stderr
     assert [name for name in FIGURES if name not in ran.stdout] == []

@@ -22,7 +22,7 @@ from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
 
 
-def wait_until(condition, seconds=120):
+def wait_until(condition, seconds=200):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"

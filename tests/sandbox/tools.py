@@ -66,5 +66,5 @@ def _run(
 ) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "HOME": str(scratch), **variables}
     return subprocess.run(
-        command, cwd=scratch, env=environment, capture_output=True, text=True, timeout=120
+        command, cwd=scratch, env=environment, capture_output=True, text=True, timeout=300
     )

@@ -134,7 +134,7 @@ class Workbench:
             text=True,
         )
 
-    def run(self, *, seconds: float = 120, **variables: str) -> "Ended":
+    def run(self, *, seconds: float = 300, **variables: str) -> "Ended":
         with self.start(**variables) as process:
             try:
                 log, _ = process.communicate(timeout=seconds)

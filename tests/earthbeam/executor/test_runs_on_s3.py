@@ -148,7 +148,7 @@ def test_no_program_that_a_run_starts_sees_tokens_or_credentials(
     )
     process = workbench.start(**given)
     descendants = Descendants(process)
-    log, _ = process.communicate(timeout=120)
+    log, _ = process.communicate(timeout=300)
     seen = descendants.join()
     assert app.outcome() == "done success", log
 

@@ -65,7 +65,7 @@ def test_a_bundle_that_prints_half_a_gigabyte_fills_neither_log_nor_memory(prepa
             time.sleep(0.2)
 
     threading.Thread(target=watch, daemon=True).start()
-    log, _ = process.communicate(timeout=120)
+    log, _ = process.communicate(timeout=300)
     assert app.outcome() == "done success", log[-3000:]
     assert "left out" in log
     assert len(log) < 8 * 1024 * 1024

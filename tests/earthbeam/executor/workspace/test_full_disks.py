@@ -94,7 +94,7 @@ def test_a_limit_on_files_is_as_good_as_a_full_disk(app, job, ods, workbench):
     process = workbench.start()
     resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (120 * KB, 120 * KB))
     limited.set()
-    log, _ = process.communicate(timeout=120)
+    log, _ = process.communicate(timeout=300)
     assert (process.returncode, app.outcome()) == (0, "done failure"), log
     assert app.error()["code"] == "lightbeam_fetch"
     assert app.error()["payload"]["message"] == NO_SPACE
