@@ -23,7 +23,7 @@ from earthbeam.errors import LauncherMisconfigured, LaunchFailed, RegistryError
 from earthbeam.jobs import confirmed_students, deletion, retention, withdrawal
 from earthbeam.launchers import get_launcher
 from earthbeam.models import IdempotencyKey, RequestCount, Run
-from earthbeam.notify import notices
+from earthbeam.notify import mails, notices
 from earthbeam.runs import cross_year, reaper, states
 
 logger = logging.getLogger(__name__)
@@ -116,6 +116,13 @@ def watch_executors(timestamp: int) -> None:
 def deliver_notices(timestamp: int) -> None:
     """Each minute, and when a run has ended: send the notices that are due."""
     notices.deliver_due()
+
+
+@app.periodic(cron="* * * * *")
+@app.task(name=mails.TASK, queue=notices.QUEUE, queueing_lock=mails.TASK)
+def send_mails(timestamp: int) -> None:
+    """Each minute: send people the emails that are due."""
+    mails.send_due()
 
 
 @app.task(

@@ -195,6 +195,20 @@ def check_region(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 
 @register()
+def check_email(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
+    """Check runway.W008: emails from an address that servers refuse."""
+    if not settings.EMAIL_URL or not settings.DEFAULT_FROM_EMAIL.endswith("@localhost"):
+        return []
+    return [
+        Warning(
+            "EMAIL_URL is set, but EMAIL_FROM is not.",
+            hint="Set it to the address that emails come from, then try `manage.py sendtestemail`.",
+            id="runway.W008",
+        )
+    ]
+
+
+@register()
 def check_support(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[CheckMessage]:
     """Check runway.E014: a support contact that no link can lead to."""
     contact = settings.SUPPORT_CONTACT

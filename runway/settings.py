@@ -100,6 +100,14 @@ EVENT_BUS = None if _EVENT_BUS == "log" else _EVENT_BUS
 WEBHOOKS_MAY_BE_PRIVATE = env.bool("WEBHOOKS_MAY_BE_PRIVATE", default=IN_DEVELOPMENT)
 API_REQUESTS_PER_MINUTE = positive_int("API_REQUESTS_PER_MINUTE", 1200)
 
+# --- Email ----------------------------------------------------------------------------------
+# The server for emails, such as smtp+tls://USER:PASSWORD@HOST:587. None: none are sent.
+EMAIL_URL = optional("EMAIL_URL")
+if EMAIL_URL:
+    globals().update(env.email_url("EMAIL_URL"))
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = optional("EMAIL_FROM") or "runway@localhost"
+
 # --- Metrics --------------------------------------------------------------------------------
 # Who may read /metrics: whoever has the token, or comes from one of the networks.
 METRICS_TOKEN = optional("METRICS_TOKEN")
@@ -305,6 +313,7 @@ _SECRETS = [
     *(EXECUTOR_JWT_KEY, *EXECUTOR_JWT_KEY_FALLBACKS),
     *(issuer.client_secret for issuer in OIDC_ISSUERS),
     *(DATABASES["default"].get("PASSWORD") or "", METRICS_TOKEN or ""),
+    env.email_url("EMAIL_URL").get("EMAIL_HOST_PASSWORD", "") if EMAIL_URL else "",
 ]
 LOGGING = logs.configuration(
     LOG_FORMAT,

@@ -7,6 +7,8 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
+from earthbeam.admin.people.notifications import notifications
+
 
 def favicon(request: HttpRequest) -> HttpResponse:
     """Redirect to the icon, for responses that cannot name it, such as downloads."""
@@ -17,6 +19,7 @@ urlpatterns = [
     path("", RedirectView.as_view(pattern_name="admin:index")),
     path("favicon.ico", favicon),
     path("admin/", admin.site.urls),
+    path("notifications/", admin.site.admin_view(notifications), name="notifications"),
     path("", include("access.urls")),
     path("api/earthbeam/", include("earthbeam.api.urls")),
     path("api/v1/", include("earthbeam.external.urls")),

@@ -3,6 +3,7 @@ from earthbeam.models.confirmed import ConfirmedStudent
 from earthbeam.models.destructions import Destruction
 from earthbeam.models.external import IdempotencyKey, RequestCount
 from earthbeam.models.jobs import POSSIBLE_ID_COLUMNS, Job, JobFile, JobNote, Submission
+from earthbeam.models.mails import Mail, MailChoice
 from earthbeam.models.notices import Notice, Webhook, new_webhook_secret
 from earthbeam.models.reports import (
     OutputFile,
@@ -27,6 +28,8 @@ __all__ = [
     "Job",
     "JobFile",
     "JobNote",
+    "Mail",
+    "MailChoice",
     "Notice",
     "OutputFile",
     "OutputSet",

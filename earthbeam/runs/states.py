@@ -22,7 +22,7 @@ from django.utils import timezone
 from earthbeam import metrics, paths
 from earthbeam.files import open_store
 from earthbeam.models import OutputFile, OutputSet, Run, RunMatches, UnmatchedIds
-from earthbeam.notify import events, notices
+from earthbeam.notify import events, mails, notices
 from earthbeam.runs import edu_rosters, reports
 from earthbeam.text import storable
 
@@ -171,6 +171,7 @@ def _end(
             ignore_conflicts=True,
         )
         notices.announce(run)
+        mails.announce(run)
         # Robust: the run has ended even if logging fails.
         transaction.on_commit(partial(events.log_run_complete, run), robust=True)
         transaction.on_commit(partial(metrics.count_end, run, _code(run, error)), robust=True)

@@ -317,6 +317,10 @@ PAGES: dict[str, dict[str, Visit]] = {
         "GET": Visit(SIGNED_IN),
         "POST": Visit(SIGNED_IN, data={"credential": "{}"}, stores_nothing=True),
     },
+    "notifications": {
+        "GET": Visit(MEMBERS),
+        "POST": Visit(MEMBERS, data={"failed": "daily", "rows": "off"}),
+    },
     "second_factors": {"GET": Visit(SIGNED_IN)},
     "second_factor_confirm": {
         "GET": Visit(SIGNED_IN),

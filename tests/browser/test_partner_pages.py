@@ -67,6 +67,19 @@ def test_who_saw_student_data_is_found_from_the_partners_page(open_page, partner
     assert download.value.suggested_filename == "ea_access_to_student_data.csv"
 
 
+def test_a_person_chooses_what_to_be_told_by_email(open_page, partner, admin, settings):
+    settings.EMAIL_URL = "smtp://mail.test"
+    type(admin).objects.filter(pk=admin.pk).update(email="admin@example.org")
+    page = open_page(admin, "/admin/")
+    page.get_by_role("link", name="Notifications").click()
+    expect(page.get_by_text("at admin@example.org")).to_be_visible()
+    look(page, "notifications")
+    page.get_by_label("A run failed").select_option("At once")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Saved.")).to_be_visible()
+    expect(page.get_by_label("A run failed")).to_have_value("at_once")
+
+
 def test_an_empty_partner_leads_on(open_page, partner, admin):
     page = open_page(admin, "/admin/partners/partner/ea/change/")
     expect(page.get_by_text("enabled: no jobs are taken")).to_be_visible()

@@ -135,6 +135,13 @@ def test_plain_http_is_warned_about_in_production(settings, url, warned):
     assert "runway.W001" not in ids()
 
 
+def test_mail_without_a_sender_is_warned_about(settings):
+    settings.EMAIL_URL, settings.DEFAULT_FROM_EMAIL = "smtp://mail.test", "runway@localhost"
+    assert "runway.W008" in ids()
+    settings.DEFAULT_FROM_EMAIL = "runway@example.org"
+    assert "runway.W008" not in ids()
+
+
 @pytest.mark.parametrize("behind", [True, False])
 def test_nothing_that_buffers_in_front_is_warned_about_in_production(settings, behind):
     settings.IN_DEVELOPMENT, settings.BEHIND_TLS_PROXY = False, behind

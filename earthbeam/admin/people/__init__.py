@@ -1,0 +1,1 @@
+"""Pages for each person's own choices."""
