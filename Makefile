@@ -41,18 +41,18 @@ sbom: $(INSTALLED)
 	$(BIN)/cyclonedx-py requirements requirements.txt --output-reproducible -o var/sbom/web.json
 	$(BIN)/cyclonedx-py requirements requirements-executor.txt --output-reproducible -o var/sbom/executor.json
 
-# Tools of their own environment: what they need shall not be where the tests run.
-TOOL := $(BIN)/uv tool run --quiet
+# In an environment of its own: what it needs shall not be where the tests run.
+AUDIT := $(BIN)/uv tool run --quiet --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes
 
 ## make audit        look for known vulnerabilities of what both images consist of
 audit: $(INSTALLED)
-	$(TOOL) --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements.txt
-	$(TOOL) --from pip-audit==2.10.1 pip-audit --disable-pip --require-hashes -r requirements-executor.txt
+	$(AUDIT) -r requirements.txt
+	$(AUDIT) -r requirements-executor.txt
 
 # By their form: keys of clouds and services, private keys, tokens, and passwords in URLs.
 secrets: $(INSTALLED)
 	git ls-files -z -- ':!requirements*.txt' ':!*.gz' ':!*.png' ':!docs/openapi.yaml' | \
-	  xargs -0 -P 2 -n 500 $(TOOL) --from detect-secrets==1.5.0 detect-secrets-hook \
+	  xargs -0 -P 2 -n 500 $(BIN)/detect-secrets-hook \
 	  --disable-plugin Base64HighEntropyString --disable-plugin HexHighEntropyString \
 	  --disable-plugin KeywordDetector --exclude-lines ':(PASSWORD|password|pass|hush|hidden|secret)@'
 
