@@ -90,9 +90,9 @@ def _send_to(user_id: int) -> bool:
         keys = [each.pk for each in mails]
         told = Mail.objects.filter(pk__in=keys)
         user = mails[0].user
-        # Once more: the person may have lost a membership since.
+        # Once more: the person may have lost a membership since, or the job has been run again.
         runs = visible(
-            Run.objects.filter(mails__in=keys),
+            Run.objects.filter(mails__in=keys, job__last_run=F("pk")),
             user,
             partner="job__tenant__partner",
             tenant="job__tenant",

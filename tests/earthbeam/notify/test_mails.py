@@ -125,6 +125,15 @@ def test_once_a_day_all_of_it_comes_in_one_mail_failures_first():
     assert message.body.index("The run failed.") < message.body.index("unmatched rows")
 
 
+def test_a_job_that_has_been_run_again_meanwhile_is_not_told_of_its_earlier_run():
+    wants(people.make_user("ana"), failed="daily")
+    run = failed_run()
+    factories.make_run(run.job, status="success")
+    Mail.objects.update(due_at=timezone.now())
+    assert mails.send_due() == 0
+    assert not Mail.objects.exists() and not mail.outbox
+
+
 @pytest.mark.parametrize(
     ("hour", "day"), [(5, 28), (6, 29), (23, 29)], ids=["before six", "at six", "after six"]
 )
