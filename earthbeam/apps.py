@@ -12,4 +12,4 @@ class EarthbeamConfig(AppConfig):
         audit.watch(
             Bundle, fields=["path", "display_name", "in_registry"], relations=["enabled_for"]
         )
-        audit.watch(Webhook, fields=["partner", "url", "enabled"])
+        audit.watch(Webhook, fields=["partner", "format", "url", "enabled"])

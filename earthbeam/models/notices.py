@@ -28,11 +28,21 @@ class WebhookManager(models.Manager["Webhook"]):
 class Webhook(models.Model):
     """A partner's URL to notify of each run that ends, in messages signed with ``secret``.
 
+    A chat's URL gets one sentence, without a signature, about runs that need attention.
+
     While ``previous_secret`` is valid, messages carry a signature by it too, so that the receiver
     can switch to the new one without missing a message.
     """
 
+    class Format(models.TextChoices):
+        SIGNED = "signed", "Signed JSON, for a system"
+        SLACK = "slack", "A sentence, for Slack"
+        TEAMS = "teams", "A sentence, for Microsoft Teams"
+
     partner = models.ForeignKey(Partner, on_delete=models.CASCADE, related_name="webhooks")
+    format = models.CharField(
+        max_length=10, choices=Format, default=Format.SIGNED, db_default=Format.SIGNED
+    )
     url = models.URLField(
         "URL", max_length=500, validators=[URLValidator(schemes=["https", "http"])]
     )

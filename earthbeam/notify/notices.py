@@ -23,7 +23,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 
 from earthbeam import metrics
 from earthbeam.models import Notice, Run, Webhook
-from earthbeam.notify import events, webhooks
+from earthbeam.notify import chat, events, webhooks
 from partners.encryption import UndecryptableSecret
 
 logger = logging.getLogger(__name__)
@@ -53,11 +53,10 @@ ROUND = 50.0
 
 def announce(run: Run) -> None:
     """Create the notices of a run that ends, in the transaction that ends it."""
-    receivers: list[Webhook | None] = list(
-        Webhook.objects.filter(partner=run.job.tenant.partner_id, enabled=True).defer(
-            "secret", "previous_secret"
-        )
-    )
+    wanted = Webhook.objects.filter(partner=run.job.tenant.partner_id, enabled=True)
+    if not chat.is_worth_it(run):
+        wanted = wanted.filter(format=Webhook.Format.SIGNED)
+    receivers: list[Webhook | None] = list(wanted.defer("secret", "previous_secret"))
     if settings.EVENT_BUS:
         receivers.append(None)
     if not receivers:

@@ -1,7 +1,8 @@
-"""Send webhook messages, signed in the Standard Webhooks format, only to public addresses.
+"""Send webhook messages, signed in the Standard Webhooks format, or sentences to chats.
 
-Partner admins choose the URL, so it must not lead into our own network: its name is looked up once,
-all its addresses must be public, and the connection goes to the address that was checked.
+Only to public addresses: partner admins choose the URL, so it must not lead into our own network.
+Its name is looked up once, all its addresses must be public, and the connection goes to the address
+that was checked.
 """
 
 import json
@@ -23,6 +24,7 @@ from django.utils.encoding import iri_to_uri
 from standardwebhooks import Webhook as Signer
 
 from earthbeam.models import Webhook
+from earthbeam.notify import chat
 from partners import addresses
 
 TIMEOUT = 10.0
@@ -50,13 +52,24 @@ def send(
 
     Follows no redirects. Raises NotAccepted for any status other than 2xx.
     """
-    content = json.dumps(
-        {"type": type_, "timestamp": at.isoformat(), "data": body}, separators=(",", ":")
-    )
+    headers = {"Content-Type": "application/json", "User-Agent": "Runway"}
+    if webhook.format == Webhook.Format.SIGNED:
+        message = {"type": type_, "timestamp": at.isoformat(), "data": body}
+        content = json.dumps(message, separators=(",", ":"))
+        headers |= _signature(webhook, message_id, content)
+    else:
+        content = json.dumps(chat.message(webhook.format, body))
+    status = _post(webhook.url, content.encode(), headers)
+    if status == 410:
+        raise NotAccepted("It answered 410: it wants no more messages.", gone=True)
+    if not 200 <= status < 300:
+        raise NotAccepted(f"It answered {status}.")
+    return status
+
+
+def _signature(webhook: Webhook, message_id: UUID, content: str) -> dict[str, str]:
     now = datetime.now(UTC)
-    headers = {
-        "Content-Type": "application/json",
-        "User-Agent": "Runway",
+    return {
         "webhook-id": f"msg_{message_id.hex}",
         "webhook-timestamp": str(int(now.timestamp())),
         "webhook-signature": " ".join(
@@ -64,12 +77,6 @@ def send(
             for secret in _secrets(webhook)
         ),
     }
-    status = _post(webhook.url, content.encode(), headers)
-    if status == 410:
-        raise NotAccepted("It answered 410: it wants no more messages.", gone=True)
-    if not 200 <= status < 300:
-        raise NotAccepted(f"It answered {status}.")
-    return status
 
 
 def public_address(url: str) -> str:

@@ -261,10 +261,12 @@ MODELS: dict[str, Model] = {
         add_form={
             "partner": "{partners.partner.pk}",
             "url": "http://127.0.0.1:9/new",
+            "format": "signed",
             "enabled": "on",
         },
         form={
             "url": "http://127.0.0.1:9/other",
+            "format": "signed",
             "enabled": "on",
             "notices-TOTAL_FORMS": "0",
             "notices-INITIAL_FORMS": "0",

@@ -217,7 +217,8 @@ def test_webhooks_are_kept_without_their_secrets():
     factories.make_partner()
     client = people.logged_in(people.make_partner_admin())
     clean_slate()
-    fields = {"partner": "ea", "url": "http://127.0.0.1:9/a", "enabled": "on"}
+    fields = {"partner": "ea", "format": "signed", "url": "http://127.0.0.1:9/a"}
+    fields["enabled"] = "on"
     client.post(page("webhook", "add", app="earthbeam"), fields)
     webhook = Webhook.objects.get()
     changed = NO_NOTICES | {"url": "http://127.0.0.1:9/b"}

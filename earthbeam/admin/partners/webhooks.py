@@ -37,12 +37,15 @@ class WebhookForm(forms.ModelForm):
         max_length=500,
         assume_scheme="https",
         widget=forms.URLInput(attrs={"class": "vLargeTextField"}),
-        help_text="An https URL of yours. It gets a signed message for each run that ends.",
+        help_text="An https URL of a system of yours, which gets a signed message for each run "
+        "that ends; or of an incoming webhook of Slack or a workflow of Teams, which gets a "
+        "sentence for each run that needs attention. Keep a chat's URL secret: whoever has it may "
+        "post there.",
     )
 
     class Meta:
         model = Webhook
-        fields = ["partner", "url", "enabled"]
+        fields = ["partner", "format", "url", "enabled"]
 
     def clean_url(self) -> str:
         url: str = self.cleaned_data["url"]
@@ -80,7 +83,7 @@ class NoticeInline(ReadOnlyInline):
 @admin.register(Webhook)
 class WebhookAdmin(ScopedAdmin):
     form = WebhookForm
-    list_display = ["url", "partner", "enabled", "last_delivered"]
+    list_display = ["url", "format", "partner", "enabled", "last_delivered"]
     list_filter = [("partner", admin.RelatedOnlyFieldListFilter), "enabled"]
     list_select_related = ["partner"]
     search_fields = ["url", "partner__name"]
@@ -110,7 +113,7 @@ class WebhookAdmin(ScopedAdmin):
         return super().change_view(request, object_id, form_url, context)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Webhook | None = None) -> list[str]:
-        return ["partner"] if obj else []
+        return ["partner", "format"] if obj else []
 
     def has_delete_permission(self, request: HttpRequest, obj: Webhook | None = None) -> bool:
         return self.has_change_permission(request, obj)
@@ -118,6 +121,8 @@ class WebhookAdmin(ScopedAdmin):
     def response_add(
         self, request: HttpRequest, obj: Webhook, post_url_continue: str | None = None
     ) -> HttpResponse:
+        if obj.format != Webhook.Format.SIGNED:
+            return super().response_add(request, obj, post_url_continue)
         return self._show_secret(request, obj, "The webhook was added.")
 
     def get_urls(self) -> list[URLPattern]:

@@ -33,7 +33,9 @@ def page(webhook, what="change"):
 
 
 def test_the_secret_is_shown_when_it_is_made_and_never_again(client, receiver):
-    added = client.post(reverse(ADD), {"partner": "ea", "url": receiver.url, "enabled": "on"})
+    added = client.post(
+        reverse(ADD), {"partner": "ea", "format": "signed", "url": receiver.url, "enabled": "on"}
+    )
     webhook = Webhook.objects.get()
     assert webhook.secret in added.content.decode()
     assert "no-store" in added.headers["Cache-Control"]
@@ -59,7 +61,9 @@ def test_the_secret_is_shown_when_it_is_made_and_never_again(client, receiver):
 )
 def test_a_url_that_must_not_be_told_is_refused(client, settings, url, why):
     settings.WEBHOOKS_MAY_BE_PRIVATE = False
-    answer = client.post(reverse(ADD), {"partner": "ea", "url": url, "enabled": "on"})
+    answer = client.post(
+        reverse(ADD), {"partner": "ea", "format": "signed", "url": url, "enabled": "on"}
+    )
     assert why in str(answer.context["adminform"].form.errors["url"])
     assert not Webhook.objects.exists()
 
