@@ -135,7 +135,7 @@ def _as_json(logger: WrappedLogger, name: str, event: EventDict) -> str:
 
 def _line(logger: WrappedLogger, name: str, event: EventDict) -> str:
     time, level, source, text = (str(event.get(key, "")) for key in _FIRST)
-    ids = [f"{key}={value}" for key, value in event.items() if key not in (*_FIRST, *_LAST)]
+    ids = [f"{key}={event[key]}" for key in sorted(event.keys() - {*_FIRST, *_LAST})]
     words = [time[:23].replace("T", " "), level.upper(), source, text]
     if ids:
         words.append(f"[{' '.join(ids)}]")

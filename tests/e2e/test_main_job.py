@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from earthbeam.executor.environment import certificate_authorities
 from earthbeam.jobs.lifecycle import start_run
 from runway.sandbox.population import CURRENT, EARLIER, in_group, students
 from tests.e2e.holds import slow_roster
@@ -107,7 +108,7 @@ def test_a_file_is_split_between_the_ods_edu_and_its_owner(stack, ods, interim):
     assert identifying_texts(ods) & set(words(run.log.text)) == set()
     assert identifying_texts(ods) & set(words(stack.log("web") + stack.log("worker"))) == set()
     # The executor knows its run and nothing else of ours.
-    assert set(environment) - {"PWD"} == {
+    assert set(environment) - {"PWD", *certificate_authorities()} == {
         *("INIT_TOKEN", "INIT_JOB_URL", "TIMEOUT_SECONDS", "BUNDLE_REPO", "BUNDLE_MIRROR"),
         *("PATH", "HOME", "TMPDIR", "LANG", "PYTHONUTF8", "PYTHONUNBUFFERED"),
     }
