@@ -58,11 +58,17 @@ class SlowReaders:
         self._hurry = threading.Event()
         self._rate = rate
         self._lock = threading.Lock()
+        self._served = threading.Semaphore(0)
         self._threads = [
             threading.Thread(target=self._read, args=(port, path, headers)) for _ in range(number)
         ]
         for thread in self._threads:
             thread.start()
+
+    def wait_until_served(self, seconds: float = 60.0) -> None:
+        """Wait until each of them gets its roster."""
+        for _ in self._threads:
+            self._served.acquire(timeout=seconds)
 
     def finish(self) -> int:
         """Let them read the rest at full speed, and return how many rosters were complete."""
@@ -76,8 +82,11 @@ class SlowReaders:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 128 * 1024)
             client.connect(("127.0.0.1", port))
             _ask(client, path, headers)
-            end = b""
+            end, first = b"", True
             while piece := client.recv(1 << 20 if self._hurry.is_set() else self._rate // 10):
+                if first:
+                    self._served.release()
+                    first = False
                 end = (end + piece)[-len(LAST_CHUNK) :]
                 if end == LAST_CHUNK:
                     break

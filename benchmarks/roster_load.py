@@ -26,7 +26,7 @@ def load(web: Web, world: World, seconds: float) -> dict[str, Any]:
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    time.sleep(5)  # until all have connected
+    readers.wait_until_served()
     try:
         read(web.port, roster, headers[0])
         refused = "it was served"

@@ -19,6 +19,11 @@ from tests import factories
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def files_of_this_test_alone(settings, tmp_path):
+    settings.FILES_BASE = f"file://{tmp_path}/base"
+
+
 def found(capsys):
     """What the command says, and its exit status."""
     try:
@@ -72,7 +77,7 @@ def test_a_backup_of_the_database_before_that_of_the_files_leaves_nothing_dangli
     postgres = postgres_programs()
     factories.make_loaded_run(refused=(2,))
     base = directory_of(settings.FILES_BASE)
-    dump, copy = tmp_path / "database.dump", tmp_path / "files"
+    dump, copy = tmp_path / "database.dump", tmp_path / "copy"
     steps = {
         "database": lambda: postgres("pg_dump", "--format=custom", "--file", dump),
         "files": lambda: shutil.copytree(base, copy),

@@ -24,8 +24,9 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("queue")]
 
 
 @pytest.fixture
-def tenant(db, settings):
+def tenant(db, settings, tmp_path):
     """A tenant with all there can be: jobs, files, a log, a roster, confirmed students, an ODS."""
+    settings.FILES_BASE = f"file://{tmp_path}/base"
     connection = factories.make_ods_connection()
     tenant = connection.tenant
     for refused in ((2,), ()):
@@ -84,7 +85,7 @@ def test_an_export_has_every_file_and_record_with_its_sum(tenant, settings, tmp_
     assert "what the executor printed" in (folder / "runlog.jsonl").read_text()
 
 
-def test_an_export_has_no_secret_and_is_its_owners_alone(tenant, tmp_path):
+def test_an_export_has_no_password_and_is_its_owners_alone(tenant, tmp_path):
     folder = tmp_path / "handed-out"
     whole_tenant.export(tenant, folder)
     secret = OdsConnection.objects.get().client_secret
@@ -95,10 +96,12 @@ def test_an_export_has_no_secret_and_is_its_owners_alone(tenant, tmp_path):
 
 
 def test_an_export_overwrites_nothing(tenant, tmp_path):
-    (tmp_path / "theirs.txt").write_text("x")
+    folder = tmp_path / "theirs"
+    folder.mkdir()
+    (folder / "theirs.txt").write_text("x")
     with pytest.raises(CommandError, match="is not empty"):
-        command("export_tenant", tenant, tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["theirs.txt"]
+        command("export_tenant", tenant, folder)
+    assert [path.name for path in folder.iterdir()] == ["theirs.txt"]
 
 
 def test_the_first_call_says_what_there_is_and_destroys_nothing(tenant, settings, capsys):
