@@ -60,9 +60,10 @@ def _of_the_database() -> Iterator[Metric]:
         "runway_queue_oldest_seconds", "Since when the oldest job is due.", labels=["queue"]
     )
     waiting = ProcrastinateJob.objects.filter(status__in=("todo", "doing"))
-    for queue, status, count in waiting.values_list("queue_name", "status").annotate(Count("pk")):
+    counted = list(waiting.values_list("queue_name", "status").annotate(Count("pk")))
+    for queue, status, count in counted:
         jobs.add_metric([queue, status], count)
-    for queue in sorted({queue for queue, *_ in waiting.values_list("queue_name")}):
+    for queue in sorted({queue for queue, *_ in counted}):
         since = health.oldest_due(queue, now)
         oldest.add_metric([queue], (now - since).total_seconds() if since else 0.0)
     yield from (jobs, oldest)

@@ -141,6 +141,14 @@ def _row_problems(row: tuple[str, ...], columns: list[str]) -> Iterator[str]:
         yield f"{EDFI} is empty."
 
 
+def harmless_lines(rows: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
+    """Yield a CSV file for spreadsheet programs, which calculate none of its cells."""
+    yield b"\xef\xbb\xbf"  # They recognize UTF-8 only with a byte order mark.
+    for row in rows:
+        safe = tuple(f"'{cell}" if is_formula(cell) else cell for cell in row)
+        yield write_rows([safe]).encode()
+
+
 def is_formula(text: str) -> bool:
     """Whether a spreadsheet program that opens the export would evaluate ``text`` as a formula."""
     return _FORMULA.match(text) is not None

@@ -6,8 +6,9 @@ For districts that keep a crosswalk of their own.
 import csv
 import io
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
-from earthbeam.bundles.descriptor_mapping_csv import is_formula
+from earthbeam.bundles.descriptor_mapping_csv import harmless_lines
 from earthbeam.errors import BadTable
 from earthbeam.jobs.confirmed_students import MOST, Confirmed, confirmed
 
@@ -24,13 +25,7 @@ class BadCrosswalk(BadTable):
 
 def write(rows: Iterable[tuple[str, ...]]) -> Iterator[bytes]:
     """Yield a CSV file whose rows have the cells of HEADER and ABOUT."""
-    yield b"\xef\xbb\xbf"  # Spreadsheet programs recognize UTF-8 only with a byte order mark.
-    for row in ((*HEADER, *ABOUT), *rows):
-        out = io.StringIO()
-        # IDs come from files. A spreadsheet program must not calculate one.
-        safe = [f"'{cell}" if is_formula(cell) else cell for cell in row]
-        csv.writer(out, lineterminator="\r\n").writerow(safe)
-        yield out.getvalue().encode()
+    yield from harmless_lines(chain([(*HEADER, *ABOUT)], rows))
 
 
 def read(content: bytes) -> list[Confirmed]:

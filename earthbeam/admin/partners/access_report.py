@@ -1,7 +1,5 @@
 """Who has seen or taken student data of a partner's jobs, as a page and as CSV."""
 
-import csv
-import io
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -10,9 +8,8 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from auditlog.models import LogEntry
-from django.contrib.contenttypes.models import ContentType
 from django.core.paginator import Paginator
-from django.db.models import CharField, Q, QuerySet
+from django.db.models import CharField, Model, Q, QuerySet
 from django.db.models.functions import Cast
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -21,7 +18,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_GET
 
 from earthbeam.admin.partners.page import PartnerPage
-from earthbeam.bundles.descriptor_mapping_csv import is_formula
+from earthbeam.bundles.descriptor_mapping_csv import harmless_lines
 from earthbeam.models import Job
 from partners.audit import STUDENT_DATA, person_of
 from partners.models import Partner
@@ -59,7 +56,7 @@ class PartnerAccessReport(PartnerPage):
         partner = self.partner_or_404(request, object_id)
         name = f"{partner.pk}_access_to_student_data.csv"
         return StreamingHttpResponse(
-            _csv(_entries(partner, _asked(request))),
+            harmless_lines(_rows(_entries(partner, _asked(request)))),
             content_type="text/csv; charset=utf-8",
             headers={
                 "Content-Disposition": f'attachment; filename="{name}"',
@@ -88,16 +85,21 @@ def _entries(partner: Partner, asked: dict[str, str]) -> QuerySet[LogEntry]:
     if "job" in asked:
         jobs = jobs.filter(pk=asked["job"])
     ids = jobs.annotate(text=Cast("pk", CharField())).values("text")
-    about = Q(content_type=ContentType.objects.get_for_model(Job), object_pk__in=ids)
+    about = _of(Job) & Q(object_pk__in=ids)
     if "job" not in asked:
-        kind = ContentType.objects.get_for_model(Partner)
-        about |= Q(content_type=kind, object_pk=partner.pk)
+        about |= _of(Partner) & Q(object_pk=partner.pk)
     found = LogEntry.objects.filter(
         about, action=LogEntry.Action.ACCESS, additional_data__event__in=STUDENT_DATA
     )
     if "days" in asked:
         found = found.filter(timestamp__gt=timezone.now() - timedelta(days=int(asked["days"])))
     return found.select_related("content_type").order_by("-timestamp", "-pk")
+
+
+def _of(model: type[Model]) -> Q:
+    """The condition on entries that they are about a ``model``, without a query for its type."""
+    meta = model._meta
+    return Q(content_type__app_label=meta.app_label, content_type__model=meta.model_name)
 
 
 def _words(entry: LogEntry) -> tuple[str, str, str, str]:
@@ -111,17 +113,8 @@ def _words(entry: LogEntry) -> tuple[str, str, str, str]:
     return who, what, details, entry.object_pk if about_job else ""
 
 
-def _csv(entries: QuerySet[LogEntry]) -> Iterator[bytes]:
-    yield b"\xef\xbb\xbf"  # Spreadsheet programs recognize UTF-8 only with a byte order mark.
-    yield _row(_HEADER)
+def _rows(entries: QuerySet[LogEntry]) -> Iterator[tuple[str, ...]]:
+    yield _HEADER
     for entry in entries.iterator(1000):
         time = f"{entry.timestamp:%Y-%m-%d %H:%M:%S}"
-        yield _row((time, *_words(entry), entry.remote_addr or ""))
-
-
-def _row(cells: tuple[str, ...]) -> bytes:
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow(
-        f"'{cell}" if is_formula(cell) else cell for cell in cells
-    )
-    return out.getvalue().encode()
+        yield (time, *_words(entry), entry.remote_addr or "")

@@ -24,7 +24,7 @@ class Command(BaseCommand):
                 f"The file storage cannot be read ({fault(error)}). Check FILES_BASE."
             ) from None
         for each in lost:
-            self.stdout.write(f"job {each.job_id}: {each.key} {each.problem}")
+            self.stdout.write(f"job {each.job_id}: {each.what} {each.problem}")
         for folder, files in more:
             self.stdout.write(f"no job: {files} files in {folder}")
         if more:
