@@ -8,10 +8,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from moto.core.authorization import enable_iam_authentication
+from moto.moto_api import state_manager
 
 from runway import aws
 
-__all__ = ["ACCOUNT", "Answering", "iam_enforced", "variables_of"]
+__all__ = ["ACCOUNT", "Answering", "iam_enforced", "make_cluster", "make_network", "variables_of"]
 
 ACCOUNT = "123456789012"
 
@@ -38,6 +39,53 @@ def variables_of(policy: Mapping[str, Any] | str) -> dict[str, str]:
         "AWS_SECRET_ACCESS_KEY": credentials["SecretAccessKey"],
         "AWS_SESSION_TOKEN": credentials["SessionToken"],
     }
+
+
+def make_network() -> tuple[list[str], str]:
+    """Two subnets and a security group."""
+    ec2 = aws.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.0.0.0/16")["Vpc"]["VpcId"]
+    # Without, moto forgets a name that it asks for.
+    ec2.modify_vpc_attribute(VpcId=vpc, EnableDnsHostnames={"Value": True})
+    subnets = [
+        ec2.create_subnet(VpcId=vpc, CidrBlock=f"10.0.{part}.0/24")["Subnet"]["SubnetId"]
+        for part in (0, 1)
+    ]
+    group = ec2.create_security_group(VpcId=vpc, GroupName="group", Description="executors")
+    return subnets, group["GroupId"]
+
+
+def make_cluster(label: str, role: str, network: tuple[list[str], str]) -> dict[str, str]:
+    """A cluster for executors, with all that docs/ecs.md asks for; the SSM parameters."""
+    subnets, group = network
+    ecs = aws.client("ecs")
+    cluster = ecs.create_cluster(clusterName=label)["cluster"]["clusterArn"]
+    values = {
+        "EcsClusterArn": cluster,
+        "EcsTaskRoleArn": role,
+        **{
+            f"EcsTaskDefinition{size}Arn": ecs.register_task_definition(
+                family=f"{label}-{size}",
+                networkMode="awsvpc",
+                requiresCompatibilities=["FARGATE"],
+                cpu="1024",
+                memory="4096",
+                containerDefinitions=[
+                    {"name": f"{label}-JobExecutor{size}", "image": "executor", "memory": 4096}
+                ],
+            )["taskDefinition"]["taskDefinitionArn"]
+            for size in ("Small", "Medium", "Large")
+        },
+    }
+    parameters = {f"/ecs/environments/{label}/{key}": value for key, value in values.items()} | {
+        "/environments/runway/PrivateSubnetIds": ",".join(subnets),
+        f"/environments/{label}/LambdaDefaultSG": group,
+    }
+    for name, value in parameters.items():
+        aws.client("ssm").put_parameter(Name=name, Value=value, Type="String", Overwrite=True)
+    # Tasks run until a test stops them.
+    state_manager.set_transition("ecs::task", {"progression": "manual", "times": 1_000})
+    return parameters
 
 
 class Answering:

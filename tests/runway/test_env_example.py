@@ -60,6 +60,15 @@ def test_every_variable_is_explained():
     assert unread == LIBRARIES
 
 
+def test_what_production_requires_is_marked_so():
+    settings = (PROJECT / "runway/settings.py").read_text()
+    required = set(re.findall(r'required\(\s*"([A-Z_]+)"', settings)) | {
+        "ENVLABEL"
+    }  # edu/checks.py
+    example = (PROJECT / ".env.example").read_text()
+    assert set(re.findall(r"# Required\..*\n(?:#.*\n)*([A-Z_]+)=", example)) == required
+
+
 def test_nothing_rests_on_a_variable_that_no_document_names():
     known = LISTED | AWS_TOOLS | FOR_ECS_TASKS | EXECUTOR | BUNDLES | OTHER_TOOLS | TESTS
     unknown = {

@@ -12,6 +12,7 @@ from urllib3.exceptions import HTTPError, NewConnectionError
 from earthbeam.executor.errors import AppUnreachable
 from earthbeam.executor.job import KINDS
 from earthbeam.executor.processes import running
+from earthbeam.executor.reporting.app_session import app_session
 from earthbeam.executor.reporting.counts import CountReporter
 from earthbeam.executor.rosters.gzip_stream import BrokenGzip, inflate
 from earthbeam.executor.unreachable import FAILED, cause_of
@@ -72,7 +73,7 @@ class AppClient:
 
     def __init__(self, *, roster_gzip: bool = False) -> None:
         self._roster_encoding = "gzip, identity;q=0.5" if roster_gzip else "identity"
-        self._session = _session()
+        self._session = app_session()
 
     def init(self, url: str, token: str) -> tuple[str, str]:
         """Trade the init token for an access token, and return that and the job's URL.
@@ -184,7 +185,7 @@ class AppClient:
         try:
             # A separate session, since reports may be posted meanwhile.
             with (
-                _session() as session,
+                app_session() as session,
                 session.get(
                     url,
                     headers=headers,
@@ -210,13 +211,6 @@ class AppClient:
             raise BrokenRoster(f"the roster's gzip stream is broken: {error}") from None
         finally:
             partial.unlink(missing_ok=True)
-
-
-def _session() -> requests.Session:
-    session = requests.Session()
-    session.trust_env = False  # no proxy, no .netrc: only the app is contacted
-    session.max_redirects = 0
-    return session
 
 
 def _check_roster_answer(response: requests.Response) -> None:

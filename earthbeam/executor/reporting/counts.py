@@ -11,6 +11,8 @@ from typing import Any
 
 import requests
 
+from earthbeam.executor.reporting.app_session import app_session
+
 PAUSE = 2.0
 """Seconds between two reports on a step, at first."""
 _LONGEST_PAUSE = 15.0
@@ -48,9 +50,7 @@ class CountReporter:
             self._changed.notify()
 
     def _post(self) -> None:
-        session = requests.Session()
-        session.trust_env = False
-        session.max_redirects = 0
+        session = app_session()
         failures, last_action, pause = 0, "", PAUSE
         while failures < _FAILURES_MAX:
             with self._changed:

@@ -2,6 +2,7 @@
 
 import socket
 import ssl
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
@@ -11,7 +12,8 @@ from earthbeam.executor import unreachable
 from earthbeam.executor.errors import AppUnreachable
 from earthbeam.executor.reporting import app_client
 from earthbeam.executor.reporting.app_client import AppClient
-from tests.certificates import make_certificate
+from earthbeam.executor.reporting.app_session import app_session
+from tests.certificates import make_authority, make_certificate
 
 
 @pytest.fixture
@@ -27,16 +29,30 @@ def cause_of_init(url):
     return raised.value.cause
 
 
-def test_a_certificate_that_is_not_trusted_is_named_soon(tmp_path, pauses):
+@contextmanager
+def app_with(certificate):
+    """An app that answers every request with 501."""
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(make_certificate(tmp_path, "127.0.0.1"))
+        context.load_cert_chain(certificate)
         server.socket = context.wrap_socket(server.socket, server_side=True)
         Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
-        found = cause_of_init(f"https://127.0.0.1:{server.server_address[1]}")
+        yield f"https://127.0.0.1:{server.server_address[1]}"
         server.shutdown()
+
+
+def test_a_certificate_that_is_not_trusted_is_named_soon(tmp_path, pauses):
+    with app_with(make_certificate(tmp_path, "127.0.0.1")) as url:
+        found = cause_of_init(url)
     assert found is unreachable.CERTIFICATE
     assert sum(pauses) < 15
+
+
+def test_an_authority_of_the_deployments_own_is_trusted(tmp_path, pauses, monkeypatch):
+    authority, certificate = make_authority(tmp_path, "127.0.0.1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(authority))
+    with app_with(certificate) as url:
+        assert app_session().get(url).status_code == 501
 
 
 def test_a_name_that_is_not_found_is_named_soon(pauses, monkeypatch):
