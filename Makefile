@@ -10,7 +10,7 @@ export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check secrets audit format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api
+.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check secrets audit format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api bench-growth
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -123,6 +123,11 @@ bench-roster: $(INSTALLED)
 ## make bench-api        measure the external API's lists with 10,000 and a million output sets
 bench-api: $(INSTALLED)
 	$(BIN)/python -m benchmarks.api $(ARGS)
+
+## make bench-growth   measure what a year of runs takes in the database, before and after it is tidied
+bench-growth: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
+	$(BIN)/python -m benchmarks.growth $(ARGS)
 
 ## make schema       update docs/openapi.yaml after a change to the external API
 schema: $(INSTALLED)

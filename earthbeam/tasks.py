@@ -138,11 +138,13 @@ def delete_job_files(job_id: str, name: str, location: str) -> None:
 @app.periodic(cron="37 * * * *")
 @app.task(name="tidy_up", queue=HOUSEKEEPING_QUEUE, queueing_lock="tidy_up")
 def tidy_up(timestamp: int) -> None:
-    """Each hour: remove abandoned submissions' files, and expired confirmations and sessions."""
+    """Each hour: remove abandoned submissions' files, and what has expired: confirmations, notices,
+    and sessions."""
     if count := deletion.delete_abandoned_submissions():
         logger.warning("Removed the files of %d submissions that were never finished", count)
     if count := confirmed_students.forget_expired():
         logger.info("Forgot %d confirmed students, which were kept long enough", count)
+    notices.forget_old()
     call_command("clearsessions")
 
 
@@ -151,6 +153,8 @@ def tidy_up(timestamp: int) -> None:
 def apply_retention(timestamp: int) -> None:
     """Each night: destroy what was kept long enough."""
     retention.apply()
+    if count := retention.forget_audit():
+        logger.info("Removed %d entries of the audit trail, which were kept long enough", count)
 
 
 @app.periodic(cron="47 * * * *")

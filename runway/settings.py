@@ -57,6 +57,10 @@ PROXY_COUNT = positive_int("PROXY_COUNT", 1) if BEHIND_TLS_PROXY else 0
 FILES_BASE = required("FILES_BASE", development=f"file://{VAR_DIR}/files").rstrip("/")
 MAX_UPLOAD_BYTES = positive_int("MAX_UPLOAD_BYTES", 2 * 1024**3)
 
+# --- Retention ------------------------------------------------------------------------------
+# Partners decide on all else (docs/retention.md). Three years.
+KEEP_AUDIT_DAYS = positive_int("KEEP_AUDIT_DAYS", 3 * 365)
+
 # --- Executors ------------------------------------------------------------------------------
 BUNDLE_REPO = (
     optional("BUNDLE_REPO") or "https://github.com/edanalytics/earthmover_edfi_bundles.git"

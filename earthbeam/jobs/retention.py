@@ -2,6 +2,8 @@
 
 Contract section 13. Days count from the end of the job's last run. A job on legal hold keeps
 everything. What is due is decided under the job's lock, which starting a run takes as well.
+
+The audit trail is of the whole installation, and is kept for ``KEEP_AUDIT_DAYS``.
 """
 
 import logging
@@ -10,6 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
+from auditlog.models import LogEntry
+from django.conf import settings
 from django.db import transaction
 from django.db.models import ExpressionWrapper, F, Q, QuerySet
 from django.db.models.fields import DateTimeField, DurationField
@@ -18,8 +22,9 @@ from django.utils import timezone
 
 from earthbeam import paths
 from earthbeam.files import FileStore, fault, open_store
-from earthbeam.models import Destruction, Job, OutputFile, Run, RunLog
+from earthbeam.models import Destruction, Job, OutputFile, Run, RunLog, RunUpdate
 from earthbeam.stored_files import SEND_RESULTS
+from partners.batches import delete_in_batches
 from partners.models import Partner
 
 logger = logging.getLogger(__name__)
@@ -93,6 +98,14 @@ def apply() -> int:
     return made
 
 
+def forget_audit() -> int:
+    """Delete the audit trail's entries that were kept long enough, but not those of held jobs."""
+    before = timezone.now() - timedelta(days=settings.KEEP_AUDIT_DAYS)
+    held = [str(job) for job in Job.objects.filter(legal_hold=True).values_list("pk", flat=True)]
+    old = LogEntry.objects.filter(timestamp__lt=before).exclude(object_pk__in=held)
+    return delete_in_batches(old)
+
+
 def still_stored() -> Q:
     """The condition on published output sets that their files have not been destroyed."""
     destroyed = "run__job__output_destroyed_at"
@@ -134,4 +147,6 @@ def _forget(job: Job, store: FileStore) -> None:
 
 def _destroy_logs(job: Job) -> int:
     count, _ = RunLog.objects.filter(run__job=job).delete()
+    # Of a run that failed, its steps say why.
+    RunUpdate.objects.filter(run__job=job, run__status=Run.Status.SUCCESS).delete()
     return count

@@ -24,6 +24,7 @@ from procrastinate.exceptions import AlreadyEnqueued
 from earthbeam import metrics
 from earthbeam.models import Notice, Run, Webhook
 from earthbeam.notify import chat, events, webhooks
+from partners.batches import delete_in_batches
 from partners.encryption import UndecryptableSecret
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,8 @@ PAUSES = [
 """Delays between tries. After the last one, a notice is given up."""
 CLAIM = timedelta(minutes=2)
 """How long a claim lasts if its process dies; well above the duration of a try."""
+KEEP = timedelta(days=30)
+"""How long notices can be looked at, and those that were given up be tried again."""
 AT_ONCE = 8
 MOST = 5_000
 """The most notices per round."""
@@ -98,6 +101,12 @@ def deliver_due() -> int:
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
         return sum(threads.map(deliver, ids))
+
+
+def forget_old() -> int:
+    """Delete notices that were delivered or given up, and are old. Those that are due stay."""
+    before = timezone.now() - KEEP
+    return delete_in_batches(Notice.objects.filter(next_try_at=None, created_at__lt=before))
 
 
 def due() -> list[UUID]:

@@ -157,6 +157,8 @@ def phases(
     ``cross_year``: whether rows that are not in the ODS are looked up in all years. That has
     happened if the run requested the roster (``cross_year_at`` in ``progress``), which it does
     after it has begun to match. A run that continues without it has skipped the phase.
+
+    A run that succeeded and has no ``updates`` is old: they were kept long enough.
     """
     updates = list(updates)
     asked = bool((progress or {}).get("cross_year_at"))
@@ -180,6 +182,8 @@ def phases(
     begun = {_PHASE_OF.get(update.action) for update in updates if update.status == BEGIN}
     if asked:
         begun.add(_CROSS_YEAR)
+    if ended and succeeded and not updates:
+        begun.add(_SEND)
     place = keys.index(now) if now else len(keys)
     found = []
     for index, key in enumerate(keys):

@@ -5,6 +5,7 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
+from auditlog.models import LogEntry
 from django.core.management import call_command
 from django.utils import timezone
 
@@ -13,8 +14,9 @@ from earthbeam.files import DirectoryStore, open_store
 from earthbeam.jobs import deletion, later_runs, open_rows, retention, withdrawal
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.jobs.unmatched import NotFixable
-from earthbeam.models import Destruction, Job, OutputSet, Run, RunLog
+from earthbeam.models import Destruction, Job, OutputSet, Run, RunLog, RunUpdate
 from earthbeam.paths import app_data_base_path
+from partners import audit
 from partners.models import Partner
 from tests import factories, people
 from tests.at_once import at_once
@@ -72,6 +74,30 @@ def test_input_files_open_rows_and_logs_go_first_and_output_sets_later():
     assert files(job) == []
     assert recorded(job)[-1] == ("output", 2, "400 days after the last run")
     assert retention.apply() == 0
+
+
+def test_the_steps_of_a_run_go_with_its_log_unless_they_say_why_it_failed():
+    loaded(days=91)
+    bad = loaded(days=91)
+    Run.objects.filter(job=bad).update(status=Run.Status.ERROR)
+    for run in Run.objects.all():
+        run.updates.create(action="earthmover_run", status="begin")
+    retention.apply()
+    assert [update.run.job for update in RunUpdate.objects.all()] == [bad]
+
+
+def test_the_audit_trail_forgets_what_is_three_years_old_but_nothing_of_a_held_job():
+    job, held = loaded(days=1), loaded(days=1, legal_hold=True)
+    for each in (job, held):
+        audit.record(each, "run log viewed")
+    LogEntry.objects.update(timestamp=timezone.now() - timedelta(days=1096))
+    audit.record(job, "run log viewed")
+    tasks.apply_retention(timestamp=0)
+    kept = LogEntry.objects.filter(additional_data__event="run log viewed")
+    assert {(entry.object_pk, entry.timestamp.year < 2026) for entry in kept} == {
+        (str(held.pk), True),
+        (str(job.pk), False),
+    }
 
 
 def test_what_is_not_old_enough_or_in_use_or_on_hold_stays(partner):

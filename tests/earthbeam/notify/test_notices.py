@@ -66,6 +66,17 @@ def test_a_run_that_ends_is_told_signed_and_without_students_data(receiver, webh
     assert len(receiver.messages) == 1
 
 
+def test_notices_go_after_a_month_unless_they_are_still_due(receiver, webhook):
+    for _ in range(2):
+        ended()
+    notices.deliver_due()
+    waiting, young = ended(), ended()
+    delivered = Notice.objects.exclude(run__in=(waiting, young))
+    Notice.objects.exclude(run=young).update(created_at=timezone.now() - notices.KEEP)
+    assert delivered.count() == notices.forget_old() == 2
+    assert {notice.run for notice in Notice.objects.all()} == {waiting, young}
+
+
 def test_a_run_whose_end_is_rolled_back_is_not_told(receiver, webhook):
     run = factories.make_run(status=Run.Status.RUNNING)
     with transaction.atomic():

@@ -75,6 +75,11 @@ def test_a_run_that_failed_failed_in_its_last_phase():
     assert states([], ended=True)["pre-processing"] == "failed"
 
 
+def test_a_run_whose_steps_were_kept_long_enough_has_sent_its_records():
+    found = states([], ended=True, succeeded=True, cross_year=False)
+    assert set(found.values()) == {"done"}
+
+
 def test_of_a_run_that_succeeded_everything_is_done():
     updates = [*updates_until("upload_output"), Update("upload_output", "success", NOW)]
     found = states(updates, {"cross_year_at": "x"}, ended=True, succeeded=True)
