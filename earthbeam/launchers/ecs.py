@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError
 from django.conf import settings
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from earthbeam.errors import LauncherMisconfigured, LaunchFailed
 from earthbeam.launchers import ecs_watcher, job_credentials, passed_on
@@ -61,7 +61,7 @@ class EcsLauncher:
             run.save(update_fields=["executor_size"])
             task = _run_task(run, parameters, size, credentials)
         launched = Run.objects.filter(pk=run.pk, executor_size=size)
-        launched.update(launched_at=timezone.now(), launch_reference=task)
+        launched.update(launched_at=Now(), launch_reference=task)
         logger.info("run %s was launched as %s: %s", run.pk, size, task)
 
     def watch(self) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import Error as DatabaseFault
 from django.db import connection
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from earthbeam import paths
 from earthbeam.errors import LaunchFailed
@@ -103,7 +103,7 @@ class LocalLauncher:
                 assert child.stdout is not None
                 output = Output(child.stdout, mask)
                 Run.objects.filter(pk=run.pk).update(
-                    launched_at=timezone.now(),
+                    launched_at=Now(),
                     launch_reference=orphans.reference(child.pid, str(scratch)),
                 )
                 end = self._wait(run, child, output, should_stop)

@@ -14,12 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 
 from django.db.models import Exists
-from django.utils import timezone
 
 from earthbeam.executor.workspace.folders import remove
 from earthbeam.models import Run
 from earthbeam.runs import states
 from earthbeam.runs.reaper import live_launches
+from runway.database_time import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +37,22 @@ def reference(pid: int, scratch: str) -> str:
 
 def watch() -> None:
     """End the runs of orphaned executors that are gone, and remove the files they left."""
-    without_worker = Run.objects.exclude(Exists(live_launches(timezone.now())))
+    without_worker = Run.objects.exclude(Exists(live_launches(database_now())))
     here = f" on {socket.gethostname()} in "
-    running = without_worker.filter(status=Run.Status.RUNNING, launch_reference__contains=here)
-    for run in running:
-        if _is_gone(run) and states.fail(run.pk, "unknown", {"message": GONE}):
+    launched = without_worker.filter(status__in=Run.UNFINISHED, launch_reference__contains=here)
+    for run in launched:
+        if _is_gone(run) and _end(run):
             logger.warning("run %s: its executor and its worker are gone", run.pk)
     for folder in Path(tempfile.gettempdir()).glob(f"{SCRATCH_PREFIX}*"):
         run_of_it = without_worker.filter(launch_reference__endswith=f"{here}{folder}").first()
         if run_of_it and run_of_it.status not in Run.UNFINISHED and _is_gone(run_of_it):
             remove(folder)
+
+
+def _end(run: Run) -> bool:
+    if run.status == Run.Status.NEW:
+        return states.fail_to_start(run.pk, {"message": GONE})
+    return states.fail(run.pk, "unknown", {"message": GONE})
 
 
 def _is_gone(run: Run) -> bool:

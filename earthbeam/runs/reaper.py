@@ -1,7 +1,8 @@
 """End the runs that nothing else will end, because their executor or its worker is gone.
 
 Each rule waits longer than the executor and the launcher do, so that they can report first: an
-executor reports its own time limit, and the local launcher reports how its child ended.
+executor reports its own time limit, and the local launcher reports how its child ended. All times
+are the database's, so that a worker with a wrong clock ends no run.
 """
 
 import logging
@@ -10,12 +11,12 @@ from datetime import datetime, timedelta
 from django.db.models import Exists, OuterRef, Q, QuerySet, TextField
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast
-from django.utils import timezone
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam.models import Run
 from earthbeam.runs import states
 from earthbeam.runs.tokens import INIT_LIFE
+from runway.database_time import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ NEVER_REPORTED = (
 
 def reap() -> int:
     """End all lost runs, and return how many."""
-    now = timezone.now()
+    now = database_now()
     return _end_overdue(now) + _end_never_begun(now)
 
 

@@ -17,6 +17,7 @@ from uuid import UUID
 
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from earthbeam import metrics, paths
@@ -36,9 +37,7 @@ _PATH_LENGTH = 500
 
 def begin(run_id: UUID, *, executor_size: str | None = None) -> bool:
     """new → running: the executor called init. False if the run is no longer new."""
-    return bool(
-        _runs(run_id, [_NEW], executor_size).update(status=_RUNNING, started_at=timezone.now())
-    )
+    return bool(_runs(run_id, [_NEW], executor_size).update(status=_RUNNING, started_at=Now()))
 
 
 def finish(run_id: UUID, success: bool, *, executor_size: str | None = None) -> bool:

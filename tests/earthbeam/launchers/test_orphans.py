@@ -69,6 +69,19 @@ def test_a_run_whose_executor_and_worker_are_gone_is_ended_and_its_files_are_rem
     assert not scratch.exists()
 
 
+def test_a_run_whose_executor_went_with_its_worker_before_it_reported_has_failed_to_start(
+    run, executor, scratch
+):
+    Run.objects.update(status=Run.Status.NEW, started_at=None)
+    LocalLauncher().watch()
+    assert status(run) == "new"
+    end(executor)
+    LocalLauncher().watch()
+    assert run.errors.get().code == "failed_to_start_executor"
+    assert status(run) == "error"
+    assert not scratch.exists()
+
+
 def test_an_executor_that_has_lost_its_worker_may_finish(run, executor, scratch):
     LocalLauncher().watch()
     assert status(run) == "running"

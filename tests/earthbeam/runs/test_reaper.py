@@ -48,6 +48,15 @@ def test_a_run_that_outlived_its_time_limit_is_ended_with_it():
     assert reaper.reap() == 0
 
 
+def test_a_worker_whose_clock_is_wrong_ends_no_run(monkeypatch):
+    running = factories.make_run(status=Run.Status.RUNNING, started_at=timezone.now())
+    launched = factories.make_run(launched_at=timezone.now())
+    later = timezone.now() + timedelta(hours=5)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: later)
+    assert reaper.reap() == 0
+    assert (outcome(running), outcome(launched)) == (("running", None), ("new", None))
+
+
 def test_a_run_within_its_limit_and_the_margin_is_left_to_its_executor():
     run = factories.make_run(
         status=Run.Status.RUNNING, timeout_seconds=600, started_at=ago(seconds=600, minutes=4)
