@@ -10,7 +10,7 @@ export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check secrets audit format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api bench-growth
+.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check secrets audit format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api bench-growth scale chaos
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -128,6 +128,16 @@ bench-api: $(INSTALLED)
 bench-growth: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	$(BIN)/python -m benchmarks.growth $(ARGS)
+
+## make scale         let a thousand executors report at once to the real web and database
+scale: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
+	$(BIN)/python -m benchmarks.scale $(ARGS)
+
+## make chaos         50 jobs while everything around them breaks  (ARGS="--seeds 10 --first 1")
+chaos: $(INSTALLED)
+	@mkdir -p $(TMPDIR)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 ## make schema       update docs/openapi.yaml after a change to the external API
 schema: $(INSTALLED)

@@ -9,6 +9,7 @@ indexes, without what deletion leaves for autovacuum to reuse.
 """
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -57,6 +58,7 @@ def main() -> int:
     parser.add_argument("--runs", type=int, default=200_000)
     parser.add_argument("--data", type=Path, default=DATA, help="where the database lies")
     options = parser.parse_args()
+    os.environ["LOG_LEVEL"] = "ERROR"
     try:
         set_up(options.data)
         figures = bench(options.jobs, options.runs)

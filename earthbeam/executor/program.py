@@ -46,6 +46,8 @@ def main(environment: Environment) -> int:
     app = AppClient(roster_gzip=environment.roster_gzip)
     try:
         token, job_url = app.init(environment.init_job_url, environment.init_token)
+        # By which the log is found where all executors' logs are, such as CloudWatch.
+        logger.info("Run %s", job_url.rpartition("/")[2])
         redactor.add_secrets(token)
         payload = app.job(job_url)
         urls = jobs.app_urls(payload)

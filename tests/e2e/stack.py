@@ -67,9 +67,10 @@ class Stack:
         """The variables of an EDU that listens on another port, with the same credentials."""
         return self._edu | {"EDU_SNOWFLAKE_PORT": str(port)}
 
-    def start_worker(self, *argv: str) -> None:
+    def start_worker(self, *argv: str, **variables: str) -> None:
         """Have `manage.py worker`, or the program ``argv``, be the worker, as above."""
-        self._start("worker", *(argv or ("manage.py", "worker")), env={"TMPDIR": str(self.scratch)})
+        environment = {"TMPDIR": str(self.scratch)} | variables
+        self._start("worker", *(argv or ("manage.py", "worker")), env=environment)
 
     def _start(
         self, name: str, *argv: str, env: dict[str, str], answers_at: str | None = None
@@ -89,7 +90,11 @@ class Stack:
             self._running.pop(name, None)
             if name in self._services:
                 self._services.pop(name).stop()
-                del self._pids[name]
+                self._pids.pop(name, None)
+
+    def has_fallen(self, name: str) -> bool:
+        """Whether a process has ended by itself."""
+        return name in self._services and self._services[name].fallen() is not None
 
     def kill(self, name: str) -> None:
         """SIGKILL for a process and its group: no chance to tidy up."""

@@ -104,6 +104,7 @@ def test_a_file_is_split_between_the_ods_edu_and_its_owner(stack, ods, interim):
         for path in output(run).rglob("*")
         if path.is_file()
     }
+    assert f"Run {run.pk}\n" in run.log.text
     assert "== lightbeam_send" in run.log.text
     assert identifying_texts(ods) & set(words(run.log.text)) == set()
     assert identifying_texts(ods) & set(words(stack.log("web") + stack.log("worker"))) == set()

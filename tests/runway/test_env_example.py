@@ -40,6 +40,7 @@ TESTS = {
     *("REQUIRE_BROWSER", "REQUIRE_NGINX", "REQUIRE_SANDBOX", "CHROMIUM", "SCREENSHOTS"),
     *("ROSTER_DATA", "ROSTER_EDU_PORT"),  # benchmarks/roster.py to its web process
     "CLIENT_SECRET",  # the examples of docs/external-api.md
+    "CHAOS_CLOCK",  # tests/chaos/clock.py
 }
 
 USES = re.compile(
