@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
+from datetime import timedelta
 
 from django.db import connection
 from procrastinate.contrib.django.models import ProcrastinateJob
@@ -10,6 +11,7 @@ from earthbeam import paths
 from earthbeam.files import DirectoryStore, open_store
 from earthbeam.models import Job, OutputSet, Run
 from partners.models import EduProcess
+from runway.database_time import database_now
 from tests.chaos.work import Work
 from tests.chaos.world import DISTRICTS, World
 
@@ -86,7 +88,10 @@ def _ods(world: World, district: str, works: list[Work]) -> Iterator[str]:
 def _left(world: World) -> Iterator[str]:
     if left := world.stack.left_behind():
         yield f"left behind: {left}"
-    if doing := ProcrastinateJob.objects.filter(task_name="launch_run", status="doing").count():
+    # Those of workers that were killed stay until the night.
+    launches = ProcrastinateJob.objects.filter(task_name="launch_run", status="doing")
+    alive = database_now() - timedelta(seconds=30)
+    if doing := launches.filter(worker__last_heartbeat__gt=alive).count():
         yield f"{doing} launches are still being done"
     if busy := sum(EduProcess.objects.values_list("in_use", flat=True)):
         yield f"{busy} connections to EDU are in use"
