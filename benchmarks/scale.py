@@ -86,11 +86,12 @@ def bench(executors: int, seconds: float, folder: Path, url: str) -> dict[str, A
         )
         web = psutil.Process(pid)
         crowd = Crowd(f"http://{address}/api/earthbeam", seconds)
-        before = _cpu(web)
+        postgres = psutil.Process(_postmaster(folder))
+        before, database_before = _cpu(web), _cpu(postgres)
         started = time.perf_counter()
         connections = asyncio.run(crowd.run(tokens))
         taken = time.perf_counter() - started
-        cpu = _cpu(web) - before
+        cpu, database_cpu = _cpu(web) - before, _cpu(postgres) - database_before
     from earthbeam.models import Run
 
     good = Run.objects.filter(status=Run.Status.SUCCESS).count()
@@ -106,6 +107,7 @@ def bench(executors: int, seconds: float, folder: Path, url: str) -> dict[str, A
         "wait, 99 % ms": round(waits[len(waits) * 99 // 100] * 1000, 1),
         "longest wait, ms": round(waits[-1] * 1000, 1),
         "web's CPU seconds a run": round(cpu / executors, 3),
+        "PostgreSQL's CPU seconds a run": round(database_cpu / executors, 3),
         "database connections, at most": connections,
         "runs that did not end well": executors - good,
     }
@@ -141,10 +143,16 @@ def _make_runs(number: int) -> list[tuple[str, str]]:
     return [(str(run.pk), tokens.init_token(run)) for run in runs]
 
 
+def _postmaster(folder: Path) -> int:
+    return int((folder / "postgres" / "postmaster.pid").read_text().split()[0])
+
+
 def _cpu(process: psutil.Process) -> float:
-    """Seconds of CPU of a process and its children."""
-    times = [each.cpu_times() for each in (process, *process.children(recursive=True))]
-    return sum(each.user + each.system for each in times)
+    """Seconds of CPU of a process and its children, also of those that have ended."""
+    own = process.cpu_times()
+    times = [each.cpu_times() for each in process.children(recursive=True)]
+    ended = own.children_user + own.children_system
+    return ended + sum(each.user + each.system for each in (own, *times))
 
 
 class Crowd:
