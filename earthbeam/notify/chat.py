@@ -20,8 +20,8 @@ _SAID = {
 
 
 def is_worth_it(run: Run) -> bool:
-    """Whether chats are told of the run: someone should look at it."""
-    return run.outcome in _SAID
+    """Whether chats are told of the run: someone should look at it, or at the connection to EDU."""
+    return run.outcome in _SAID or bool(run.edu_unavailable)
 
 
 def message(format_: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -30,6 +30,8 @@ def message(format_: str, body: dict[str, Any]) -> dict[str, Any]:
     if "jobId" in body:
         assessment = body["input"]["assessment"]
         said = _SAID.get(body["outcome"], "the run has ended.")
+        if body["eduUnavailable"] and body["status"] != Run.Status.ERROR:
+            said = "cross-year matching was left out, since EDU could not be used."
         text = f"{assessment} for {body['tenant']}, {body['schoolYear']}: {said}"
         link = f"{settings.APP_URL}/admin/earthbeam/job/{body['jobId']}/change/"
     if format_ == Webhook.Format.SLACK:

@@ -31,6 +31,7 @@ DAILY_AT = time(6, 0)
 PAUSE = timedelta(minutes=10)
 MOST_TRIES = 144
 """Tries, over a day, until a mail is given up."""
+_NO_EDU = "Cross-year matching was left out, since EDU could not be used."
 MOST_LISTED = 30
 """Jobs that one mail lists. It says how many there are besides."""
 
@@ -62,7 +63,7 @@ def send_due() -> int:
 def _what(run: Run) -> Mail.What | None:
     if run.status == Run.Status.ERROR:
         return Mail.What.FAILED
-    return Mail.What.ROWS if run.has_problems or run.has_errors else None
+    return Mail.What.ROWS if run.has_problems or run.has_errors or run.edu_unavailable else None
 
 
 def _may_see(run: Run) -> Q:
@@ -135,6 +136,8 @@ def _subject(runs: Sequence[Run], failed: set[UUID]) -> str:
         return f"Runway: {len(runs)} jobs need attention"
     (run,) = runs
     said = "a run failed" if run.pk in failed else "rows need attention"
+    if said != "a run failed" and run.edu_unavailable:
+        said = "cross-year matching was left out"
     return " ".join(f"Runway: {said}: {_job(run)}".split())
 
 
@@ -150,7 +153,10 @@ def _line(run: Run, has_failed: bool) -> str:
             )
             if count
         ]
-        said = f"{', '.join(parts) or 'Some rows'}: need attention."
+        sentences = [_NO_EDU] if run.edu_unavailable else []
+        if parts or not sentences:
+            sentences.insert(0, f"{', '.join(parts) or 'Some rows'}: need attention.")
+        said = " ".join(sentences)
     link = f"{settings.APP_URL}/admin/earthbeam/job/{run.job_id}/change/"
     return f"{_job(run)}\n{said}\n{link}\n"
 

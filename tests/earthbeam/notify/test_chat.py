@@ -82,6 +82,13 @@ def test_a_run_that_went_well_is_not_told_to_a_chat(receiver, matches, told):
     assert Notice.objects.count() == told
 
 
+def test_a_run_that_did_without_edu_is_told_to_a_chat(receiver):
+    chat(receiver, "slack")
+    run = factories.make_run(status="running", edu_unavailable="edu_connect_failed")
+    states.finish(run.pk, success=True)
+    assert "cross-year matching was left out, since EDU" in said(receiver)[1]["text"]
+
+
 def test_a_test_message_says_that_it_is_one(receiver):
     webhook = chat(receiver, "teams")
     client = people.logged_in(people.make_partner_admin())

@@ -71,6 +71,15 @@ def test_rows_that_need_attention_are_told_with_their_numbers():
     assert "3 unmatched rows, 2 rows with refused records: need attention." in mail.outbox[0].body
 
 
+def test_a_run_that_did_without_edu_is_told_to_those_who_are_told_of_rows():
+    wants(people.make_user("ana"), rows="at_once")
+    run = factories.make_run(status="running", edu_unavailable="edu_connect_failed")
+    states.finish(run.pk, success=True)
+    mails.send_due()
+    assert mail.outbox[0].subject.startswith("Runway: cross-year matching was left out: Reading")
+    assert "\nCross-year matching was left out, since EDU could" in mail.outbox[0].body
+
+
 @pytest.mark.parametrize(
     "choice", [{}, {"failed": "off", "rows": "at_once"}, {"failed": "off", "rows": "daily"}]
 )
