@@ -88,6 +88,9 @@ class LocalLauncher:
         # Lower-case: bundles parse capital letters in their files' paths.
         scratch = Path(tempfile.mkdtemp(prefix=orphans.SCRATCH_PREFIX))
         try:
+            # Before anything is in the folder, so that it is found if this worker is killed.
+            early = orphans.reference(None, str(scratch))
+            Run.objects.filter(pk=run.pk).update(launch_reference=early)
             environment = _surroundings(scratch)
             commit = payload.bundle_commit(run)
             connection.close()

@@ -10,6 +10,7 @@ import os
 import re
 import socket
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -27,12 +28,15 @@ SCRATCH_PREFIX = "runway-run-"
 
 GONE = "The executor and the worker that watched it were killed. Run the job again."
 
+_YOUNG_SECONDS = 60
+_NO_PROCESS = "no process yet"
 _REFERENCE = re.compile(r"process (\d+) on (\S+) in (.+)")
 
 
-def reference(pid: int, scratch: str) -> str:
-    """Return a run's launch_reference: its executor's process and the folder of its files."""
-    return f"process {pid} on {socket.gethostname()} in {scratch}"
+def reference(pid: int | None, scratch: str) -> str:
+    """Return a run's launch_reference: its executor's process, if any yet, and its folder."""
+    process = _NO_PROCESS if pid is None else f"process {pid}"
+    return f"{process} on {socket.gethostname()} in {scratch}"
 
 
 def watch() -> None:
@@ -47,6 +51,15 @@ def watch() -> None:
         run_of_it = without_worker.filter(launch_reference__endswith=f"{here}{folder}").first()
         if run_of_it and run_of_it.status not in Run.UNFINISHED and _is_gone(run_of_it):
             remove(folder)
+        elif run_of_it is None:
+            _remove_if_abandoned(folder)
+
+
+def _remove_if_abandoned(folder: Path) -> None:
+    """Remove an empty folder that is old: its worker was killed before it told of it."""
+    with suppress(OSError):  # it is not empty, so a run has it
+        if time.time() - folder.stat().st_mtime > _YOUNG_SECONDS:
+            folder.rmdir()
 
 
 def _end(run: Run) -> bool:
@@ -56,7 +69,12 @@ def _end(run: Run) -> bool:
 
 
 def _is_gone(run: Run) -> bool:
-    """Whether the process has ended. If another process has its number now, wait for that."""
+    """Whether the process has ended. If another process has its number now, wait for that.
+
+    If there was none yet when its worker was killed, there will be none: the run has not begun.
+    """
+    if run.launch_reference.startswith(_NO_PROCESS):
+        return True
     parts = _REFERENCE.fullmatch(run.launch_reference)
     if parts is None:
         return False

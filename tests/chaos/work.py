@@ -52,6 +52,8 @@ class Work:
     job: Job | None = None
     is_stored: bool = False
     done: int = 0
+    left_over: bool = False
+    """Whether the last run succeeded, but the ODS did not take records that are right."""
     failures: Counter[str] = field(default_factory=Counter)
     _seen: set[object] = field(default_factory=set)
 
@@ -95,29 +97,28 @@ class Work:
         if run is not None and run.pk not in self._seen:
             self._seen.add(run.pk)
             if run.status == Run.Status.SUCCESS:
-                self.done += 1
+                self._count_success(run)
             else:
                 self.failures[run.errors.values_list("code", flat=True).first() or "none"] += 1
         if self.is_done or (tries is not None and self.failures.total() >= tries):
             return
         self._start(job, self.kinds[self.done])
 
+    def _count_success(self, run: Run) -> None:
+        """Go on to the next kind, unless the ODS did not take all that it should."""
+        failed = sum(run.summary.values_list("records_failed", flat=True))
+        self.left_over = run.kind in Run.SENDING and failed > self.refused
+        self.done += not self.left_over
+
     def _start(self, job: Job, kind: Kind) -> None:
         if kind == Kind.WITHDRAW:
             start_withdrawal(job, started_by=None)  # type: ignore[arg-type]
-        elif kind == Kind.RESEND and self.failures.total() == 0:
-            start_resend(job)
-        elif kind == Kind.RESEND:
-            self._resend_or_load(job)
-        else:
+        elif kind != Kind.RESEND and not self.left_over:
             start_run(job, kind=kind)
-
-    def _resend_or_load(self, job: Job) -> None:
-        """A resend that failed leaves the job with a failed run: then it is run again."""
-        if job.last_run is not None and job.last_run.status == Run.Status.SUCCESS:
+        elif job.last_run is not None and job.last_run.status == Run.Status.SUCCESS:
             start_resend(job)
         else:
-            start_run(job)
+            start_run(job)  # as a resend that failed cannot be tried again
 
     def _request(self) -> JobRequest:
         year = "2425" if self.plan == "no ODS" else "2526"

@@ -99,7 +99,7 @@ def only_error(run: Run) -> tuple[str, dict[str, Any]]:
 def executor_pid(run: Run) -> int:
     def is_known() -> bool:
         run.refresh_from_db()
-        return bool(run.launch_reference)
+        return run.launch_reference.startswith("process ")
 
     wait_until("the executor's process is known", is_known)
     return int(run.launch_reference.split()[1])

@@ -82,6 +82,30 @@ def test_a_run_whose_executor_went_with_its_worker_before_it_reported_has_failed
     assert not scratch.exists()
 
 
+def test_a_worker_that_is_killed_before_it_starts_a_process_leaves_nothing(run, scratch):
+    Run.objects.update(
+        status=Run.Status.NEW,
+        started_at=None,
+        launched_at=None,
+        launch_reference=orphans.reference(None, str(scratch)),
+    )
+    LocalLauncher().watch()
+    assert run.errors.get().code == "failed_to_start_executor"
+    assert not scratch.exists()
+
+
+def test_an_empty_folder_that_no_run_knows_of_goes_after_a_minute(run, scratch):
+    empty = scratch.with_name("runway-run-empty")
+    empty.mkdir()
+    LocalLauncher().watch()
+    assert empty.exists()
+    os.utime(empty, (0, 0))
+    os.utime(scratch, (0, 0))
+    Run.objects.update(launch_reference="")
+    LocalLauncher().watch()
+    assert scratch.exists() and not empty.exists()
+
+
 def test_an_executor_that_has_lost_its_worker_may_finish(run, executor, scratch):
     LocalLauncher().watch()
     assert status(run) == "running"
