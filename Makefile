@@ -10,7 +10,7 @@ export TMPDIR := $(CURDIR)/var/tmp
 # What is compiled is kept, as each process of the tests would compile all of it again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check secrets audit format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api bench-growth scale chaos
+.PHONY: help install requirements sbom demo test test-fast check lint types migrations deploy-check secrets audit format schema clean bench-executor bench-large bench-send bench-identity bench-roster bench-admin bench-api bench-growth scale chaos environment images
 
 help:
 	@sed -n 's/^## //p' $(MAKEFILE_LIST)
@@ -138,6 +138,15 @@ scale: $(INSTALLED)
 chaos: $(INSTALLED)
 	@mkdir -p $(TMPDIR)
 	$(BIN)/python -m tests.chaos $(ARGS)
+
+## make environment   update docs/environment.md after a change of .env.example
+environment: $(INSTALLED)
+	$(BIN)/python -m tests.runway.environment_table
+
+## make images        build both images, where Docker is
+images:
+	docker build --file Dockerfile --tag runway .
+	docker build --file Dockerfile.executor --tag runway-executor .
 
 ## make schema       update docs/openapi.yaml after a change to the external API
 schema: $(INSTALLED)

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+from tests.runway import environment_table
+
 PROJECT = Path(__file__).resolve().parents[2]
 READERS = re.compile(
     r"(?:required|optional|flag|positive_int|networks|env\.\w+|os\.environ\.get)"
@@ -68,6 +70,12 @@ def test_what_production_requires_is_marked_so():
     }  # edu/checks.py
     example = (PROJECT / ".env.example").read_text()
     assert set(re.findall(r"# Required\..*\n(?:#.*\n)*([A-Z_]+)=", example)) == required
+
+
+def test_the_table_of_variables_is_up_to_date():
+    made = environment_table.table((PROJECT / ".env.example").read_text())
+    kept = (PROJECT / "docs/environment.md").read_text()
+    assert made == kept, "Run `make environment` and commit docs/environment.md."
 
 
 def test_nothing_rests_on_a_variable_that_no_document_names():
