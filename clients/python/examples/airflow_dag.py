@@ -1,6 +1,6 @@
 """Submit the day's file to Runway, wait for its job, and load each new output set exactly once.
 
-For Airflow 2.9 or newer. The connection ``runway`` has the installation's URL as its host, the
+For Airflow 3. The connection ``runway`` has the installation's URL as its host, the
 client's ID and secret as login and password, and in its extra ``token_url``. ``load`` stands for
 the warehouse's own way to load a folder in one transaction, together with a note of the set's uid:
 only so is a set loaded once, however often a task is tried.
@@ -11,10 +11,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from airflow.decorators import dag, task
-from airflow.exceptions import AirflowFailException
-from airflow.hooks.base import BaseHook
-from airflow.sensors.base import PokeReturnValue
+from airflow.sdk import BaseHook, PokeReturnValue, dag, task
+from airflow.sdk.exceptions import AirflowFailException
 from runway_client import ClientCredentials, Refused, Runway
 
 PARTNER, TENANT, BUNDLE, YEAR = "ea", "grand_bend", "assessments/SAMPLE_INTERIM", 2026
@@ -37,7 +35,7 @@ def load(folder: Path, uid: str) -> None:
 @dag(schedule="@daily", start_date=datetime(2026, 1, 1), catchup=False, max_active_runs=1)
 def runway_scores() -> None:
     @task(retries=3)
-    def submit(ds: str = "") -> str:
+    def submit(ds: str | None = None) -> str:
         with connect() as runway:
             try:
                 job = runway.submit(
