@@ -210,13 +210,10 @@ def _database_url() -> str:
     return required("DATABASE_URL", development="")
 
 
-DATABASES = {
-    "default": {
-        **env.db_url_config(_database_url()),
-        "CONN_MAX_AGE": 60,
-        "CONN_HEALTH_CHECKS": True,
-    }
-}
+_database = env.db_url_config(_database_url())
+# Without a limit, threads would wait for a lost database for minutes. The URL may set another one.
+_database["OPTIONS"] = {"connect_timeout": 10} | _database.get("OPTIONS", {})
+DATABASES = {"default": {**_database, "CONN_MAX_AGE": 60, "CONN_HEALTH_CHECKS": True}}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 LANGUAGE_CODE = "en-us"

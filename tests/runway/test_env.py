@@ -33,6 +33,13 @@ def test_production_is_the_default_and_starts_with_what_it_needs():
     assert done.stdout.strip() == "production False https://runway.example.org", done.stderr
 
 
+@pytest.mark.parametrize(("query", "seconds"), [("", 10), ("?connect_timeout=3", 3)])
+def test_a_lost_database_is_not_waited_for_without_a_limit(query, seconds):
+    variables = PRODUCTION | {"DATABASE_URL": f"postgres:///unused{query}"}
+    shown = load_settings(variables, "settings.DATABASES['default']['OPTIONS']['connect_timeout']")
+    assert shown.stdout.strip() == str(seconds)
+
+
 def test_left_empty_what_protects_production_stays_on():
     empty = {"REQUIRE_SECOND_FACTOR": "", "SECURE_SSL_REDIRECT": ""}
     show = "settings.REQUIRE_SECOND_FACTOR, settings.SECURE_SSL_REDIRECT"
