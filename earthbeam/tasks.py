@@ -188,9 +188,16 @@ def sync_bundles(timestamp: int) -> None:
     name="purge_queue", queue=HOUSEKEEPING_QUEUE, queueing_lock="purge_queue", pass_context=True
 )
 async def purge_queue(context: JobContext, timestamp: int) -> None:
-    """Each night: delete queue jobs that ended, or whose worker died, days ago. Runs stay."""
-    for job in await context.app.job_manager.get_stalled_jobs():
-        await context.app.job_manager.finish_job(job, status=Status.FAILED, delete_job=False)
+    """Each night: delete queue jobs that ended, or whose worker died, days ago. Runs stay.
+
+    What deletes files is done again if its worker died: no one else would.
+    """
+    manager = context.app.job_manager
+    for job in await manager.get_stalled_jobs():
+        if job.task_name == deletion.TASK:
+            await manager.retry_job(job)
+        else:
+            await manager.finish_job(job, status=Status.FAILED, delete_job=False)
     await builtin_tasks.remove_old_jobs(
         context,
         max_hours=KEEP_QUEUE_JOBS_HOURS,

@@ -9,11 +9,13 @@ from procrastinate.contrib.django import app
 from procrastinate.contrib.django.models import ProcrastinateJob
 
 from earthbeam import launchers
+from earthbeam.files import open_store
 from earthbeam.jobs.confirmed_students import Confirmed, remember
 from earthbeam.jobs.lifecycle import start_run
 from earthbeam.models import IdempotencyKey, RequestCount, Run
+from earthbeam.paths import app_data_base_path
 from earthbeam.runs import reaper
-from earthbeam.tasks import forget_requests, purge_queue, reap_runs
+from earthbeam.tasks import delete_job_files, forget_requests, purge_queue, reap_runs
 from partners.models import Partner
 from tests import factories
 from tests.earthbeam.queue import queue  # noqa: F401
@@ -170,6 +172,18 @@ def test_the_queue_reaps_and_forgets_what_ended_long_ago(run, monkeypatch):
     work()
     assert not ProcrastinateJob.objects.filter(task_name="launch_run").exists()
     assert Run.objects.filter(pk=run.pk).exists()
+
+
+def test_the_files_of_a_deleted_job_go_although_the_worker_that_deleted_them_died(tmp_path):
+    job = factories.make_job(files_base=f"file://{tmp_path}")
+    factories.store_file(job, "input/INPUT_FILE__scores.csv", b"604822\n")
+    location = app_data_base_path(job)
+    delete_job_files.defer(job_id=str(job.pk), name=str(job), location=location)
+    with connection.cursor() as cursor:
+        cursor.execute("update procrastinate_jobs set status = 'doing'")
+    purge_queue.defer(timestamp=0)
+    work()
+    assert open_store(location).list() == {}
 
 
 @pytest.mark.django_db
