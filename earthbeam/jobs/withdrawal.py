@@ -226,9 +226,12 @@ def _reading(job: Job, name: str) -> Iterator[None]:
         fate = "is damaged"
     else:
         return
+    advice = "Run that job again first."
+    if job.input_destroyed_at:
+        advice = "Delete the records in the ODS by hand: that job's files were destroyed."
     raise NothingToWithdraw(
         reason=f"{name} of job {job.pk} {fate}, so it is not known which records are the job's "
-        "alone. Run that job again first."
+        f"alone. {advice}"
     )
 
 

@@ -183,8 +183,9 @@ def test_open_rows_that_were_destroyed_say_so():
 def test_a_job_whose_output_sets_are_gone_cannot_be_withdrawn():
     job = loaded(days=401)
     retention.apply()
-    with pytest.raises(errors.NothingToWithdraw, match="no longer stored"):
+    with pytest.raises(errors.NothingToWithdraw, match="no longer stored") as raised:
         withdrawal.plan(fresh(job))
+    assert "Run that job again" not in str(raised.value)  # its files are gone too
 
 
 def run_again(job, *, days):

@@ -9,6 +9,7 @@ import re
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.urls import reverse
+from django.utils import timezone
 
 from earthbeam.admin.jobs import unmatched_table
 from earthbeam.admin.jobs.unmatched_table import telling_order
@@ -470,6 +471,8 @@ def test_rows_that_were_loaded_although_they_disagree_are_listed(client, run):
 
 def test_without_rows_that_disagree_the_list_says_so(client, run):
     assert "No row disagrees" in shown(client.get(url(run.job, "disagreeing")))
+    Job.objects.update(input_destroyed_at=timezone.now())
+    assert "These rows were destroyed" in shown(client.get(url(run.job, "disagreeing")))
 
 
 @pytest.fixture
