@@ -11,6 +11,7 @@ from tests.images import PROJECT
 
 @bubblewrap.needed
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_after_a_small_storm_all_is_well(tmp_path):
     storm = ("--jobs", "6", "--storm", "15", "--folder", str(tmp_path))
     ran = subprocess.run(

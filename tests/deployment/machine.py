@@ -236,7 +236,7 @@ def make_aws(edu: SandboxEdu) -> None:
 
 def wait_for(url: str) -> None:
     """``curl --fail``, until what was just started is up."""
-    end = time.monotonic() + 100
+    end = time.monotonic() + 300
     while True:
         with suppress(requests.ConnectionError):  # it is being started
             answer = requests.get(url, timeout=60)

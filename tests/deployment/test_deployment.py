@@ -90,6 +90,7 @@ def test_the_owner_migrates_and_the_app_reads_writes_and_works_its_queue(place):
 
 @bubblewrap.needed
 @needs_nginx
+@pytest.mark.timeout(1200)
 def test_the_document_leads_to_a_deployment_that_does_a_whole_job_over_tls(place, tmp_path):
     server = settings.DATABASES["default"]
     argv = [sys.executable, "-m", "tests.deployment.machine", "--user", server["USER"]]
