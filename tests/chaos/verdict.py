@@ -51,19 +51,21 @@ def _ledger(work: Work) -> Iterator[str]:
 
 
 def _sets(work: Work) -> Iterator[str]:
-    """Every published set is whole, and nothing else lies where sets are."""
+    """Every published set is whole, and the last run's files are those that it is known for.
+
+    Files of earlier runs stay where later ones have none of that name.
+    """
     assert work.job is not None
     store = open_store(paths.app_data_base_path(work.job))
     assert isinstance(store, DirectoryStore)
     output = store.root / "output"
     job = Job.objects.select_related("last_run").get(pk=work.job.pk)
-    known = set(job.last_run.output_files.values_list("path", "size")) if job.last_run else set()
-    found = {
-        (path.relative_to(output).as_posix(), path.stat().st_size)
-        for path in output.rglob("*")
-        if path.is_file()
-    }
-    if job.last_run and known != found:
+    run = job.last_run
+    assert run is not None
+    known = set(run.output_files.values_list("path", "size"))
+    listed = store.list("output", since=run.files_since).items()
+    found = {(key.removeprefix("output/"), size) for key, size in listed}
+    if known != found:
         yield f"job {work.number} ({work.plan}) has other files than it says: {known ^ found}"
     for each in OutputSet.objects.filter(run__job=job, published_at__isnull=False):
         folder = output / each.path.rsplit("/", 1)[1]
