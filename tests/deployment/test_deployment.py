@@ -96,7 +96,7 @@ def test_the_document_leads_to_a_deployment_that_does_a_whole_job_over_tls(place
     argv = [sys.executable, "-m", "tests.deployment.machine", "--user", server["USER"]]
     with reachable_server(tmp_path / "database"):
         done = subprocess.run(
-            [*own_machine(tmp_path), *argv, "--socket", str(tmp_path / "database")],
+            [*own_machine(tmp_path), *argv, "--socket", "/run/database"],
             env={"PATH": f"{os.environ['PATH']}:/usr/sbin", "PYTHONDONTWRITEBYTECODE": "1"},
             capture_output=True,
             text=True,
@@ -129,10 +129,14 @@ def reachable_server(folder):
                 pump(self.request, database)
                 back.join()
 
-    with socketserver.ThreadingUnixStreamServer(str(folder / ".s.PGSQL.5432"), Handler) as server:
+    # A socket's path may have a hundred characters, which the folder's own may exceed.
+    opened = os.open(folder, os.O_RDONLY)
+    path = f"/proc/self/fd/{opened}/.s.PGSQL.5432"
+    with socketserver.ThreadingUnixStreamServer(path, Handler) as server:
         threading.Thread(target=server.serve_forever, args=(0.05,)).start()
         yield
         server.shutdown()
+    os.close(opened)
 
 
 def own_machine(folder):
@@ -155,7 +159,7 @@ def own_machine(folder):
         *("--ro-bind", str(settings.BASE_DIR / "ops/nginx.conf"), "/etc/nginx/conf.d/runway.conf"),
         *("--ro-bind", str(certificate), "/etc/nginx/runway.pem"),
         *("--ro-bind", str(certificate), "/etc/nginx/runway.key"),
-        *("--tmpfs", "/etc/ssl"),
+        *("--ro-bind", str(folder / "database"), "/run/database", "--tmpfs", "/etc/ssl"),
         *("--ro-bind", str(authority), "/etc/ssl/certs/ca-certificates.crt"),
         *("--ro-bind", str(hosts), "/etc/hosts", "--chdir", str(settings.BASE_DIR)),
     ]
