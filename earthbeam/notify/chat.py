@@ -18,6 +18,8 @@ _SAID = {
     Run.Outcome.COMPLETE_UNMATCHED: "rows are unmatched.",
 }
 
+_NO_EDU = "cross-year matching was left out, since EDU could not be used."
+
 
 def is_worth_it(run: Run) -> bool:
     """Whether chats are told of the run: someone should look at it, or at the connection to EDU."""
@@ -29,9 +31,10 @@ def message(format_: str, body: dict[str, Any]) -> dict[str, Any]:
     text, link = TEST, settings.APP_URL
     if "jobId" in body:
         assessment = body["input"]["assessment"]
-        said = _SAID.get(body["outcome"], "the run has ended.")
+        known = _SAID.get(body["outcome"])
+        said = known or "the run has ended."
         if body["eduUnavailable"] and body["status"] != Run.Status.ERROR:
-            said = "cross-year matching was left out, since EDU could not be used."
+            said = f"{known} Also, {_NO_EDU}" if known else _NO_EDU
         text = f"{assessment} for {body['tenant']}, {body['schoolYear']}: {said}"
         link = f"{settings.APP_URL}/admin/earthbeam/job/{body['jobId']}/change/"
     if format_ == Webhook.Format.SLACK:

@@ -135,9 +135,12 @@ def _subject(runs: Sequence[Run], failed: set[UUID]) -> str:
     if len(runs) > 1:
         return f"Runway: {len(runs)} jobs need attention"
     (run,) = runs
-    said = "a run failed" if run.pk in failed else "rows need attention"
-    if said != "a run failed" and run.edu_unavailable:
+    if run.pk in failed:
+        said = "a run failed"
+    elif run.edu_unavailable:
         said = "cross-year matching was left out"
+    else:
+        said = "rows need attention"
     return " ".join(f"Runway: {said}: {_job(run)}".split())
 
 

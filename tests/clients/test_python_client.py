@@ -190,8 +190,9 @@ def test_a_server_that_stays_away_is_given_up(pauses):
     assert len(pauses) == len(client.PAUSES)
 
 
-def test_a_start_whose_answer_was_lost_is_not_sent_again():
-    calls, runway = failing(httpx.ReadTimeout("lost"))
+@pytest.mark.parametrize("end", [httpx.ReadTimeout("lost"), httpx.Response(504)])
+def test_a_start_whose_answer_was_lost_is_not_sent_again(end):
+    calls, runway = failing(end)
     with pytest.raises(Unreachable, match="look whether it was done"):
         runway.start("x")
     assert calls == ["POST /api/v1/jobs/x/start"]

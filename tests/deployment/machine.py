@@ -57,7 +57,6 @@ IN_AWS = {
 """In place of the role of a machine or task."""
 
 PARTNER = """
-from django.conf import settings
 from earthbeam.models import Bundle
 from partners.models import OdsConnection, Partner, SchoolYear, SchoolYearConfig, Tenant
 partner = Partner.objects.create(id="ea", name="Agency", cross_year_match_enabled=True)

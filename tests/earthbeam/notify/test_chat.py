@@ -89,6 +89,14 @@ def test_a_run_that_did_without_edu_is_told_to_a_chat(receiver):
     assert "cross-year matching was left out, since EDU" in said(receiver)[1]["text"]
 
 
+def test_what_the_ods_refused_is_told_although_edu_was_not_there_either(receiver):
+    chat(receiver, "slack")
+    run = factories.make_run(status="running", edu_unavailable="edu_connect_failed")
+    factories.make_matches(run)
+    states.finish(run.pk, success=True)
+    assert "rows are unmatched. Also, cross-year" in said(receiver)[1]["text"]
+
+
 def test_a_test_message_says_that_it_is_one(receiver):
     webhook = chat(receiver, "teams")
     client = people.logged_in(people.make_partner_admin())

@@ -16,6 +16,8 @@ from runway_client.types import Job, NewJob, OutputSet, Run
 PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 """Seconds between tries, unless the answer names a time."""
 _AGAIN = {429, 502, 503, 504}
+_ANSWER_LOST = {502, 504}
+"""Of these, those of a proxy that may have passed the request on."""
 _GOING_ON = {"queued", "running"}
 _LONGEST_PAUSE = 120.0
 
@@ -268,6 +270,11 @@ def _with_tries(send: Any, *, once: bool = False) -> httpx.Response:
                 ) from None
             failure = error
         else:
+            if once and response.status_code in _ANSWER_LOST:
+                raise Unreachable(
+                    f"The answer was lost (status {response.status_code}): look whether it was "
+                    "done."
+                )
             if response.status_code not in _AGAIN or pause is None:
                 return response
             named = response.headers.get("Retry-After", "")
